@@ -1,0 +1,125 @@
+# Ferretry. `make help` lists the targets; ARCHITECTURE.md says what lives where.
+SHELL := /bin/bash
+.DEFAULT_GOAL := all
+
+CC ?= gcc
+CXX ?= g++
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+ifeq ($(origin CXX),default)
+CXX := g++
+endif
+# A variant has its own tree of objects: build/, build/clang, build/address-undefined, ...
+comma := ,
+VARIANT := $(if $(findstring clang,$(CC)),clang)$(if $(SANITIZER),$(if $(findstring clang,$(CC)),-)$(subst $(comma),-,$(SANITIZER)))
+B ?= build$(if $(VARIANT),/$(VARIANT))
+PREFIX ?= /usr/local
+
+PKG := libzmq hiredis vips libcurl jansson sentencepiece libzstd zlib
+MSGPACK := $(shell pkg-config --exists msgpack-c 2>/dev/null && echo msgpack-c || echo msgpack)
+PKG_CFLAGS := $(shell pkg-config --cflags $(PKG) $(MSGPACK) 2>/dev/null | sed 's/-I/-isystem /g')
+WARN := -Wall -Wextra -Wpedantic -Wshadow -Wwrite-strings -Wvla -Wformat=2 -Wno-switch-default -Werror
+WARN_C := -Wstrict-prototypes -Wmissing-prototypes -Wconversion -Wno-sign-conversion
+ifeq ($(findstring clang,$(CC)),)
+WARN_C += -Wno-format-truncation
+endif
+SAN := $(if $(SANITIZER),-fsanitize=$(SANITIZER) -fno-sanitize-recover=all -fno-omit-frame-pointer)
+OPT ?= -O2 -g
+# No contraction: a fused multiply-add where the source has none would change bits between compilers (design 5).
+COMMON := $(OPT) -pthread -fPIC -ffp-contract=off -fno-math-errno -fno-trapping-math -I. $(SAN) -MMD -MP -D_GNU_SOURCE
+CFLAGS_ALL := -std=c11 $(COMMON) $(WARN) $(WARN_C) $(PKG_CFLAGS) $(CFLAGS)
+CXXFLAGS_ALL := -std=c++17 $(COMMON) $(WARN) $(PKG_CFLAGS) $(CXXFLAGS)
+LDLIBS_ALL := $(shell pkg-config --libs $(PKG) $(MSGPACK) 2>/dev/null) -ldnnl -lgomp -lstdc++ -ldl -lm -pthread
+
+# One static library a room; a program or test links only what its arrows allow (design 2).
+ROOMS := base protocol kernels model media formats observe broker worker cli
+NEEDS_base :=
+NEEDS_protocol := base
+NEEDS_kernels := base
+NEEDS_model := kernels base
+NEEDS_media := base
+NEEDS_formats := protocol base
+NEEDS_observe := base
+NEEDS_broker := observe protocol base
+NEEDS_worker := model kernels media protocol observe base
+NEEDS_cli := worker model kernels media formats protocol observe base
+
+MAINS := broker/main.c worker/main.c cli/main.c
+sources = $(filter-out $(MAINS),$(sort $(wildcard $(1)/*.c $(1)/*/*.c $(1)/*.cc $(1)/*/*.cc)))
+binaries = $(sort $(wildcard $(1)/scripts/*.lua $(1)/assets/*))
+objects = $(patsubst %,$(B)/obj/%.o,$(call sources,$(1)) $(call binaries,$(1)))
+archive = $(B)/lib/lib$(1).a
+# Inside a group the order of archives does not matter to the linker; which archives are in it is what the arrows are about.
+link = -Wl,--start-group $(foreach r,$(1) $(NEEDS_$(1)),$(call archive,$(r))) -Wl,--end-group
+link_deps = $(foreach r,$(1) $(NEEDS_$(1)),$(call archive,$(r)))
+
+PROGRAMS := $(B)/bin/ferret $(B)/bin/ferret-broker $(B)/bin/ferret-worker
+
+.PHONY: all
+all: $(PROGRAMS) ## build the three programs into build/bin
+
+$(B)/bin/ferret: $(B)/obj/cli/main.c.o $(call link_deps,cli)
+	@mkdir -p $(@D)
+	$(CC) $(SAN) -o $@ $< $(call link,cli) $(LDLIBS_ALL)
+$(B)/bin/ferret-broker: $(B)/obj/broker/main.c.o $(call link_deps,broker)
+	@mkdir -p $(@D)
+	$(CC) $(SAN) -o $@ $< $(call link,broker) $(LDLIBS_ALL)
+$(B)/bin/ferret-worker: $(B)/obj/worker/main.c.o $(call link_deps,worker)
+	@mkdir -p $(@D)
+	$(CC) $(SAN) -o $@ $< $(call link,worker) $(LDLIBS_ALL)
+
+define room_rules
+$(call archive,$(1)): $(call objects,$(1))
+	@mkdir -p $$(@D)
+	@rm -f $$@
+	ar rcs $$@ $$^
+.PHONY: lib-$(1)
+lib-$(1): $(call archive,$(1))
+endef
+$(foreach r,$(ROOMS),$(eval $(call room_rules,$(r))))
+
+# Instruction-set variants live in files of their own, chosen at run time.
+ISA_FLAGS = $(if $(filter %_avx2.c,$<),-mavx2 -mfma -mf16c)$(if $(filter %_avx512.c,$<),-mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c)$(if $(filter %_avx512bf16.c,$<),-mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512bf16 -mavx512vnni -mfma -mf16c)
+$(B)/obj/%.c.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) $(ISA_FLAGS) -c -o $@ $<
+$(B)/obj/%.cc.o: %.cc
+	@mkdir -p $(@D)
+	$(CXX) $(CXXFLAGS_ALL) -c -o $@ $<
+# Lua scripts and assets become bytes in the library: _binary_protocol_scripts_submit_lua_start and _end.
+$(foreach r,$(ROOMS),$(patsubst %,$(B)/obj/%.o,$(call binaries,$(r)))): $(B)/obj/%.o: %
+	@mkdir -p $(@D)
+	ld -r -b binary -z noexecstack -o $@ $<
+
+-include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
+
+include tests/tests.mk
+
+.PHONY: deps
+deps: ## install the Debian or Ubuntu packages that are missing (asks on a terminal; YES=1 does not)
+	@tests/lint/deps.sh
+
+.PHONY: demo
+demo: deps ## annotate the sample corpus with Redis, broker and worker, and draw the result
+	@$(MAKE) --no-print-directory all
+	@BIN=$(abspath $(B)/bin) tests/e2e/demo.sh
+
+.PHONY: install
+install: all ## install programs, default model and documents under DESTDIR and PREFIX
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/ferretry/pretrained/vision_tower
+	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
+	install -m 644 $(wildcard model/pretrained/*.*) $(DESTDIR)$(PREFIX)/share/ferretry/pretrained
+	install -m 644 $(wildcard model/pretrained/vision_tower/*) $(DESTDIR)$(PREFIX)/share/ferretry/pretrained/vision_tower
+
+.PHONY: format
+format: ## rewrite the C sources with clang-format
+	clang-format -i $$(git ls-files '*.c' '*.h')
+
+.PHONY: clean
+clean: ## remove everything that was built
+	rm -rf build
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | expand -t 18

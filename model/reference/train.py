@@ -1,0 +1,172 @@
+"""Training, data-parallel over processes of one thread each.
+
+    python3 train.py STAGE OUT.pt POOL [key=value ...]
+
+Stage `tower` trains the vision tower with its auxiliary heads; stage `joint` everything, from `init=TOWER.pt`.  An existing
+OUT.pt is resumed where it stopped; `until_images=N` may differ then, and the rest of the decay is planned anew.
+"""
+import os
+import random
+import sys
+import time
+import warnings
+from types import SimpleNamespace
+
+import numpy as np
+import torch
+import torch.multiprocessing as mp
+
+import batches
+import scenes
+from network import Ferret, Sizes
+from optimiser import Optimiser
+from teachers import Heads
+
+DEFAULTS = {
+    'tower': dict(until_images=80000, per_process=24, muon=.008, adam=2e-3, tower_factor=1., hold=.3),
+    'joint': dict(until_images=38000, per_process=8, muon=.008, adam=2e-3, tower_factor=.4, hold=.25),
+}
+COMMON = dict(processes=2, decay=.02, clip=2., seed=1, init='', save_every=60., heads=.4, tokenizer='')
+
+
+def rate_factor(images, settings, steps):
+    """Warm-up over 60 steps, constant for the share `hold` of all images, then linear to 0.02."""
+    progress = images / settings.until_images
+    decay = 1. if progress < settings.hold else max(.02, (1 - progress) / (1 - settings.hold))
+    return min(1., (steps + 1) / 60) * decay
+
+
+class Run:
+    """One process's share of a training run."""
+
+    def __init__(self, rank, settings, shared):
+        torch.set_num_threads(1)
+        torch.manual_seed(settings.seed)
+        self.rank, self.settings, self.shared = rank, settings, shared
+        self.net = build()
+        self.joint = settings.stage == 'joint'
+        named = [(n, p) for n, p in self.net.named_parameters() if trained(n, self.joint)]
+        self.parameters = [p for _, p in named]
+        self.optimiser = Optimiser(named, settings.muon, settings.adam, settings.tower_factor, settings.decay,
+                                   rank, settings.processes, shared.updates, shared.barrier)
+        self.images, self.average = 0, None
+        self.restore()
+        self.pool = scenes.Pool(settings.pool)
+        seed = settings.seed + settings.processes * self.optimiser.steps + rank
+        self.rng, self.nprng = random.Random(seed), np.random.default_rng(seed)
+        torch.manual_seed(seed)
+
+    def restore(self):
+        path = self.settings.out
+        if os.path.exists(path):
+            saved = torch.load(path)
+            self.net.load_state_dict(saved['weights'])
+            self.optimiser.load(saved['optimiser'])
+            self.images, self.average = saved['images'], saved['average']
+        elif self.settings.init:
+            self.net.load_state_dict(torch.load(self.settings.init)['average'])
+        if self.average is None:
+            self.average = {n: v.clone() for n, v in self.net.state_dict().items()}
+
+    def save(self):
+        temporary = self.settings.out + '.tmp'
+        torch.save({'weights': self.net.state_dict(), 'average': self.average, 'images': self.images,
+                    'optimiser': self.optimiser.state()}, temporary)
+        os.rename(temporary, self.settings.out)
+
+    def loss(self):
+        if self.joint:
+            import joint
+            batch = joint.batch(self.pool, self.rng, self.nprng, self.settings, self.net.size)
+            with torch.autocast('cpu', dtype=torch.bfloat16):
+                return joint.loss(self.net, batch, self.settings.heads)
+        _, batch = batches.image_batch(self.pool, self.rng, self.settings.per_process, self.net.size.grid)
+        with torch.autocast('cpu', dtype=torch.bfloat16):
+            return self.net.teachers(self.net.vision_model(batch.image), batch)
+
+    def average_gradients(self):
+        """Replace every gradient by the clipped mean over processes; -> its norm."""
+        flat, barrier = self.shared.gradients, self.shared.barrier
+        flat[self.rank].copy_(torch.cat([(torch.zeros_like(p) if p.grad is None else p.grad).flatten()
+                                         for p in self.parameters]))
+        barrier.wait()
+        mean = flat.mean(0)
+        barrier.wait()
+        norm = float(mean.norm())
+        mean *= min(1., self.settings.clip / (norm + 1e-6))
+        for p, part in zip(self.parameters, mean.split([p.numel() for p in self.parameters])):
+            p.grad = part.view_as(p)
+        return norm
+
+    @torch.no_grad()
+    def update_average(self):
+        keep = min(.997, 1 - 1 / (self.optimiser.steps / 8 + 2))
+        for name, value in self.net.state_dict().items():
+            self.average[name].lerp_(value, 1 - keep)
+
+    def step(self):
+        """-> what the log prints."""
+        started = time.time()
+        for p in self.parameters:
+            p.grad = None
+        loss, facts = self.loss()
+        loss.backward()
+        own = time.time() - started
+        norm = self.average_gradients()
+        factor = rate_factor(self.images, self.settings, self.optimiser.steps)
+        self.optimiser.step(factor)
+        self.images += self.settings.per_process * self.settings.processes
+        if self.rank == 0:
+            self.update_average()
+        return dict(loss=loss.item(), **facts, norm=norm, rate=factor, own=own, seconds=time.time() - started)
+
+    def run(self):
+        saved, log = time.time(), []
+        while self.images < self.settings.until_images:
+            log.append(self.step())
+            if self.rank:
+                continue
+            if self.optimiser.steps % 20 == 0:
+                means = {key: sum(entry[key] for entry in log) / len(log) for key in log[0]}
+                print(time.strftime('%H:%M:%S'), 'images', self.images,
+                      ' '.join('%s %.3f' % item for item in means.items()), flush=True)
+                log = []
+            if time.time() - saved > self.settings.save_every:
+                self.save()
+                saved = time.time()
+        if self.rank == 0:
+            self.save()
+
+
+def build():
+    net = Ferret(Sizes())
+    net.teachers = Heads(net.size)
+    return net
+
+
+def trained(name, joint):
+    """Whether a parameter learns in this stage."""
+    return 'post_layernorm' not in name and (joint or name.startswith(('vision_model.', 'teachers.')))
+
+
+def work(rank, settings, shared):
+    warnings.filterwarnings('ignore')
+    Run(rank, settings, shared).run()
+
+
+def main(stage, out, pool, *options):
+    settings = dict(COMMON, **DEFAULTS[stage], stage=stage, out=out, pool=pool)
+    for option in options:
+        key, value = option.split('=', 1)
+        settings[key] = type(settings[key])(value)
+    settings = SimpleNamespace(**settings)
+    sizes = [p.numel() for n, p in build().named_parameters() if trained(n, stage == 'joint')]
+    print(settings, 'parameters', sum(sizes), flush=True)
+    shared = SimpleNamespace(gradients=torch.zeros(settings.processes, sum(sizes)).share_memory_(),
+                             updates=torch.zeros(sum(sizes)).share_memory_(),
+                             barrier=mp.get_context('spawn').Barrier(settings.processes))
+    mp.spawn(work, (settings, shared), nprocs=settings.processes)
+
+
+if __name__ == '__main__':
+    main(*sys.argv[1:])
