@@ -1,18 +1,25 @@
-"""Scenes and conversations as tensors.  B images, N = grid * grid patches."""
+"""Scenes and conversations as tensors.  B images, N = grid * grid patches, T packed text tokens, R regions."""
+import re
 from types import SimpleNamespace
 
 import numpy as np
 import torch
 from PIL import Image
 
-from scenes import SIDE, SIZES
+import dialogue
+from scenes import NOUNS, SIDE, SIZES
+from tokenizer import BOS, EOS
+
+BINS, LENGTH = 2, 160                    # text of one image: two bins, so that attention never spans all of it
+OTHER_TURNS = ['box', 'point', 'mask'] + ['locate'] * 4 + ['locate_many'] * 2 + ['absent', 'yesno', 'count', 'relation']
+DIGIT_WEIGHTS = 1.2, .7, .3              # first, second, third digit of a coordinate
+WORD_WEIGHT, PUNCTUATION_WEIGHT = 2., .3
+BRACKET_WEIGHT, INSIDE_WEIGHT = 8., .3   # in the guide for boxes
 
 SIZE_WORDS = list(SIZES)
-
-
-def coordinate(pixel, side=SIDE):
-    """The text value of a pixel coordinate (specification 5.1)."""
-    return int(pixel * (1000. / side))
+SAID = {name: i for i, noun in enumerate(NOUNS) for name in (noun, dialogue.plural(noun))}
+SAID_PATTERN = re.compile(r'\b(%s)\b' % '|'.join(sorted(map(re.escape, SAID), key=len, reverse=True)))
+BOX_PATTERN = re.compile(r'\[\d+, \d+, \d+, \d+\]')
 
 
 def augmented(rng, scene):
@@ -34,7 +41,7 @@ def patch_targets(scene, grid):
     covered = np.stack([(cells == i + 1).sum(1) for i in range(len(scene.things))], 1)
     top, on = covered.argmax(1), covered.max(1) >= side * side // 8
     boxes = np.array([t[2:] for t in scene.things])
-    digits = np.array([[[int(d) for d in '%03d' % coordinate(v)] for v in box] for box in boxes])
+    digits = np.array([[[int(d) for d in '%03d' % dialogue.text_value(v, SIDE)] for v in box] for box in boxes])
     return dict(owner=(top + 1) * on, noun=np.array([t.noun + 1 for t in scene.things])[top] * on,
                 size_word=np.array([SIZE_WORDS.index(t.size) for t in scene.things])[top],
                 box=boxes[top], digits=digits[top])
@@ -49,3 +56,131 @@ def image_batch(pool, rng, count, grid):
         background=torch.tensor([[s.colour, s.texture] for s in scenes]),
         **{name: torch.from_numpy(np.stack([t[name] for t in targets])).long() for name in targets[0]})
     return scenes, batch
+
+
+def region_points(nprng, mask, count):
+    """`count` pixels of the mask: a random subset, or all of them and random repeats; float32 [count, 2] = (x / W, y / H)."""
+    height, width = mask.shape
+    ys, xs = np.nonzero(mask)
+    n = len(ys)
+    pick = nprng.permutation(n)[:count] if n >= count else np.append(np.arange(n), nprng.integers(0, n, count - n))
+    return np.stack([xs[pick] / width, ys[pick] / height], -1).astype(np.float32)
+
+
+def neighbourhoods(nprng, points, size):
+    """Farthest point sampling and nearest neighbours, stage by stage: [(centres [R, m], neighbours [R, m, k])]."""
+    stages, row = [], np.arange(len(points))
+    for centres, near in zip(size.stages, size.neighbors):
+        chosen = np.zeros((len(points), centres), np.int64)
+        chosen[:, 0] = nprng.integers(0, points.shape[1], len(points))
+        distance = np.full(points.shape[:2], np.inf, np.float32)
+        for j in range(centres):
+            if j:
+                chosen[:, j] = distance.argmax(1)
+            distance = np.minimum(distance, ((points - points[row, chosen[:, j]][:, None]) ** 2).sum(-1))
+        kept = points[row[:, None], chosen]
+        apart = ((kept[:, :, None] - points[:, None]) ** 2).sum(-1)
+        nearest = np.argpartition(apart, near - 1, -1)[..., :near].astype(np.int64)
+        stages.append((torch.from_numpy(chosen), torch.from_numpy(nearest)))
+        points = kept
+    return stages
+
+
+class Packer:
+    """Conversations about a batch of scenes, packed into bins of text.
+
+    A turn lies in its bin as question + answer, without the tokens that all questions share (`before` the image and the
+    newline `after` it).  The packed batch adds to the image batch:
+    - ids, segment (-1 = empty), place (position inside the turn), target (-1 = none), weight: [B, T]
+    - region_image, region_at, region_noun (-1 = not the answer) [R], points [R, n, 2], stages
+    - for the guides, rows of (image, text index, what to look at): asked (.., noun), boxed (.., owner) with boxed_weight,
+      and bracket (.., text index of the noun)
+    """
+
+    def __init__(self, tokenizer, size, rng, nprng):
+        self.tokenizer, self.size, self.rng, self.nprng = tokenizer, size, rng, nprng
+        pieces = [tokenizer.pieces.id_to_piece(i) for i in range(tokenizer.pieces.get_piece_size())]
+        self.digits = {i for i, piece in enumerate(pieces) if len(piece) == 1 and piece.isdigit()}
+        self.openers = {i for i, piece in enumerate(pieces) if '[' in piece}
+        self.closers = {i for i, piece in enumerate(pieces) if ']' in piece}
+        self.punctuation = {i for i, piece in enumerate(pieces) if piece in '[ ▁[ ] ], ]. , . ▁'.split()}
+        self.before = torch.tensor([BOS] + tokenizer.encode(dialogue.opening()))
+        self.after = torch.tensor(tokenizer.encode(dialogue.closing('?'))[:2])
+        self.noun_words = torch.zeros(len(NOUNS), size.vocabulary)
+        for row, noun in zip(self.noun_words, NOUNS):
+            for i in tokenizer.encode(noun):
+                row[i] += 1 / len(tokenizer.encode(noun))
+
+    def batch(self, pool, count):
+        scenes, batch = image_batch(pool, self.rng, count, self.size.grid)
+        total = BINS * LENGTH
+        batch.__dict__.update(before=self.before, after=self.after, noun_words=self.noun_words)
+        lists = SimpleNamespace(regions=[], points=[], asked=[], boxed=[], boxed_weight=[], bracket=[])
+        text = SimpleNamespace(ids=np.zeros((count, total), np.int64), segment=np.full((count, total), -1),
+                               place=np.zeros((count, total), np.int64), target=np.full((count, total), -1),
+                               weight=np.ones((count, total), np.float32))
+        for b, scene in enumerate(scenes):
+            seen = set(batch.owner[b].tolist())
+            kinds = ['caption'] * (self.rng.random() < .75) + [self.rng.choice(OTHER_TURNS) for _ in range(16)]
+            ends = [k * LENGTH for k in range(BINS)]
+            for number, kind in enumerate(kinds):
+                turn = dialogue.make_turn(self.rng, scene, kind)
+                question = self.tokenizer.encode(dialogue.closing(turn.question))[2:]
+                answer = self.tokenizer.encode(turn.answer) + [EOS]
+                length = len(question) + len(answer) - 1
+                bin_ = next((k for k in range(BINS) if ends[k] + length <= (k + 1) * LENGTH), None)
+                if bin_ is not None:
+                    self.put(text, lists, b, ends[bin_], number, question, answer)
+                    self.guide(lists, b, ends[bin_], scene, seen, turn, question, answer)
+                    ends[bin_] += length
+        batch.__dict__.update({name: torch.from_numpy(array) for name, array in text.__dict__.items()})
+        return self.finish(batch, lists)
+
+    def put(self, text, lists, b, start, number, question, answer):
+        tokens, body = question + answer, slice(start, start + len(question) + len(answer) - 1)
+        text.ids[b, body], text.segment[b, body] = tokens[:-1], number
+        text.place[b, body] = np.arange(len(tokens) - 1)
+        first = start + len(question) - 1
+        text.target[b, first:body.stop] = answer
+        run = 0
+        for i, token in enumerate(answer):
+            run = run + 1 if token in self.digits else 0
+            text.weight[b, first + i] = DIGIT_WEIGHTS[min(run, 3) - 1] if run else \
+                PUNCTUATION_WEIGHT if token in self.punctuation else WORD_WEIGHT
+
+    def guide(self, lists, b, start, scene, seen, turn, question, answer):
+        if turn.mask is not None:
+            noun = -1 if turn.subject is None else scene.things[turn.subject].noun
+            lists.regions.append((b, start + question.index(self.tokenizer.region), noun))
+            lists.points.append(region_points(self.nprng, turn.mask, self.size.points))
+        nouns = []
+        if turn.mask is None:
+            for said in SAID_PATTERN.finditer(turn.question):
+                at = start + len(self.tokenizer.encode('\n' + turn.question[:said.end()])) - 3
+                nouns.append((b, at, SAID[said.group(1)]))
+        lists.asked += nouns
+        owners = {dialogue.box_text(scene, t): i for i, t in enumerate(scene.things)}
+        for box in BOX_PATTERN.finditer(turn.answer):
+            if box.group() in owners:
+                owner, spoken = owners[box.group()], turn.answer[:box.start()].rstrip()
+                i = len(self.tokenizer.encode(spoken)) if spoken else 0
+                at = start + len(question) + i
+                assert answer[i] in self.openers, (turn, i)
+                if spoken.endswith(NOUNS[scene.things[owner].noun]):
+                    lists.bracket.append((b, at, at - 1))
+                elif turn.kind == 'locate':
+                    lists.bracket.append((b, at, nouns[-1][1]))
+                while owner + 1 in seen and answer[i] not in self.closers:
+                    lists.boxed.append((b, start + len(question) + i, owner))
+                    lists.boxed_weight.append(BRACKET_WEIGHT if answer[i] in self.openers else INSIDE_WEIGHT)
+                    i += 1
+
+    def finish(self, batch, lists):
+        for name in ('asked', 'boxed', 'bracket', 'regions'):
+            rows = torch.tensor(getattr(lists, name), dtype=torch.long).view(-1, 3)
+            setattr(batch, name, rows)
+        batch.region_image, batch.region_at, batch.region_noun = batch.regions.unbind(1)
+        batch.boxed_weight = torch.tensor(lists.boxed_weight)
+        points = np.stack(lists.points) if lists.points else np.zeros((0, self.size.points, 2), np.float32)
+        batch.points, batch.stages = torch.from_numpy(points), neighbourhoods(self.nprng, points, self.size)
+        return batch

@@ -10,6 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from batches import BINS
+
+FAR = -1e4          # added to the score of what must not be seen
+
 
 class Sizes(NamedTuple):
     image: int = 144
@@ -282,7 +286,23 @@ class Ferret(nn.Module):
         text = [self.model.embed_tokens.weight[ids].expand(batch, -1, -1) for ids in (before, after)]
         return torch.cat([text[0], self.model.mm_projector(features).float(), text[1]], 1)
 
+    def packed(self, batch, features, regions, kept):
+        """Hidden states [B, T, hidden] of packed text (see batches.Packer), after the final norm.  regions [R, hidden];
+        kept [R] bool: whether this region's feature is shown."""
+        text = self.model.embed_tokens(batch.ids).index_put(
+            (batch.region_image[kept], batch.region_at[kept]), regions[kept].float())
+        x = torch.cat([self.prefix(features, batch.before, batch.after), text], 1)
+        count, prefix = len(x), x.shape[1] - text.shape[1]
+        turn = self.turn(torch.cat([torch.arange(prefix).expand(count, prefix), prefix + batch.place], 1))
+        segment = batch.segment.view(count, BINS, -1)
+        same = segment[..., :, None] == segment[..., None, :]
+        text_bias = causal_bias(segment.shape[-1]).masked_fill(~same, FAR)
+        text_bias = torch.cat([torch.zeros_like(text_bias[..., :1]).expand(-1, -1, -1, prefix), text_bias], -1)[:, None]
+        for i, layer in enumerate(self.model.layers):
+            x = layer(x, turn, causal_bias(prefix), text_bias, i == len(self.model.layers) - 1)
+        return self.model.norm(x)
+
 
 def causal_bias(length):
-    hidden = torch.ones(length, length, dtype=torch.bool).triu(1)
-    return torch.zeros(length, length, dtype=torch.bfloat16).masked_fill_(hidden, -1e4)
+    """bfloat16 [length, length]: 0 on and below the diagonal, FAR above."""
+    return torch.full((length, length), FAR, dtype=torch.bfloat16).triu_(1)

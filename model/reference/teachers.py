@@ -12,11 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from network import FAR
 from scenes import COLOURS, NOUNS, SIZES, TEXTURES
 
-BINS = 72
-GUIDED_HEADS = 2
-FAR = -1e4
+BINS = 72           # classes of the soft coordinate head
+GUIDED_HEADS = 2    # of every guided layer
 
 
 class Heads(nn.Module):
@@ -65,3 +65,68 @@ class Heads(nn.Module):
         loss = 3 * noun + .5 * digits + bins + edges + .3 * size_word + .1 * background
         return loss, {'noun': noun.item(), 'bins': bins.item(), 'pixels': (found - box).abs().mean().item(),
                       'size': size_word.item(), 'background': background.item()}
+
+
+def lens(net, batch, features, regions):
+    """Cross entropy of projected object patches and named regions against the word vectors of all nouns, once through the
+    embedding, once through lm_head."""
+    on, named = batch.noun > 0, batch.region_noun >= 0
+    vectors = torch.cat([net.model.mm_projector(features[on]).float(), regions[named].float()])
+    nouns = torch.cat([batch.noun[on] - 1, batch.region_noun[named]])
+    vectors = vectors * torch.rsqrt(vectors.pow(2).mean(-1, keepdim=True) + net.size.norm_eps)
+    read = F.cross_entropy(vectors @ (batch.noun_words @ net.model.embed_tokens.weight).t() * .3, nouns)
+    written = F.cross_entropy(vectors @ (batch.noun_words @ net.lm_head.weight).t(), nouns)
+    return read + written
+
+
+def scores(layer, image, at, keys):
+    """Attention scores of the guided heads: text rows (image, at) [G] against keys (a slice) -> [G, heads, keys], float32."""
+    q, k = layer.seen
+    q, k = q[image, :GUIDED_HEADS, at].float(), k[image, :GUIDED_HEADS, keys].float()
+    with torch.autocast('cpu', enabled=False):
+        return torch.einsum('ghd,ghnd->ghn', q, k) * q.shape[-1] ** -.5
+
+
+def missed(z, wanted):
+    """- log of the softmax mass on wanted keys; z [G, heads, keys], wanted [G, keys] -> [G, heads]."""
+    return torch.logsumexp(z, -1) - torch.logsumexp(z.masked_fill(~wanted[:, None], FAR), -1)
+
+
+def guides(net, batch):
+    """-> losses of the three guided layers: bracket (0), asked (1), boxed (2)."""
+    layers, before = net.model.layers, len(batch.before)
+    patches = slice(before, before + batch.noun.shape[1])
+    prefix = patches.stop + len(batch.after)
+
+    image, at, noun = batch.asked.unbind(1)
+    wanted = torch.zeros(len(image), prefix, dtype=torch.bool)
+    wanted[:, patches] = batch.noun[image] == noun[:, None] + 1
+    wanted[:, 0] = ~wanted.any(1)
+    asked = missed(scores(layers[1], image, prefix + at, slice(0, prefix)), wanted).mean()
+
+    image, at, owner = batch.boxed.unbind(1)
+    boxed = missed(scores(layers[2], image, prefix + at, patches), batch.owner[image] == owner[:, None] + 1)
+    boxed = (boxed.clamp(max=20.).mean(1) * batch.boxed_weight).sum() / batch.boxed_weight.sum()
+
+    image, at, target = batch.bracket.unbind(1)
+    own = (batch.segment[image] == batch.segment[image, at][:, None]) & (torch.arange(batch.ids.shape[1]) <= at[:, None])
+    visible = torch.cat([torch.ones(len(image), prefix, dtype=torch.bool), own], 1)
+    z = scores(layers[0], image, prefix + at, slice(None)).masked_fill(~visible[:, None], FAR)
+    bracket = F.cross_entropy(z.flatten(0, 1), (prefix + target).repeat_interleave(GUIDED_HEADS))
+    return bracket, asked, boxed
+
+
+def joint_loss(net, batch, heads_weight, shown=.85):
+    """Everything at once -> loss, {name: number} for the log.  A region's feature is shown with probability `shown`."""
+    features = net.vision_model(batch.image)
+    regions = net.model.region_geo_sampler(features, batch.region_image, batch.points, batch.stages)
+    hidden = net.packed(batch, features, regions, torch.rand(len(regions)) < shown)
+    told = batch.target >= 0
+    logits, target, weight = net.lm_head(hidden[told]).float(), batch.target[told], batch.weight[told]
+    tokens = F.cross_entropy(logits, target, reduction='none')
+    bracket, asked, boxed = guides(net, batch)
+    words = lens(net, batch, features, regions)
+    heads, facts = net.teachers(features, batch)
+    loss = (tokens * weight).sum() / weight.sum() + .3 * (words + asked + bracket) + .6 * boxed + heads_weight * heads
+    return loss, dict(facts, tokens=tokens.mean().item(), right=(logits.argmax(-1) == target).float().mean().item(),
+                      words=words.item(), bracket=bracket.item(), asked=asked.item(), boxed=boxed.item())

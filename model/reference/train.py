@@ -16,17 +16,18 @@ import numpy as np
 import torch
 import torch.multiprocessing as mp
 
-import batches
 import scenes
+from batches import Packer, image_batch
 from network import Ferret, Sizes
 from optimiser import Optimiser
-from teachers import Heads
+from teachers import Heads, joint_loss
+from tokenizer import Tokenizer
 
 DEFAULTS = {
     'tower': dict(until_images=80000, per_process=24, muon=.008, adam=2e-3, tower_factor=1., hold=.3),
     'joint': dict(until_images=38000, per_process=8, muon=.008, adam=2e-3, tower_factor=.4, hold=.25),
 }
-COMMON = dict(processes=2, decay=.02, clip=2., seed=1, init='', save_every=60., heads=.4, tokenizer='')
+COMMON = dict(processes=2, decay=.02, clip=2., seed=1, init='', save_every=60., heads=.4, tokenizer='../pretrained')
 
 
 def rate_factor(images, settings, steps):
@@ -53,8 +54,10 @@ class Run:
         self.restore()
         self.pool = scenes.Pool(settings.pool)
         seed = settings.seed + settings.processes * self.optimiser.steps + rank
-        self.rng, self.nprng = random.Random(seed), np.random.default_rng(seed)
         torch.manual_seed(seed)
+        self.rng = random.Random(seed)
+        if self.joint:
+            self.packer = Packer(Tokenizer(settings.tokenizer), self.net.size, self.rng, np.random.default_rng(seed))
 
     def restore(self):
         path = self.settings.out
@@ -75,12 +78,12 @@ class Run:
         os.rename(temporary, self.settings.out)
 
     def loss(self):
+        count = self.settings.per_process
         if self.joint:
-            import joint
-            batch = joint.batch(self.pool, self.rng, self.nprng, self.settings, self.net.size)
+            batch = self.packer.batch(self.pool, count)
             with torch.autocast('cpu', dtype=torch.bfloat16):
-                return joint.loss(self.net, batch, self.settings.heads)
-        _, batch = batches.image_batch(self.pool, self.rng, self.settings.per_process, self.net.size.grid)
+                return joint_loss(self.net, batch, self.settings.heads)
+        _, batch = image_batch(self.pool, self.rng, count, self.net.size.grid)
         with torch.autocast('cpu', dtype=torch.bfloat16):
             return self.net.teachers(self.net.vision_model(batch.image), batch)
 
