@@ -1,0 +1,56 @@
+/* fetch -> decode -> engine -> record: the one way an image becomes a result, in ferret-worker and in `ferret annotate`
+ * alike.
+ *
+ * Threads: fetchers, decoders (each with its child process) and one engine thread, joined by bounded queues;
+ * pipeline_put blocks or refuses when the first queue is full. The `done` callback runs on the engine thread, or on a
+ * fetch or decode thread for jobs that fail before the engine; it must be quick and thread-safe. Each job put in ends
+ * in exactly one call of it, in any order, cancelled jobs included. */
+#ifndef WORKER_PIPELINE_H
+#define WORKER_PIPELINE_H
+
+#include "base/json.h"
+#include "base/status.h"
+#include "model/engine.h"
+#include "protocol/job.h"
+#include "protocol/result.h"
+
+struct media_roots; /* media/fetch.h */
+
+struct pipeline_done {
+    void *job_ctx;       /* as given to pipeline_put */
+    struct job *job;     /* ownership goes to the callback */
+    struct json *record; /* ownership goes to the callback; the complete result record, a failed one included */
+    bool failed;         /* the image as a whole failed */
+    enum error_class error_class;
+    const char *error_code; /* static word, where failed */
+    bool handed_back;       /* drained before it began: no record, put it back */
+};
+typedef void (*pipeline_done_fn)(void *ctx, struct pipeline_done *done);
+
+struct pipeline_options {
+    struct engine_options engine;
+    int fetchers, decoders;          /* 0 = 2 and one a core */
+    int queue_images;                /* capacity of each queue; 0 = 32 */
+    const struct media_roots *roots; /* borrowed while the pipeline lives */
+    bool allow_private_hosts;
+    uint8_t background[3]; /* behind alpha; default white */
+};
+
+struct pipeline;
+MUST_CHECK enum status pipeline_open(const struct pipeline_options *o, pipeline_done_fn done, void *ctx,
+                                     struct pipeline **out, struct diag *why);
+const struct engine *pipeline_engine(const struct pipeline *p); /* config, hash, caps, account only */
+/* Takes ownership of job, also on failure. wait: block for room, else ST_BUSY. on_start (may be NULL) is called when
+ * the engine begins the image. */
+MUST_CHECK enum status pipeline_put(struct pipeline *p, struct job *job, void *job_ctx, bool wait, struct diag *why);
+void pipeline_cancel(struct pipeline *p, const void *job_ctx);
+/* hand_back: what the engine has not begun comes back at once as handed_back; begun work is finished either way.
+ * Returns when everything has ended. */
+void pipeline_drain(struct pipeline *p, bool hand_back);
+/* Health: ST_OK, or ST_DEVICE once the engine is lost. */
+enum status pipeline_state(const struct pipeline *p, struct diag *why);
+void pipeline_stats(const struct pipeline *p, struct engine_stats *engine, int *fetching, int *decoding,
+                    int *in_engine);
+void pipeline_close(struct pipeline *p); /* drains; NULL is fine */
+
+#endif
