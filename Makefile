@@ -72,21 +72,21 @@ $(B)/bin/ferret-worker: $(B)/obj/worker/main.c.o $(call link_deps,worker)
 define room_rules
 $(call archive,$(1)): $(call objects,$(1))
 	@mkdir -p $$(@D)
-	@rm -f $$@
-	ar rcs $$@ $$^
+	@rm -f $$@.$$$$$$$$ && ar rcs $$@.$$$$$$$$ $$^ && mv -f $$@.$$$$$$$$ $$@
 .PHONY: lib-$(1)
 lib-$(1): $(call archive,$(1))
 endef
 $(foreach r,$(ROOMS),$(eval $(call room_rules,$(r))))
 
+# Outputs appear whole, by rename, so that an interrupted or a second make never leaves half a file behind.
 # Instruction-set variants live in files of their own, chosen at run time.
 ISA_FLAGS = $(if $(filter %_avx2.c,$<),-mavx2 -mfma -mf16c)$(if $(filter %_avx512.c,$<),-mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c)$(if $(filter %_avx512bf16.c,$<),-mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512bf16 -mavx512vnni -mfma -mf16c)
 $(B)/obj/%.c.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) $(ISA_FLAGS) -c -o $@ $<
+	$(CC) $(CFLAGS_ALL) $(ISA_FLAGS) -MF $(@:.o=.d) -MT $@ -c -o $@.$$$$ $< && mv -f $@.$$$$ $@
 $(B)/obj/%.cc.o: %.cc
 	@mkdir -p $(@D)
-	$(CXX) $(CXXFLAGS_ALL) -c -o $@ $<
+	$(CXX) $(CXXFLAGS_ALL) -MF $(@:.o=.d) -MT $@ -c -o $@.$$$$ $< && mv -f $@.$$$$ $@
 # Lua scripts and assets become bytes in the library: _binary_protocol_scripts_submit_lua_start and _end.
 $(foreach r,$(ROOMS),$(patsubst %,$(B)/obj/%.o,$(call binaries,$(r)))): $(B)/obj/%.o: %
 	@mkdir -p $(@D)
