@@ -1,0 +1,57 @@
+/* The subcommands of `ferret`, one file each, and the flags that several of them share.
+ *
+ * A command gets argv with its own name first ("annotate", ...) and returns an exit code (base/settings.h). Its flags
+ * are groups of setting rows (base/settings.h): a command embeds the structs below in its own and lists the groups. */
+#ifndef CLI_COMMANDS_H
+#define CLI_COMMANDS_H
+
+#include "base/settings.h"
+#include "base/status.h"
+#include "protocol/job.h"
+#include "worker/model_flags.h" /* --model ... --isa, and struct engine_choice for what they come to */
+
+int cmd_annotate(int argc, char **argv);
+int cmd_convert(int argc, char **argv);
+int cmd_export(int argc, char **argv);
+int cmd_inspect(int argc, char **argv);
+int cmd_parity(int argc, char **argv);
+int cmd_status(int argc, char **argv);
+int cmd_submit(int argc, char **argv);
+int cmd_up(int argc, char **argv);
+int cmd_watch(int argc, char **argv);
+
+/* ---- flags of annotate and submit: what to do with each image ------------------------------------------------- */
+
+struct task_flags {
+    int task; /* enum task_kind */
+    struct setting_list phrases, boxes, points;
+    const char *question;
+    int64_t max_tokens;
+    double temperature, top_p;
+    int64_t seed;
+    const char *compat; /* NULL or "ml-ferret" */
+    const char *background;
+};
+struct setting_group task_flags_group(size_t at);
+/* The job that a PATH stands for, or a manifest line falls back to: one task (locate: all phrases), regions, policy;
+ * key, image and campaign are left NULL. background: RRGGBB as bytes. The caller owns *out: job_free. */
+MUST_CHECK enum status task_flags_job(const struct task_flags *f, struct job **out, uint8_t background[3],
+                                      struct diag *why);
+
+/* ---- flags of what talks to a broker --------------------------------------------------------------------------- */
+
+struct link_flags {
+    const char *data, *broker;
+};
+struct setting_group link_flags_group(size_t at);
+/* The broker's address for clients: --broker, else the socket of the `ferret up` on --data, else of the one on the
+ * default data folder. ST_MISSING says what to start. */
+MUST_CHECK enum status link_flags_address(const struct link_flags *f, char *out, size_t size, struct diag *why);
+
+/* ---- people ------------------------------------------------------------------------------------------------------ */
+
+/* "ferret COMMAND: sentence" on stderr; returns the exit code of the status: 3 for ST_IO, ST_TIMEOUT and ST_CLOSED of a
+ * link, 4 for ST_REFUSED and ST_LIMIT, 2 for the rest. */
+int command_fail(const char *command, enum status s, const struct diag *why);
+
+#endif
