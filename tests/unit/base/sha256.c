@@ -1,0 +1,43 @@
+#include "base/sha256.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+static void expect(const char *text, size_t len, const char *want)
+{
+    uint8_t digest[SHA256_BYTES];
+    char hex[SHA256_HEX];
+    sha256_of(text, len, digest);
+    sha256_hex(digest, hex);
+    cr_assert_str_eq(hex, want);
+}
+
+Test(sha256, published_vectors_hold)
+{
+    expect("", 0, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+    expect("abc", 3, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    const char *two_blocks = "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq";
+    expect(two_blocks, strlen(two_blocks), "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
+    static char million[1000000];
+    memset(million, 'a', sizeof million);
+    expect(million, sizeof million, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+}
+
+Test(sha256, pieces_of_any_size_give_the_digest_of_the_whole)
+{
+    uint8_t bytes[300], want[SHA256_BYTES], got[SHA256_BYTES];
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (uint8_t)(i * 37 + 11);
+    for (size_t len = 0; len <= sizeof bytes; len += 7) {
+        sha256_of(bytes, len, want);
+        for (size_t step = 1; step < 130; step += 3) {
+            struct sha256 s;
+            sha256_init(&s);
+            for (size_t at = 0; at < len; at += step)
+                sha256_add(&s, bytes + at, len - at < step ? len - at : step);
+            sha256_end(&s, got);
+            cr_assert_arr_eq(got, want, SHA256_BYTES, "length %zu in pieces of %zu", len, step);
+        }
+    }
+}
