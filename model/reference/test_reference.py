@@ -1,0 +1,154 @@
+"""The reference against the official package's answers on tiny checkpoints (folder FERRET_GOLDEN, default ../shared/golden
+beside the repository; skipped where it is absent) and against the sampler vectors of the specification.
+
+    python3 test_reference.py
+"""
+import hashlib
+import os
+import unittest
+
+import numpy as np
+import torch
+from PIL import Image
+
+import checkpoint
+import region
+from ferret import Ferret, RegionSampler, render, PUBLISHED_TEMPLATE
+from tokenizer import Tokenizer
+
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..')
+GOLDEN = os.environ.get('FERRET_GOLDEN', os.path.join(ROOT, '..', 'shared', 'golden'))
+
+
+def mask_of(rle):
+    """COCO runs down the columns -> bool [width, height]."""
+    height, width = rle['size']
+    return np.repeat(np.arange(len(rle['counts'])) % 2 == 1, rle['counts']).reshape(width, height)
+
+
+class SamplerVectors(unittest.TestCase):
+    """Specification 4.8, production rule."""
+
+    def setUp(self):
+        def value(s, *shape):
+            i = np.arange(np.prod(shape))
+            return torch.from_numpy((((7919 * i + 104729 * s + 12345) % 2003) / 2003 - .5).reshape(shape))
+
+        weights = {}
+        for stage in (0, 1):
+            at, diff = 5 + 4 * stage, 1 + 2 * stage
+            weights.update({
+                'diff_projector_list.%d.weight' % stage: value(diff, 18, 18),
+                'diff_projector_list.%d.bias' % stage: value(diff + 1, 18),
+                'agg_projector_list.%d.net.0.weight' % stage: value(at, 16, 36),
+                'agg_projector_list.%d.net.0.bias' % stage: value(at + 1, 16),
+                'agg_projector_list.%d.norm.weight' % stage: 1 + .2 * value(at + 2, 16),
+                'agg_projector_list.%d.norm.bias' % stage: value(at + 3, 16)})
+        weights.update({'flatten_projector.weight': value(13, 16, 128), 'flatten_projector.bias': value(14, 16),
+                        'dim_projector.weight': value(15, 8, 16), 'dim_projector.bias': value(16, 8)})
+        weights = {'model.region_geo_sampler.' + name: w.float() for name, w in weights.items()}
+        self.features = 2 * value(17, 36, 16).float()
+        self.sampler = RegionSampler(
+            weights, {'points': 32, 'stages': [16, 8], 'neighbors': [4, 4], 'transposed': True}, 'max')
+
+    def check(self, mask, seed, starts, expected):
+        selection = self.sampler.select(mask, seed)
+        self.assertEqual(selection.starts, starts)
+        np.testing.assert_allclose(self.sampler(self.features, mask, selection), expected, atol=2e-4)
+
+    def test_box(self):
+        self.check(region.box_mask((25, 3, 34, 9), 40, 30), 0, [4, 5],
+                   [6.50809, -1.16866, -2.35193, -3.28143, 6.75218, -1.48021, -2.66348, -.60637])
+
+    def test_few_pixels(self):
+        self.check(region.box_mask((10, 4, 11, 6), 40, 30), 0, [5, 9],
+                   [-.38237, -1.47523, -.57907, 3.22724, -.74863, -1.55663, -.66047, 3.86814])
+
+    def test_point(self):
+        self.check(region.point_mask(5, 20, 40, 30), 1, [24, 7],
+                   [1.06958, -4.69516, -3.48217, 8.93734, -.38323, -4.74149, -3.52850, 10.04684])
+
+
+@unittest.skipUnless(os.path.isdir(GOLDEN), 'no golden data at ' + GOLDEN)
+class Golden(unittest.TestCase):
+    def path(self, *parts):
+        return os.path.join(GOLDEN, *parts)
+
+    def close(self, got, expected, tolerance, what):
+        np.testing.assert_allclose(np.asarray(got), expected, rtol=0, atol=tolerance, err_msg=what)
+
+    def test_images(self):
+        tower = Ferret(self.path('tiny-ferret-a'), tower=self.path('tiny-ferret-a-clip')).tower
+        for entry in checkpoint.read_json(self.path('images', 'images.json')):
+            squashed = tower.squash(Image.open(self.path('images', entry['file'])))
+            self.assertEqual(hashlib.sha256(squashed.tobytes()).hexdigest(), entry['u8_sha256'], entry['file'])
+            self.assertAlmostEqual(float(tower.pixels(squashed).double().sum()), entry['pixels_sum'], delta=1e-3)
+
+    def test_tokenizer(self):
+        tokenizer, expected = Tokenizer(self.path('tiny-ferret-a')), checkpoint.read_json(self.path('tokenizer.json'))
+        for entry in expected['encode']:
+            self.assertEqual([1] + tokenizer.encode(entry['text']), entry['ids'], entry['text'])
+        for entry in expected['decode']:
+            self.assertEqual(tokenizer.decode(entry['ids']), entry['decoded'])
+        for entry in expected['prompts']:
+            prompt = render(PUBLISHED_TEMPLATE, entry['turns'])
+            self.assertEqual(prompt, entry['prompt'])
+            self.assertEqual(tokenizer.encode_prompt(prompt), entry['ids'])
+
+    def test_max_pooling(self):
+        self.run_cases('a', Ferret(self.path('tiny-ferret-a'), tower=self.path('tiny-ferret-a-clip')))
+
+    def test_delta_and_mean_pooling(self):
+        self.run_cases('b', Ferret(self.path('tiny-ferret-b-delta'), self.path('tiny-ferret-b-base'),
+                                   self.path('tiny-ferret-b-clip')))
+
+    def run_cases(self, which, model):
+        folder = self.path('tiny-ferret-%s-cases' % which)
+        document = checkpoint.read_json(folder, 'cases.json')
+        tensors = checkpoint.read_safetensors(os.path.join(folder, 'tensors.safetensors'))
+        np.testing.assert_array_equal(model.decoder.inv_freq, tensors['inv_freq'])
+        for name, digest in document.get('target_sha256', {}).items():
+            self.assertEqual(hashlib.sha256(model.stored[name].numpy().tobytes()).hexdigest(), digest, name)
+        for case in document['cases']:
+            with self.subTest(case['id']):
+                self.check_case(model, case, tensors)
+        features = torch.from_numpy(np.array(tensors[document['cases'][0]['id'] + '.vision']))
+        for case in document['sampler_only']:
+            mask = np.zeros((case['width'], case['height']), bool)
+            for box in case['boxes_inclusive']:
+                mask |= region.box_mask(box, case['width'], case['height'])
+            with self.subTest(case['id']):
+                selection = model.sampler.select(mask, case['seed'])
+                self.check_selection(selection, tensors, 'sampler.%s.%%s' % case['id'])
+                expected = tensors['sampler.%s.region_features' % case['id']].reshape(-1)
+                self.close(model.sampler(features, mask, selection), expected, 1e-5 * abs(expected).max(), case['id'])
+
+    def check_selection(self, selection, tensors, key):
+        for name, got in (('chosen', selection.chosen), ('fps0', selection.centres[0]), ('fps1', selection.centres[1])):
+            np.testing.assert_array_equal(got, tensors[key % name])
+
+    def check_case(self, model, case, tensors):
+        at, greedy = case['id'] + '.', case['greedy']
+        masks = [mask_of(r['rle']) for r in case['regions']]
+        got = model.answer(Image.open(self.path('images', case['image'])), case['turns'], masks, case['seed'],
+                           greedy['max_new_tokens'])
+        self.assertEqual((got.prompt, got.input_ids, got.positions), (case['prompt'], case['input_ids'], case['positions']))
+        rows = [0, 1, 2, 300, 575]
+        self.close(got.vision[rows], tensors[at + 'vision_rows'], 3e-5, 'vision')
+        self.close(got.projected[rows], tensors[at + 'projected_rows'], 3e-5, 'projected')
+        for k, selection in enumerate(got.selections):
+            self.check_selection(selection, tensors, '%s.%%s.%d' % (case['id'], k))
+        if masks:
+            expected = tensors[at + 'region_features']
+            self.close(got.regions, expected, 1e-5 * abs(expected).max(), 'regions')
+        self.close(got.states, tensors[at + 'hidden_last'], 5e-5, 'states')
+        for index, value in case['logits']['at'].items():
+            self.assertAlmostEqual(float(got.logits[int(index)]), value, delta=1e-4)
+        self.assertEqual([s.id for s in got.steps], greedy['ids'])
+        self.assertEqual((got.finished, got.text), (greedy['finished'], greedy['text']))
+        for step, expected in zip(got.steps, greedy['steps']):
+            self.assertAlmostEqual(step.logit, expected['logit'], delta=1e-4)
+
+
+if __name__ == '__main__':
+    unittest.main()
