@@ -69,15 +69,14 @@ struct settings_program {
 /* Owns every string that the caller's struct points to, and the positional arguments. */
 struct settings;
 
-/* Reads argv[1..] and fills *target (zeroed first). ST_INVALID: a wrong flag, value or number of arguments; ST_MISSING,
- * ST_FORMAT...: the --config file. With --help, --version or --print-config in argv the result is ST_OK and
- * settings_text is what should be printed instead of running. The caller owns *out. */
+/* Reads argv[1..] and fills *target, which the caller has zeroed. ST_INVALID: a wrong flag, value or number of
+ * arguments; ST_MISSING, ST_FORMAT...: the --config file. With --help, --version or --print-config in argv the result
+ * is ST_OK and settings_text is what should be printed instead of running. The caller owns *out. */
 MUST_CHECK enum status settings_read(const struct settings_program *p, int argc, char *const *argv, void *target,
                                      struct settings **out, struct diag *why);
 void settings_free(struct settings *s); /* NULL is fine */
 int settings_n_args(const struct settings *s);
 const char *settings_arg(const struct settings *s, int i);       /* borrowed */
-const char *const *settings_args(const struct settings *s);      /* borrowed, NULL-terminated */
 const char *settings_text(const struct settings *s);             /* NULL: run */
 bool settings_given(const struct settings *s, const char *name); /* set by file, environment or flag */
 

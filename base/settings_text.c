@@ -1,0 +1,158 @@
+/* What --help and --print-config print, made from the table. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/settings_impl.h"
+
+enum { HELP_COLUMN = 30 };
+
+static const char *value_word(const struct setting *row)
+{
+    if (row->type == SETTING_CHOICE)
+        return row->choices;
+    if (row->value)
+        return row->value;
+    switch (row->type) {
+    case SETTING_INT: return "N";
+    case SETTING_FLOAT: return "X";
+    case SETTING_BYTES: return "SIZE";
+    case SETTING_MEMORY: return "SHARE|SIZE";
+    case SETTING_BOOL: return "";
+    default: return "TEXT";
+    }
+}
+
+static void help_row(FILE *out, const struct setting *row)
+{
+    char left[256];
+    char letter[8] = "";
+    if (row->letter)
+        snprintf(letter, sizeof letter, "-%c, ", row->letter);
+    const char *value = value_word(row);
+    if (row->secret) { /* no flag: a file or a variable */
+        char variable[64];
+        settings_variable(row->name, variable);
+        snprintf(left, sizeof left, "  %s", variable);
+    } else {
+        snprintf(left, sizeof left, "  %s--%s%s%s", letter, row->name, *value ? " " : "", value);
+    }
+    fprintf(out, "%-*s", HELP_COLUMN, left);
+    if (strlen(left) >= HELP_COLUMN)
+        fprintf(out, "\n%*s", HELP_COLUMN, "");
+    fputs(row->help, out);
+    if (row->type == SETTING_LIST)
+        fputs(" (repeatable)", out);
+    if (row->fallback)
+        fprintf(out, " [%s]", row->fallback);
+    fputc('\n', out);
+}
+
+char *settings_help_text(const struct settings *s)
+{
+    const struct settings_program *p = s->program;
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    if (!out)
+        return NULL;
+    fprintf(out, "usage: %s [FLAGS]%s%s\n\n%s\n", p->name, *p->args ? " " : "", p->args, p->summary);
+    for (int g = 0; g < p->n_groups; g++) {
+        fprintf(out, "\n%s:\n", p->groups[g].title);
+        for (int i = 0; i < p->groups[g].n_rows; i++)
+            help_row(out, &p->groups[g].rows[i]);
+    }
+    fputs("\nsettings:\n"
+          "  --config FILE               JSON object with flags as keys; FERRET_* variables win over it, flags over "
+          "both\n"
+          "  --print-config              print the settings in force, each with its source, and exit\n"
+          "  --version                   print the version and exit\n"
+          "  -h, --help                  this text\n",
+          out);
+    if (p->examples && *p->examples)
+        fprintf(out, "\nexamples:\n%s", p->examples);
+    if (fclose(out) != 0) {
+        free(text);
+        return NULL;
+    }
+    return text;
+}
+
+static struct json *choice_json(const struct setting *row, int index)
+{
+    const char *at = row->choices;
+    for (int i = 0; i < index; i++)
+        at = strchr(at, '|') + 1;
+    return jsn_new_string_n(at, strcspn(at, "|"));
+}
+
+static struct json *list_json(const struct setting_list *list)
+{
+    struct json *array = jsn_new_array();
+    for (int i = 0; array && i < list->n; i++) {
+        if (jsn_push(array, jsn_new_string(list->items[i])) != ST_OK) {
+            jsn_free(array);
+            return NULL;
+        }
+    }
+    return array;
+}
+
+static struct json *value_json(const struct slot *slot)
+{
+    const void *f = slot->field;
+    switch (slot->row->type) {
+    case SETTING_STRING: {
+        const char *text = *(const char *const *)f;
+        return text ? jsn_new_string(slot->row->secret ? "***" : text) : jsn_new_null();
+    }
+    case SETTING_INT:
+    case SETTING_BYTES: return jsn_new_int(*(const int64_t *)f);
+    case SETTING_FLOAT: return jsn_new_real(*(const double *)f);
+    case SETTING_BOOL: return jsn_new_bool(*(const bool *)f);
+    case SETTING_CHOICE: return choice_json(slot->row, *(const int *)f);
+    case SETTING_LIST: return list_json(f);
+    case SETTING_MEMORY: {
+        const struct setting_memory *m = f;
+        return m->share > 0 ? jsn_new_real(m->share) : m->bytes ? jsn_new_int(m->bytes) : jsn_new_null();
+    }
+    }
+    return NULL;
+}
+
+static struct json *source_json(const struct settings *s, const struct slot *slot)
+{
+    char text[320];
+    char variable[64];
+    settings_variable(slot->row->name, variable);
+    switch (slot->source) {
+    case SOURCE_DEFAULT: return jsn_new_string("default");
+    case SOURCE_FILE: snprintf(text, sizeof text, "file %s", s->config_path); break;
+    case SOURCE_ENVIRONMENT: snprintf(text, sizeof text, "%s", variable); break;
+    case SOURCE_FLAG: snprintf(text, sizeof text, "--%s", slot->row->name); break;
+    }
+    return jsn_new_string(text);
+}
+
+char *settings_config_text(const struct settings *s)
+{
+    struct json *root = jsn_new_object();
+    char *text = NULL;
+    for (int i = 0; root && i < s->n_slots; i++) {
+        const struct slot *slot = &s->slots[i];
+        struct json *entry = jsn_new_object();
+        enum status value = jsn_put(entry, "value", value_json(slot));
+        enum status source = jsn_put(entry, "source", source_json(s, slot));
+        enum status put = jsn_put(root, slot->row->name, entry);
+        if (value != ST_OK || source != ST_OK || put != ST_OK)
+            goto done;
+    }
+    char *body = root ? jsn_text_indented(root, 2) : NULL;
+    if (body && asprintf(&text, "%s\n", body) < 0)
+        text = NULL;
+    free(body);
+done:
+    jsn_free(root);
+    return text;
+}
