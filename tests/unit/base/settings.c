@@ -1,0 +1,291 @@
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/json.h"
+#include "base/settings.h"
+
+struct inner {
+    int64_t max_tokens;
+    double temperature;
+};
+struct options {
+    const char *data;
+    const char *password;
+    bool json;
+    int64_t size;
+    int dtype;
+    struct setting_memory memory;
+    struct setting_list roots;
+    struct inner inner;
+};
+
+static const struct setting own_rows[] = {
+    {.name = "data",
+     .type = SETTING_STRING,
+     .offset = offsetof(struct options, data),
+     .help = "folder",
+     .value = "DIR"},
+    {.name = "redis-password",
+     .type = SETTING_STRING,
+     .offset = offsetof(struct options, password),
+     .help = "password of Redis",
+     .secret = true},
+    {.name = "json", .type = SETTING_BOOL, .offset = offsetof(struct options, json), .help = "machine-readable"},
+    {.name = "size",
+     .type = SETTING_BYTES,
+     .offset = offsetof(struct options, size),
+     .fallback = "64MiB",
+     .min = 1,
+     .max = 1e12,
+     .help = "size"},
+    {.name = "dtype",
+     .type = SETTING_CHOICE,
+     .offset = offsetof(struct options, dtype),
+     .fallback = "auto",
+     .choices = "auto|f32|bf16",
+     .help = "precision"},
+    {.name = "memory", .type = SETTING_MEMORY, .offset = offsetof(struct options, memory), .help = "budget"},
+    {.name = "root",
+     .type = SETTING_LIST,
+     .offset = offsetof(struct options, roots),
+     .fallback = "local=/",
+     .value = "NAME=DIR",
+     .help = "named root",
+     .letter = 'r'},
+};
+static const struct setting inner_rows[] = {
+    {.name = "max-tokens",
+     .type = SETTING_INT,
+     .offset = offsetof(struct inner, max_tokens),
+     .fallback = "512",
+     .min = 1,
+     .max = 2048,
+     .help = "longest answer"},
+    {.name = "temperature",
+     .type = SETTING_FLOAT,
+     .offset = offsetof(struct inner, temperature),
+     .fallback = "0",
+     .min = 0,
+     .max = 2,
+     .help = "0 is greedy"},
+};
+static const struct setting_group groups[] = {
+    {.title = "general", .rows = own_rows, .n_rows = sizeof own_rows / sizeof *own_rows},
+    {.title = "answers",
+     .rows = inner_rows,
+     .n_rows = sizeof inner_rows / sizeof *inner_rows,
+     .at = offsetof(struct options, inner)},
+};
+static const struct settings_program program = {.name = "tool",
+                                                .args = "PATH...",
+                                                .summary = "Does things.",
+                                                .examples = "  tool --json x\n",
+                                                .max_args = 2,
+                                                .groups = groups,
+                                                .n_groups = 2};
+
+enum { MAX_ARGS = 32 };
+
+/* Reads a command line written with single spaces between arguments. */
+static enum status read_line(const char *line, struct options *o, struct settings **s, struct diag *why)
+{
+    static char copy[1024];
+    char *argv[MAX_ARGS];
+    int argc = 0;
+    snprintf(copy, sizeof copy, "tool %s", line);
+    for (char *save = NULL, *at = strtok_r(copy, " ", &save); at && argc < MAX_ARGS; at = strtok_r(NULL, " ", &save))
+        argv[argc++] = at;
+    memset(o, 0, sizeof *o);
+    return settings_read(&program, argc, argv, o, s, why);
+}
+
+static void expect_refused(const char *line, const char *sentence)
+{
+    struct options o;
+    struct settings *s = NULL;
+    struct diag why = {{0}};
+    cr_expect_neq(read_line(line, &o, &s, &why), ST_OK, "%s", line);
+    cr_expect_neq(strstr(why.text, sentence), NULL, "%s\n got: %s\nwant: %s", line, why.text, sentence);
+    cr_expect_null(s);
+}
+
+static char *config_file(const char *text)
+{
+    static char path[] = "/tmp/settings-XXXXXX";
+    int fd = mkstemp(path);
+    cr_assert_geq(fd, 0);
+    cr_assert_eq((int)write(fd, text, strlen(text)), (int)strlen(text));
+    close(fd);
+    return path;
+}
+
+Test(settings, defaults_hold_where_nothing_is_given)
+{
+    struct options o;
+    struct settings *s = NULL;
+    cr_assert_eq(read_line("", &o, &s, NULL), ST_OK);
+    cr_expect_null((void *)o.data);
+    cr_expect_eq(o.size, 64 << 20);
+    cr_expect_eq(o.dtype, 0);
+    cr_expect_eq(o.inner.max_tokens, 512);
+    cr_assert_eq(o.roots.n, 1);
+    cr_expect_str_eq(o.roots.items[0], "local=/");
+    cr_expect_not(settings_given(s, "root"));
+    settings_free(s);
+}
+
+Test(settings, flags_of_every_type_and_arguments_in_any_order)
+{
+    struct options o;
+    struct settings *s = NULL;
+    cr_assert_eq(read_line("a --data=/x --json -r a=/1 --root b=/2 --memory 20GiB --size 2K --dtype bf16 b "
+                           "--temperature 0.5 --max-tokens=7",
+                           &o, &s, NULL),
+                 ST_OK);
+    cr_expect_str_eq(o.data, "/x");
+    cr_expect(o.json);
+    cr_expect_eq(o.size, 2048);
+    cr_expect_eq(o.dtype, 2);
+    cr_expect_eq(o.memory.bytes, 20LL << 30);
+    cr_expect_eq(o.inner.max_tokens, 7);
+    cr_expect_eq(o.inner.temperature, 0.5);
+    cr_assert_eq(o.roots.n, 2);
+    cr_expect_str_eq(o.roots.items[1], "b=/2");
+    cr_assert_eq(settings_n_args(s), 2);
+    cr_expect_str_eq(settings_arg(s, 1), "b");
+    cr_expect_null((void *)settings_arg(s, 2));
+    settings_free(s);
+}
+
+Test(settings, two_dashes_end_the_flags_and_one_dash_is_an_argument)
+{
+    struct options o;
+    struct settings *s = NULL;
+    cr_assert_eq(read_line("- -- --json", &o, &s, NULL), ST_OK);
+    cr_assert_eq(settings_n_args(s), 2);
+    cr_expect_str_eq(settings_arg(s, 1), "--json");
+    cr_expect_not(o.json);
+    settings_free(s);
+}
+
+Test(settings, later_sources_win)
+{
+    char *path = config_file("{\"max-tokens\": 11, \"temperature\": 1, \"data\": \"/file\", \"root\": [\"f=/f\", "
+                             "\"g=/g\"], \"json\": true}");
+    char line[128];
+    snprintf(line, sizeof line, "--config %s --data /flag", path);
+    setenv("FERRET_MAX_TOKENS", "22", 1);
+    setenv("FERRET_DATA", "/environment", 1);
+    setenv("FERRET_TEMPERATURE", "", 1);
+    struct options o;
+    struct settings *s = NULL;
+    cr_assert_eq(read_line(line, &o, &s, NULL), ST_OK);
+    cr_expect_eq(o.inner.max_tokens, 22);
+    cr_expect_str_eq(o.data, "/flag");
+    cr_expect_eq(o.inner.temperature, 1, "an empty variable counts as absent");
+    cr_expect(o.json);
+    cr_assert_eq(o.roots.n, 2, "the file's list replaces the default");
+    settings_free(s);
+
+    setenv("FERRET_ROOT", "[\"e=/e\"]", 1);
+    cr_assert_eq(read_line(line, &o, &s, NULL), ST_OK);
+    cr_assert_eq(o.roots.n, 1);
+    cr_expect_str_eq(o.roots.items[0], "e=/e");
+    settings_free(s);
+    unlink(path);
+}
+
+Test(settings, errors_name_source_value_and_expectation)
+{
+    expect_refused("--max-tokens 0", "--max-tokens \"0\": expected an integer from 1 to 2048");
+    expect_refused("--max-tokens 12x", "--max-tokens \"12x\": expected an integer");
+    expect_refused("--temperature nan", "--temperature \"nan\": expected a number from 0 to 2");
+    expect_refused("--dtype f8", "--dtype \"f8\": expected one of auto|f32|bf16");
+    expect_refused("--memory 1.5", "--memory \"1.5\": expected a share such as 0.9 or a size");
+    expect_refused("--size 3parsecs", "--size \"3parsecs\": expected a size");
+    expect_refused("--json=perhaps", "--json \"perhaps\": expected true or false");
+    expect_refused("--jsn", "--jsn: no such flag of tool");
+    expect_refused("-x", "-x: no such flag of tool");
+    expect_refused("--data", "--data: expected a value behind it");
+    expect_refused("a b c", "\"c\": one argument too many, expected PATH...");
+    expect_refused("--redis-password secret", "a secret is not taken from the command line");
+    expect_refused("--config /no/such/file", "/no/such/file: No such file");
+    setenv("FERRET_MAX_TOKENS", "many", 1);
+    expect_refused("", "FERRET_MAX_TOKENS \"many\": expected an integer from 1 to 2048");
+}
+
+Test(settings, a_config_file_with_an_unknown_key_or_a_wrong_kind_is_refused)
+{
+    const char *const cases[][2] = {{"{\"max_tokens\": 3}", "key max_tokens: no such setting of tool"},
+                                    {"{\"max-tokens\": {}}", "key max-tokens: expected a single value"},
+                                    {"{\"max-tokens\": [1]}", "key max-tokens: expected a single value"},
+                                    {"{\"root\": [1]}", "key root: expected an array of strings"},
+                                    {"{\"max-tokens\": 4096}", "key max-tokens \"4096\": expected an integer from 1"},
+                                    {"[]", "expected a JSON object"},
+                                    {"{", "not valid JSON"}};
+    char path[] = "/tmp/settings-XXXXXX";
+    close(mkstemp(path));
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        FILE *f = fopen(path, "w");
+        fputs(cases[i][0], f);
+        fclose(f);
+        char line[128];
+        snprintf(line, sizeof line, "--config %s", path);
+        expect_refused(line, cases[i][1]);
+    }
+    unlink(path);
+}
+
+Test(settings, print_config_states_value_and_source_and_hides_secrets)
+{
+    setenv("FERRET_REDIS_PASSWORD", "xyzzy", 1);
+    setenv("FERRET_MEMORY", "0.9", 1);
+    struct options o;
+    struct settings *s = NULL;
+    cr_assert_eq(read_line("--print-config --max-tokens 3", &o, &s, NULL), ST_OK);
+    struct json *root = NULL;
+    const char *text = settings_text(s);
+    cr_assert_neq((void *)text, NULL);
+    cr_expect_null(strstr(text, "xyzzy"));
+    cr_assert_eq(jsn_parse(text, strlen(text), "text", &root, NULL), ST_OK);
+    const struct json *tokens = jsn_get(root, "max-tokens");
+    cr_expect_eq(jsn_int(jsn_get(tokens, "value"), 0), 3);
+    cr_expect_str_eq(jsn_string(jsn_get(tokens, "source"), ""), "--max-tokens");
+    cr_expect_str_eq(jsn_string(jsn_get(jsn_get(root, "memory"), "source"), ""), "FERRET_MEMORY");
+    cr_expect_eq(jsn_number(jsn_get(jsn_get(root, "memory"), "value"), 0), 0.9);
+    cr_expect_str_eq(jsn_string(jsn_get(jsn_get(root, "dtype"), "value"), ""), "auto");
+    cr_expect_str_eq(jsn_string(jsn_get(jsn_get(root, "dtype"), "source"), ""), "default");
+    jsn_free(root);
+    settings_free(s);
+}
+
+Test(settings, help_lists_every_row_even_beside_mistakes)
+{
+    struct options o;
+    struct settings *s = NULL;
+    setenv("FERRET_MAX_TOKENS", "many", 1);
+    cr_assert_eq(read_line("--help --config /no/such/file", &o, &s, NULL), ST_OK);
+    const char *text = settings_text(s);
+    cr_expect_neq(strstr(text, "usage: tool [FLAGS] PATH..."), NULL);
+    cr_expect_neq(strstr(text, "-r, --root NAME=DIR"), NULL);
+    cr_expect_neq(strstr(text, "--dtype auto|f32|bf16"), NULL);
+    cr_expect_neq(strstr(text, "[512]"), NULL);
+    cr_expect_neq(strstr(text, "tool --json x"), NULL);
+    settings_free(s);
+}
+
+Test(settings, sizes)
+{
+    int64_t n;
+    cr_expect(settings_parse_bytes("20GiB", &n) == ST_OK && n == 20LL << 30);
+    cr_expect(settings_parse_bytes("2GB", &n) == ST_OK && n == 2000000000);
+    cr_expect(settings_parse_bytes("1.5k", &n) == ST_OK && n == 1536);
+    cr_expect(settings_parse_bytes("12", &n) == ST_OK && n == 12);
+    cr_expect(settings_parse_bytes("12B", &n) == ST_OK && n == 12);
+    const char *const wrong[] = {"", "x", "-1", "3Q", "3iB", "3GiBs", "1e30", "nan"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        cr_expect_neq(settings_parse_bytes(wrong[i], &n), ST_OK, "%s", wrong[i]);
+}
