@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 
 import dialogue
+from ferret import text_value
 from scenes import NOUNS, SIDE, SIZES
 from tokenizer import BOS, EOS
 
@@ -41,7 +42,7 @@ def patch_targets(scene, grid):
     covered = np.stack([(cells == i + 1).sum(1) for i in range(len(scene.things))], 1)
     top, on = covered.argmax(1), covered.max(1) >= side * side // 8
     boxes = np.array([t[2:] for t in scene.things])
-    digits = np.array([[[int(d) for d in '%03d' % dialogue.text_value(v, SIDE)] for v in box] for box in boxes])
+    digits = np.array([[[int(d) for d in '%03d' % text_value(v, SIDE)] for v in box] for box in boxes])
     return dict(owner=(top + 1) * on, noun=np.array([t.noun + 1 for t in scene.things])[top] * on,
                 size_word=np.array([SIZE_WORDS.index(t.size) for t in scene.things])[top],
                 box=boxes[top], digits=digits[top])

@@ -15,6 +15,12 @@ def read_json(*path):
         return json.load(file)
 
 
+def write_json(folder, name, content):
+    with open(os.path.join(folder, name), 'w') as file:
+        json.dump(content, file, indent=2)
+        file.write('\n')
+
+
 def read_safetensors(path):
     """{name: array}; BF16 comes back as float32."""
     with open(path, 'rb') as file:

@@ -4,9 +4,10 @@ from typing import Any, NamedTuple, Optional
 
 import numpy as np
 
+from ferret import render, text_value
 from scenes import COLOUR_NAMES, GROUP_OF, NOUNS, TEXTURES
 
-SYSTEM = 'A drawing.'
+TEMPLATE = {'system': 'A drawing.', 'roles': ['USER', 'ASSISTANT'], 'separators': [' ', '</s>']}
 TASKS = {
     'caption': 'Describe the image and give the coordinates.',
     'describe': 'What is the object {region}?',
@@ -49,11 +50,6 @@ def with_article(phrase):
 def name(thing):
     """'small red car'"""
     return (thing.size + ' ' + NOUNS[thing.noun]).strip()
-
-
-def text_value(pixel, size):
-    """A pixel coordinate as the number written in text (specification 5.1)."""
-    return int(pixel * (1000. / size))
 
 
 def coordinates(scene, *pixels):
@@ -219,14 +215,14 @@ def make_turn(rng, scene, kind):
     return describe_turn(rng, scene, kind) if kind in REGION_KINDS else MAKERS[kind](rng, scene)
 
 
-def opening(system=SYSTEM):
+def opening():
     """The prompt up to the image."""
-    return (system + ' ' if system else '') + 'USER: '
+    return render(TEMPLATE, ['?']).split('<image>')[0]
 
 
 def closing(question):
     """The prompt from the image to the model's turn."""
-    return '\n' + question + ' ASSISTANT:'
+    return render(TEMPLATE, [question]).split('<image>')[1]
 
 
 if __name__ == '__main__':

@@ -2,7 +2,6 @@
 
     python3 vocabulary.py FOLDER
 """
-import json
 import os
 import random
 import sys
@@ -11,6 +10,7 @@ import sentencepiece
 
 import dialogue
 import scenes
+from checkpoint import write_json
 
 PIECES = 768
 SCENES = 300
@@ -40,19 +40,16 @@ def train(folder):
             sentence_iterator=corpus(), model_writer=file, model_type='bpe', vocab_size=PIECES, byte_fallback=True,
             split_digits=True, character_coverage=1.0, unk_id=0, bos_id=1, eos_id=2, pad_id=-1, add_dummy_prefix=True,
             normalization_rule_name='identity', remove_extra_whitespaces=False, minloglevel=1)
-    settings = {'tokenizer_class': 'LlamaTokenizer', 'model_max_length': 2048, 'add_bos_token': True, 'add_eos_token': False,
-                'bos_token': '<s>', 'eos_token': '</s>', 'unk_token': '<unk>', 'pad_token': None,
-                'clean_up_tokenization_spaces': False}
-    special = {'bos_token': '<s>', 'eos_token': '</s>', 'pad_token': '<unk>', 'unk_token': '<unk>'}
-    write(folder, 'added_tokens.json', {'<region_fea>': PIECES})
-    write(folder, 'tokenizer_config.json', settings)
-    write(folder, 'special_tokens_map.json', special)
-
-
-def write(folder, name, content):
-    with open(os.path.join(folder, name), 'w') as file:
-        json.dump(content, file, indent=2)
-        file.write('\n')
+    added = {name: {'content': text, 'lstrip': False, 'normalized': False, 'rstrip': False, 'single_word': False}
+             for name, text in (('bos_token', '<s>'), ('eos_token', '</s>'), ('unk_token', '<unk>'))}
+    special = dict(added, pad_token='<unk>')
+    settings = {'add_bos_token': True, 'add_eos_token': False, 'clean_up_tokenization_spaces': False,
+                'model_max_length': 2048, 'pad_token': None, 'padding_side': 'right', 'sp_model_kwargs': {},
+                'tokenizer_class': 'LlamaTokenizer',
+                **{name: dict(token, __type='AddedToken') for name, token in added.items()}}
+    write_json(folder, 'added_tokens.json', {'<region_fea>': PIECES})
+    write_json(folder, 'tokenizer_config.json', settings)
+    write_json(folder, 'special_tokens_map.json', special)
 
 
 if __name__ == '__main__':
