@@ -1,0 +1,236 @@
+#include "worker/model_flags.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/json.h"
+#include "kernels/backend.h"
+
+enum { PATH_BYTES = 4096, CONFIG_MAX_BYTES = 1 << 20, TREE_DEPTH = 4 };
+
+struct setting_group model_flags_group(size_t at)
+{
+    static const struct setting rows[] = {
+        {.name = "model",
+         .type = SETTING_STRING,
+         .offset = offsetof(struct model_flags, model),
+         .value = "DIR",
+         .help = "checkpoint folder; without it the model that ships"},
+        {.name = "vision-tower",
+         .type = SETTING_STRING,
+         .offset = offsetof(struct model_flags, vision_tower),
+         .value = "DIR",
+         .help = "folder of the vision tower; without it DIR/vision_tower of the checkpoint"},
+        {.name = "base",
+         .type = SETTING_STRING,
+         .offset = offsetof(struct model_flags, base),
+         .value = "DIR",
+         .help = "checkpoint that --model is a delta over"},
+        {.name = "dtype",
+         .type = SETTING_CHOICE,
+         .offset = offsetof(struct model_flags, dtype),
+         .fallback = "auto",
+         .choices = "auto|f32|f16|bf16|int8|fp8",
+         .help = "compute precision; auto is f32 on the CPU, else bf16"},
+        {.name = "device",
+         .type = SETTING_STRING,
+         .offset = offsetof(struct model_flags, device),
+         .fallback = "auto",
+         .value = "auto|cpu|cuda[:N]",
+         .help = "where the model runs; auto says what it chose"},
+        {.name = "memory",
+         .type = SETTING_MEMORY,
+         .offset = offsetof(struct model_flags, memory),
+         .fallback = "0.5",
+         .help = "budget of the model: a share of the device's memory, or bytes"},
+        {.name = "threads",
+         .type = SETTING_INT,
+         .offset = offsetof(struct model_flags, threads),
+         .fallback = "0",
+         .min = 0,
+         .max = 1024,
+         .help = "threads of the CPU backend; 0 is one a core"},
+        {.name = "isa",
+         .type = SETTING_CHOICE,
+         .offset = offsetof(struct model_flags, isa),
+         .fallback = "auto",
+         .choices = "auto|scalar|avx2|avx512",
+         .help = "widest instruction set of the CPU backend"},
+        {.name = "fast",
+         .type = SETTING_BOOL,
+         .offset = offsetof(struct model_flags, fast),
+         .help = "give up that an answer never depends on its batch mates; records say invariant: false"},
+    };
+    return (struct setting_group){.title = "model", .rows = rows, .n_rows = sizeof rows / sizeof *rows, .at = at};
+}
+
+/* ---- the model that ships ---------------------------------------------------------------------------------------- */
+
+static bool is_model(const char *dir)
+{
+    char path[PATH_BYTES];
+    int n = snprintf(path, sizeof path, "%s/config.json", dir);
+    return n < (int)sizeof path && access(path, R_OK) == 0;
+}
+
+/* Beside an installed program (PREFIX/bin, PREFIX/share), else upwards from build/bin or build/VARIANT/bin in a source
+ * tree. */
+static enum status find_default_model(char **out, struct diag *why)
+{
+    char program[PATH_BYTES];
+    ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
+    if (n <= 0)
+        return diag_set(why, ST_MISSING, "no --model given, and /proc/self/exe does not say where the program is");
+    program[n] = 0;
+    char *slash = strrchr(program, '/');
+    *slash = 0;
+    char path[PATH_BYTES + 64];
+    snprintf(path, sizeof path, "%s/../share/ferretry/pretrained", program);
+    if (!is_model(path)) {
+        for (int up = 0; up < TREE_DEPTH && (slash = strrchr(program, '/')) != NULL; up++) {
+            *slash = 0;
+            snprintf(path, sizeof path, "%s/model/pretrained", program);
+            if (is_model(path))
+                break;
+        }
+    }
+    if (!is_model(path))
+        return diag_set(why, ST_MISSING,
+                        "no --model given, and no model found in PREFIX/share/ferretry/pretrained or in "
+                        "model/pretrained of the source tree; give --model DIR or set FERRET_MODEL");
+    char *found = realpath(path, NULL);
+    if (!found)
+        return diag_set(why, ST_IO, "%s: cannot be resolved", path);
+    *out = found;
+    return ST_OK;
+}
+
+/* One line about what the model knows, from its own config.json. */
+static enum status domain_line(const char *dir, char *out, size_t size, struct diag *why)
+{
+    char path[PATH_BYTES + 64];
+    snprintf(path, sizeof path, "%s/config.json", dir);
+    struct json *root = NULL;
+    enum status s = jsn_load(path, CONFIG_MAX_BYTES, &root, why);
+    if (s != ST_OK)
+        return s;
+    const char *domain = jsn_string(jsn_get(root, "domain"), NULL);
+    if (domain)
+        snprintf(out, size, "model: the default one (%s); for photographs see docs/7b.md\n", domain);
+    else
+        snprintf(out, size, "model: the default one, %s\n", dir);
+    jsn_free(root);
+    return ST_OK;
+}
+
+/* ---- memory ------------------------------------------------------------------------------------------------------ */
+
+static bool read_number(const char *path, int64_t *out)
+{
+    FILE *f = fopen(path, "r");
+    if (!f)
+        return false;
+    long long value;
+    bool ok = fscanf(f, "%lld", &value) == 1 && value > 0;
+    fclose(f);
+    if (ok)
+        *out = value;
+    return ok;
+}
+
+/* What this process may use: the machine's memory, or less where a control group says so. */
+static int64_t host_memory(void)
+{
+    int64_t total = (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
+    static const char *const limits[] = {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"};
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
+        int64_t limit;
+        if (read_number(limits[i], &limit) && limit < total)
+            total = limit;
+    }
+    return total;
+}
+
+/* ---- all together ------------------------------------------------------------------------------------------------ */
+
+static enum status resolve_device(const char *asked, char *device, size_t size, struct diag *why)
+{
+    if (strcmp(asked, "auto") == 0 || strcmp(asked, "cpu") == 0) {
+        snprintf(device, size, "cpu");
+        return ST_OK;
+    }
+    if (strcmp(asked, "cuda") == 0) {
+        snprintf(device, size, "cuda:0");
+        return ST_OK;
+    }
+    char *end;
+    if (strncmp(asked, "cuda:", 5) == 0 && asked[5] >= '0' && asked[5] <= '9' && strtol(asked + 5, &end, 10) < 1024 &&
+        !*end) {
+        snprintf(device, size, "%s", asked);
+        return ST_OK;
+    }
+    return diag_set(why, ST_INVALID, "--device \"%s\": expected auto, cpu, cuda or cuda:N", asked);
+}
+
+static enum status write_notice(const struct model_flags *f, struct engine_choice *c, struct diag *why)
+{
+    char domain[1024] = "";
+    if (c->default_model) {
+        enum status s = domain_line(c->model_dir, domain, sizeof domain, why);
+        if (s != ST_OK)
+            return s;
+    }
+    bool chose = strcmp(f->device, "auto") == 0;
+    if (asprintf(&c->notice, "%s%s%s%s", domain, chose ? "device: " : "", chose ? c->device : "", chose ? "\n" : "") <
+        0) {
+        c->notice = NULL;
+        return ST_NOMEM;
+    }
+    return ST_OK;
+}
+
+enum status model_flags_resolve(const struct model_flags *f, struct engine_choice *out, struct diag *why)
+{
+    static const char *const isas[] = {"auto", "scalar", "avx2", "avx512"};
+    *out = (struct engine_choice){0};
+    enum status s = resolve_device(f->device, out->device, sizeof out->device, why);
+    if (s == ST_OK && f->model)
+        s = (out->model_dir = strdup(f->model)) ? ST_OK : ST_NOMEM;
+    else if (s == ST_OK)
+        s = find_default_model(&out->model_dir, why);
+    out->default_model = !f->model;
+    if (s == ST_OK)
+        s = write_notice(f, out, why);
+    if (s != ST_OK) {
+        engine_choice_fini(out);
+        return s;
+    }
+    bool cpu = strcmp(out->device, "cpu") == 0;
+    out->options = (struct engine_options){
+        .model_dir = out->model_dir,
+        .tower_dir = f->vision_tower,
+        .base_dir = f->base,
+        .backend =
+            {
+                .device = out->device,
+                .dtype = f->dtype ? (enum dtype)(f->dtype - 1)
+                         : cpu    ? DTYPE_F32
+                                  : DTYPE_BF16,
+                .memory_bytes =
+                    f->memory.share > 0 ? (size_t)(f->memory.share * (double)host_memory()) : (size_t)f->memory.bytes,
+                .threads = (int)f->threads,
+                .isa = isas[f->isa],
+                .fast = f->fast,
+            },
+    };
+    return ST_OK;
+}
+
+void engine_choice_fini(struct engine_choice *c)
+{
+    free(c->model_dir);
+    free(c->notice);
+    *c = (struct engine_choice){0};
+}
