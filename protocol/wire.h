@@ -1,7 +1,7 @@
 /* MessagePack, bounded. The writer packs with msgpack-c into one buffer that never grows past a limit; the reader is a
  * cursor that allocates nothing and checks every count and length against what is left before it answers, so that five
- * bytes can't ask for gigabytes. Both carry a sticky state: after the first fault writes do nothing and reads give zero,
- * so a codec checks once, at its end. */
+ * bytes can't ask for gigabytes. Both carry a sticky state: after the first fault writes do nothing and reads give
+ * zero, so a codec checks once, at its end. */
 #ifndef PROTOCOL_WIRE_H
 #define PROTOCOL_WIRE_H
 
