@@ -1,0 +1,204 @@
+#include "model/decoder.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+size_t decoder_bytes(const struct decoder_config *c, int max_rows, int max_sampled)
+{
+    size_t inner = (size_t)c->heads * (size_t)c->head_dim, hidden = (size_t)c->hidden;
+    size_t row = 2 * hidden + 4 * inner + (size_t)c->mlp;
+    size_t sampled = hidden + (size_t)c->vocab + 4 * (size_t)c->max_positions;
+    return ((size_t)max_rows * row + (size_t)max_sampled * sampled) * sizeof(float);
+}
+
+static enum status init_acts(struct decoder *d, int max_rows, int max_sampled, struct diag *why)
+{
+    const struct decoder_config *c = d->config;
+    int inner = c->heads * c->head_dim;
+    struct {
+        struct act **act;
+        int rows, cols;
+    } const acts[] = {
+        {&d->x, max_rows, c->hidden},        {&d->h, max_rows, c->hidden}, {&d->qkv, max_rows, 3 * inner},
+        {&d->attn, max_rows, inner},         {&d->mlp, max_rows, c->mlp},  {&d->last, max_sampled, c->hidden},
+        {&d->logits, max_sampled, c->vocab},
+    };
+    enum status s = ST_OK;
+    for (size_t i = 0; s == ST_OK && i < sizeof acts / sizeof acts[0]; i++)
+        s = backend_act(d->be, acts[i].rows, acts[i].cols, acts[i].act, why);
+    return s;
+}
+
+static enum status init_arrays(struct decoder *d, int max_rows, int max_sampled, int n_pages, struct diag *why)
+{
+    struct step *st = &d->step;
+    struct tasks *t = &d->tasks;
+    t->n_slots = max_sampled;
+    t->history = d->config->max_positions;
+    size_t rows = (size_t)max_rows, slots = (size_t)max_sampled, ring = slots * (size_t)t->history;
+    struct {
+        struct array **array;
+        enum array_kind kind;
+        size_t n;
+    } const arrays[] = {
+        {&st->source_kind, ARRAY_I32, rows}, {&st->source_index, ARRAY_I32, rows},
+        {&st->position, ARRAY_I32, rows},    {&st->kv_page, ARRAY_I32, rows},
+        {&st->kv_at, ARRAY_I32, rows},       {&st->pages, ARRAY_I32, (size_t)n_pages},
+        {&st->sampled, ARRAY_I32, slots},    {&st->sample_slot, ARRAY_I32, slots},
+        {&t->last, ARRAY_I32, slots},        {&t->count, ARRAY_I32, slots},
+        {&t->max_tokens, ARRAY_I32, slots},  {&t->finish, ARRAY_I32, slots},
+        {&t->temperature, ARRAY_F32, slots}, {&t->top_p, ARRAY_F32, slots},
+        {&t->seed, ARRAY_I32, 2 * slots},    {&t->stop_ids, ARRAY_I32, slots * MAX_STOP_IDS},
+        {&t->repetition, ARRAY_I32, slots},  {&t->tokens, ARRAY_I32, ring},
+        {&t->logprob, ARRAY_F32, ring},      {&t->margin, ARRAY_F32, ring},
+        {&t->top, ARRAY_F32, ring},
+    };
+    enum status s = ST_OK;
+    for (size_t i = 0; s == ST_OK && i < sizeof arrays / sizeof arrays[0]; i++)
+        s = backend_array(d->be, arrays[i].kind, arrays[i].n, arrays[i].array, why);
+    return s;
+}
+
+enum status decoder_init(struct decoder *d, struct backend *be, const struct config *c, const struct decoder_weights *w,
+                         int max_rows, int max_sampled, int n_pages, struct diag *why)
+{
+    *d = (struct decoder){.be = be, .config = &c->decoder, .weights = w};
+    d->staging = malloc(2 * (size_t)max_sampled * sizeof *d->staging);
+    if (!d->staging)
+        return ST_NOMEM;
+    enum status s = init_acts(d, max_rows, max_sampled, why);
+    return s == ST_OK ? init_arrays(d, max_rows, max_sampled, n_pages, why) : s;
+}
+
+void decoder_fini(struct decoder *d)
+{
+    free(d->staging);
+    *d = (struct decoder){0};
+}
+
+enum status decoder_start_slot(struct decoder *d, const struct slot_start *s, struct diag *why)
+{
+    struct tasks *t = &d->tasks;
+    const int32_t zero = 0, max_tokens = s->max_tokens, repetition = s->repetition_stop;
+    const uint32_t seed[2] = {(uint32_t)s->seed, (uint32_t)(s->seed >> 32)};
+    int32_t stop[MAX_STOP_IDS] = {d->config->eos_id};
+    for (int i = 1; i < MAX_STOP_IDS; i++)
+        stop[i] = -1;
+    const struct {
+        struct array *array;
+        size_t width;
+        const void *values;
+    } writes[] = {
+        {t->last, 1, &zero},
+        {t->count, 1, &zero},
+        {t->finish, 1, &zero},
+        {t->max_tokens, 1, &max_tokens},
+        {t->seed, 2, seed},
+        {t->temperature, 1, &s->temperature},
+        {t->top_p, 1, &s->top_p},
+        {t->stop_ids, MAX_STOP_IDS, stop},
+        {t->repetition, 1, &repetition},
+    };
+    enum status status = ST_OK;
+    for (size_t i = 0; status == ST_OK && i < sizeof writes / sizeof writes[0]; i++)
+        status = array_write(d->be, writes[i].array, (size_t)s->slot * writes[i].width, writes[i].width,
+                             writes[i].values, why);
+    return status;
+}
+
+static enum status write_step(struct decoder *d, const struct plan *p, struct diag *why)
+{
+    struct step *st = &d->step;
+    st->n_rows = p->n_rows;
+    st->n_spans = p->n_spans;
+    st->spans = p->spans;
+    st->n_sampled = p->n_sampled;
+    int32_t *rows = d->staging, *slots = d->staging + d->tasks.n_slots;
+    assert(p->n_sampled <= d->tasks.n_slots);
+    for (int i = 0; i < p->n_sampled; i++) {
+        rows[i] = p->sampled[i].row;
+        slots[i] = p->sampled[i].slot;
+    }
+    const struct {
+        struct array *array;
+        int n;
+        const int32_t *values;
+    } writes[] = {
+        {st->source_kind, p->n_rows, p->source_kind},
+        {st->source_index, p->n_rows, p->source_index},
+        {st->position, p->n_rows, p->position},
+        {st->kv_page, p->n_rows, p->kv_page},
+        {st->kv_at, p->n_rows, p->kv_at},
+        {st->pages, p->n_page_entries, p->pages},
+        {st->sampled, p->n_sampled, rows},
+        {st->sample_slot, p->n_sampled, slots},
+    };
+    enum status s = ST_OK;
+    for (size_t i = 0; s == ST_OK && i < sizeof writes / sizeof writes[0]; i++) {
+        if (writes[i].n > 0)
+            s = array_write(d->be, writes[i].array, 0, (size_t)writes[i].n, writes[i].values, why);
+    }
+    return s;
+}
+
+static enum status trace_hidden(struct decoder *d, const struct decoder_trace *trace, int index, struct diag *why)
+{
+    int n = d->step.n_sampled;
+    if (!trace || n == 0)
+        return ST_OK;
+    op_take_rows(d->be, d->last, d->x, d->step.sampled, n);
+    return act_read(d->be, d->last, 0, n, trace->hidden + (ptrdiff_t)index * n * d->config->hidden, why);
+}
+
+static void run_layer(struct decoder *d, int layer)
+{
+    struct backend *be = d->be;
+    const struct decoder_layer *w = &d->weights->layers[layer];
+    const struct decoder_config *c = d->config;
+    int rows = d->step.n_rows;
+    op_norm(be, d->h, d->x, rows, NORM_RMS, w->attn_norm, NULL, c->rms_eps, false);
+    op_linear(be, d->qkv, 0, d->h, rows, w->qkv, NULL, EPI_NONE);
+    op_rope_append(be, d->qkv, &d->step, layer, d->weights->inv_freq);
+    op_attention(be, d->attn, d->qkv, &d->step, layer);
+    op_linear(be, d->x, 0, d->attn, rows, w->o, NULL, EPI_ADD);
+    op_norm(be, d->h, d->x, rows, NORM_RMS, w->mlp_norm, NULL, c->rms_eps, false);
+    op_glu(be, d->mlp, d->h, rows, w->gate_up);
+    op_linear(be, d->x, 0, d->mlp, rows, w->down, NULL, EPI_ADD);
+}
+
+static enum status sample_rows(struct decoder *d, const struct decoder_trace *trace, struct diag *why)
+{
+    struct backend *be = d->be;
+    const struct decoder_config *c = d->config;
+    int n = d->step.n_sampled;
+    if (n == 0)
+        return ST_OK;
+    op_take_rows(be, d->last, d->x, d->step.sampled, n);
+    op_norm(be, d->last, d->last, n, NORM_RMS, d->weights->norm, NULL, c->rms_eps, false);
+    op_linear(be, d->logits, 0, d->last, n, d->weights->head, NULL, EPI_NONE);
+    enum status s = ST_OK;
+    if (trace)
+        s = act_read(be, d->last, 0, n, trace->hidden + (ptrdiff_t)c->layers * n * c->hidden, why);
+    if (trace && s == ST_OK)
+        s = act_read(be, d->logits, 0, n, trace->logits, why);
+    op_sample(be, d->logits, &d->step, &d->tasks, c->vocab, -1);
+    return s;
+}
+
+enum status decoder_run(struct decoder *d, const struct plan *plan, const struct act *image_rows,
+                        const struct act *region_rows, const struct decoder_trace *trace, struct diag *why)
+{
+    enum status s = write_step(d, plan, why);
+    if (s != ST_OK)
+        return s;
+    backend_step_begin(d->be, &d->step);
+    op_embed(d->be, d->x, &d->step, d->weights->embed, image_rows, region_rows, d->tasks.last);
+    for (int i = 0; s == ST_OK && i < d->config->layers; i++) {
+        s = trace_hidden(d, trace, i, why);
+        run_layer(d, i);
+    }
+    if (s == ST_OK)
+        s = sample_rows(d, trace, why);
+    enum status end = backend_step_end(d->be, why);
+    return s == ST_OK ? end : s;
+}

@@ -1,0 +1,48 @@
+/* The language model over one step: rows of many sequences through all layers, logits and samples for the rows that
+ * want them (spec 1.2). Holds the activations and arrays of a step. */
+#ifndef MODEL_DECODER_H
+#define MODEL_DECODER_H
+
+#include "base/status.h"
+#include "kernels/backend.h"
+#include "model/config.h"
+#include "model/scheduler.h"
+#include "model/weights.h"
+
+struct decoder {
+    struct backend *be;
+    const struct decoder_config *config;
+    const struct decoder_weights *weights;
+    struct act *x, *h, *qkv, *attn, *mlp; /* [max_rows, ...] */
+    struct act *last, *logits;            /* [max_sampled, ...] */
+    struct step step;                     /* its arrays belong to the backend */
+    struct tasks tasks;
+    int32_t *staging; /* [2 * max_sampled] on the host */
+};
+
+/* The sampled rows' hidden states and logits, for parity. Arrays of the caller. */
+struct decoder_trace {
+    float *hidden; /* [layers + 1][n_sampled][hidden]: embedding, output of each layer, the last one after the norm */
+    float *logits; /* [n_sampled][vocab] */
+};
+
+size_t decoder_bytes(const struct decoder_config *c, int max_rows, int max_sampled);
+/* max_sampled: sequence slots, and rows of a step that may be sampled. history: tokens kept a slot. */
+MUST_CHECK enum status decoder_init(struct decoder *d, struct backend *be, const struct config *c,
+                                    const struct decoder_weights *w, int max_rows, int max_sampled, int n_pages,
+                                    struct diag *why);
+void decoder_fini(struct decoder *d);
+
+struct slot_start {
+    int slot, max_tokens;
+    float temperature, top_p;
+    uint64_t seed;
+    bool repetition_stop;
+};
+/* Sets a slot's state for a new task. */
+MUST_CHECK enum status decoder_start_slot(struct decoder *d, const struct slot_start *s, struct diag *why);
+/* Runs the rows of a plan. trace may be NULL. */
+MUST_CHECK enum status decoder_run(struct decoder *d, const struct plan *plan, const struct act *image_rows,
+                                   const struct act *region_rows, const struct decoder_trace *trace, struct diag *why);
+
+#endif
