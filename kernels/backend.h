@@ -35,6 +35,8 @@ enum {
     ATTN_BLOCK = 128, /* positions from a segment's start after which partial attention sums are merged (design 5) */
     MAX_STOP_IDS = 4,
     MAX_SEGMENTS = 3, /* segments of a sequence: system text, image, own (design 5) */
+    MAX_HEAD_DIM = 256,
+    MAX_REGION_POINTS = 4096, /* points of a region before its first stage */
 };
 
 struct backend;
@@ -133,7 +135,8 @@ enum epilogue {
 };
 /* y = x W^T (+ bias); then the epilogue. x [rows, in]: its compute-dtype copy where x came from
  * op_norm/op_glu/op_attention/EPI_QUICK_GELU, else x's f32 values are converted first. W a WEIGHT_LINEAR or
- * WEIGHT_LINEAR_F32 (then f32 values are used). out has cols >= W rows; out_col: first column written. */
+ * WEIGHT_LINEAR_F32 (then f32 values are used). out has cols >= W rows; out_col: first column written; out is not x.
+ * With a WEIGHT_LINEAR_F32, `in` may be k times x's cols: k consecutive rows of x then make one input row. */
 void op_linear(struct backend *be, struct act *out, int out_col, const struct act *x, int rows, const struct weight *w,
                const struct weight *bias, enum epilogue epilogue);
 /* out [rows, F] = silu(x Wg^T) * (x Wu^T), with its compute-dtype copy. w is WEIGHT_GLU of 2F rows. */
