@@ -15,6 +15,7 @@ comma := ,
 VARIANT := $(if $(findstring clang,$(CC)),clang)$(if $(SANITIZER),$(if $(findstring clang,$(CC)),-)$(subst $(comma),-,$(SANITIZER)))
 B ?= build$(if $(VARIANT),/$(VARIANT))
 PREFIX ?= /usr/local
+JOBS ?= $(shell nproc)
 
 PKG := libzmq hiredis vips libcurl jansson sentencepiece libzstd zlib
 MSGPACK := $(shell pkg-config --exists msgpack-c 2>/dev/null && echo msgpack-c || echo msgpack)
@@ -98,11 +99,12 @@ include tests/tests.mk
 
 .PHONY: deps
 deps: ## install the Debian or Ubuntu packages that are missing (asks on a terminal; YES=1 does not)
-	@tests/lint/deps.sh
+	@tests/lint/deps.sh $(or $(LEVEL),test)
 
 .PHONY: demo
-demo: deps ## annotate the sample corpus with Redis, broker and worker, and draw the result
-	@$(MAKE) --no-print-directory all
+demo: ## annotate the sample corpus with Redis, broker and workers, and draw the result (build/demo/out)
+	@$(MAKE) --no-print-directory deps LEVEL=build
+	@$(MAKE) --no-print-directory -j$(JOBS) all
 	@BIN=$(abspath $(B)/bin) tests/e2e/demo.sh
 
 .PHONY: install
@@ -111,10 +113,12 @@ install: all ## install programs, default model and documents under DESTDIR and 
 	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(wildcard model/pretrained/*.*) $(DESTDIR)$(PREFIX)/share/ferretry/pretrained
 	install -m 644 $(wildcard model/pretrained/vision_tower/*) $(DESTDIR)$(PREFIX)/share/ferretry/pretrained/vision_tower
+	install -d $(DESTDIR)$(PREFIX)/share/doc/ferretry
+	install -m 644 README.md ARCHITECTURE.md LICENSE cli/CLI.md protocol/PROTOCOL.md $(wildcard docs/*.md) $(DESTDIR)$(PREFIX)/share/doc/ferretry
 
 .PHONY: format
 format: ## rewrite the C sources with clang-format
-	clang-format -i $$(git ls-files '*.c' '*.h')
+	@. tests/lint/files.sh && sources '*.c' '*.h' | xargs clang-format -i
 
 .PHONY: clean
 clean: ## remove everything that was built
@@ -123,3 +127,5 @@ clean: ## remove everything that was built
 .PHONY: help
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | expand -t 18
+	@echo
+	@echo 'variables: CC=clang  SANITIZER=address,undefined|thread  PREFIX=/usr/local  DESTDIR=  JOBS=$(JOBS)  YES=1  REQUIRE_ALL=1'

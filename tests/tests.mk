@@ -1,4 +1,17 @@
-# Tests. tests/unit/ROOM/*.c are Criterion suites that link that room and what its arrows allow, one binary a room.
+# Tests. A folder of tests/ may bring rules of its own in tests/FOLDER/*.mk and add to the lists below:
+#   TEST_PROGRAMS   files to build before any test runs
+#   TEST_STEPS      targets of `make test`, in order of their names here: lint, unit, kernels, parity, e2e, chaos
+#   FULL_STEPS      targets that only `make test-full` runs, after `make test`
+#   TSAN_PROGRAMS   sources (tests/.../x.c with a main of their own) that run under the thread sanitizer
+#   BENCH_PROGRAMS  programs that write build/bench/*.json
+# Every suite ends in Criterion's synthesis line, or prints "PASS name" and "FAIL name": tests/lint/summary.sh adds up.
+TEST_PROGRAMS :=
+TEST_STEPS :=
+FULL_STEPS :=
+TSAN_PROGRAMS :=
+BENCH_PROGRAMS :=
+
+# ---- unit: tests/unit/ROOM/*.c are Criterion suites that link that room and what its arrows allow, one binary a room ----
 UNIT_ROOMS := $(filter $(ROOMS),$(notdir $(patsubst %/,%,$(sort $(wildcard tests/unit/*/)))))
 
 define unit_rules
@@ -10,6 +23,82 @@ unit-$(1): $(B)/test/unit-$(1)
 	$$< $(CRITERION_FLAGS)
 endef
 $(foreach r,$(UNIT_ROOMS),$(eval $(call unit_rules,$(r))))
+TEST_PROGRAMS += $(patsubst %,$(B)/test/unit-%,$(UNIT_ROOMS))
 
 .PHONY: unit
 unit: $(patsubst %,unit-%,$(UNIT_ROOMS)) ## run the unit tests of every room
+
+# ---- programs of one file: tests/bench/x.c, tests/stress/x.c; they may use every room but broker ----
+$(B)/test/%: $(B)/obj/tests/%.c.o $(call link_deps,cli)
+	@mkdir -p $(@D)
+	$(CC) $(SAN) -o $@ $< $(call link,cli) $(LDLIBS_ALL)
+
+-include $(sort $(wildcard tests/*/*.mk))
+
+# ---- lint ----
+.PHONY: arrows
+arrows:
+	@printf '%s\n' $(foreach r,$(ROOMS),'$(r): $(NEEDS_$(r))') | tests/lint/arrows.sh
+
+.PHONY: lint
+lint: arrows ## arrows between rooms, sizes, banned functions, headers, layout
+	@CC=$(CC) CFLAGS_FOR_HEADERS='-std=c11 -I. -D_GNU_SOURCE $(PKG_CFLAGS)' tests/lint/style.sh
+
+.PHONY: tidy
+tidy: ## clang-tidy over the product's C files; what did not change is not checked again
+	@CFLAGS_FOR_TIDY='-std=c11 -I. -D_GNU_SOURCE $(PKG_CFLAGS)' tests/lint/tidy.sh
+
+# ---- e2e: real processes ----
+.PHONY: e2e
+e2e: all ## run the programs end to end with Redis, broker and workers of their own
+	@BIN=$(abspath $(B)/bin) tests/e2e/run.sh
+
+# ---- bench ----
+BENCH_PROGRAMS += $(patsubst tests/%.c,$(B)/test/%,$(sort $(wildcard tests/bench/*.c)))
+.PHONY: bench
+bench: all $(BENCH_PROGRAMS) ## measure; one JSON a measure under build/bench, and a table
+	@mkdir -p build/bench
+	@for program in $(BENCH_PROGRAMS); do echo "bench: $$(basename $$program)" >&2; $$program build/bench || exit 1; done
+	@tests/bench/table.sh build/bench
+
+# ---- the two tiers ----
+STEPS := lint unit $(filter-out lint unit e2e,$(TEST_STEPS)) e2e
+
+# Steps run one after the other, each with the whole machine, and with -k all of them whatever fails.
+.PHONY: test
+test: ## everything that a change must pass (installs what it needs; under 15 minutes on 2 cores)
+	@$(MAKE) --no-print-directory deps LEVEL=test
+	@$(MAKE) --no-print-directory -j$(JOBS) all $(TEST_PROGRAMS)
+	@$(MAKE) --no-print-directory -j1 $(STEPS)
+
+SANITIZED_STEPS := unit $(filter-out lint unit chaos,$(TEST_STEPS))
+TSAN_PROGRAMS += $(sort $(wildcard tests/stress/*.c))
+.PHONY: sanitized
+sanitized: ## units and the other suites under the address and undefined behaviour sanitizers
+	@$(MAKE) --no-print-directory -j$(JOBS) SANITIZER=address,undefined sanitized-programs
+	@$(MAKE) --no-print-directory -j1 SANITIZER=address,undefined $(SANITIZED_STEPS)
+.PHONY: sanitized-programs
+sanitized-programs: all $(TEST_PROGRAMS)
+
+.PHONY: threads
+threads: ## the threaded parts under the thread sanitizer
+	@$(MAKE) --no-print-directory -j$(JOBS) SANITIZER=thread threads-programs
+	@$(MAKE) --no-print-directory -j1 SANITIZER=thread threads-run
+.PHONY: threads-programs threads-run
+threads-programs: $(patsubst tests/%.c,$(B)/test/%,$(TSAN_PROGRAMS))
+threads-run: threads-programs
+	@failed=0; for p in $(patsubst tests/%.c,$(B)/test/%,$(TSAN_PROGRAMS)); do \
+	  if $$p; then echo "PASS thread sanitizer: $${p##*/}"; else echo "FAIL thread sanitizer: $${p##*/}"; failed=1; fi; done; exit $$failed
+
+.PHONY: clang
+clang: ## everything builds with clang, warnings are errors
+	@if command -v clang >/dev/null; then $(MAKE) --no-print-directory -j$(JOBS) CC=clang CXX=clang++ clang-programs && echo 'PASS clang: builds'; \
+	elif [ "$(REQUIRE_ALL)" = 1 ]; then echo 'FAIL clang: not here'; exit 1; else echo 'SKIP clang: not here'; fi
+.PHONY: clang-programs
+clang-programs: all $(TEST_PROGRAMS)
+
+.PHONY: test-full
+test-full: ## make test, then clang, clang-tidy, sanitizers (under 60 minutes on 2 cores)
+	@$(MAKE) --no-print-directory deps LEVEL=full
+	@$(MAKE) --no-print-directory test
+	@$(MAKE) --no-print-directory -j1 clang tidy sanitized threads $(FULL_STEPS)

@@ -1,0 +1,117 @@
+#!/bin/bash
+# Installs the Debian or Ubuntu packages that are missing. Says what it is about to do, asks on a terminal only (YES=1
+# skips the question), needs no rights where nothing is missing.
+#
+#   deps.sh build   what `make` and `make demo` need
+#   deps.sh test    and `make test`
+#   deps.sh full    and the optional tools of `make lint` and `make test-full`
+set -u
+level=${1:-test}
+
+# level | how to tell that it is there | package names, tried in order, since releases differ
+needs() {
+    cat <<'TABLE'
+build | command -v make                          | make
+build | command -v gcc                           | gcc
+build | command -v g++                           | g++
+build | echo '#include <stdio.h>' \| gcc -E -    | libc6-dev
+build | command -v pkg-config                    | pkgconf pkg-config
+build | pkg-config --exists libzmq               | libzmq3-dev
+build | pkg-config --exists hiredis              | libhiredis-dev
+build | pkg-config --exists vips                 | libvips-dev
+build | pkg-config --exists libcurl              | libcurl4-openssl-dev libcurl4-gnutls-dev
+build | pkg-config --exists jansson              | libjansson-dev
+build | pkg-config --exists sentencepiece        | libsentencepiece-dev
+build | pkg-config --exists libzstd              | libzstd-dev
+build | pkg-config --exists zlib                 | zlib1g-dev
+build | pkg-config --exists msgpack-c \|\| pkg-config --exists msgpack | libmsgpack-c-dev libmsgpack-dev
+build | echo '#include <oneapi/dnnl/dnnl.h>' \| gcc -E - | libdnnl-dev
+build | command -v redis-server                  | redis-server
+test  | pkg-config --exists criterion            | libcriterion-dev
+test  | command -v python3                       | python3-minimal python3
+test  | command -v flock                         | util-linux
+full  | command -v clang                         | clang
+full  | command -v clang-format                  | clang-format
+full  | command -v clang-tidy                    | clang-tidy
+TABLE
+}
+
+wanted() {
+    case $1 in
+    build) return 0 ;;
+    test) [ "$level" != build ] ;;
+    full) [ "$level" = full ] ;;
+    esac
+}
+
+missing=()
+while IFS= read -r line; do
+    line=${line//\\|/$'\001'}
+    IFS='|' read -r tier probe names <<<"$line"
+    probe=${probe//$'\001'/|}
+    wanted "$(echo $tier)" || continue
+    (eval "$probe") >/dev/null 2>&1 || missing+=("$(echo $names)")
+done < <(needs)
+
+if [ ${#missing[@]} -eq 0 ]; then
+    echo "deps: everything is there"
+    exit 0
+fi
+
+stop_with_names() {
+    echo "deps: $1. These packages are missing (any name of a line will do):" >&2
+    printf '  %s\n' "${missing[@]// / | }" >&2
+    exit 1
+}
+
+command -v apt-get >/dev/null || stop_with_names "no apt-get here"
+
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+    command -v sudo >/dev/null || stop_with_names "installing needs root, and there is no sudo"
+    [ -t 0 ] || sudo -n true 2>/dev/null || stop_with_names "installing needs root"
+    as_root=(sudo)
+fi
+
+known() { apt-cache show --no-all-versions "$1" 2>/dev/null | grep -q '^Package:'; }
+
+# The first name that this release has.
+choose() {
+    packages=() unknown=()
+    local names name found
+    for names in "${missing[@]}"; do
+        found=
+        for name in $names; do
+            if known "$name"; then
+                found=$name
+                break
+            fi
+        done
+        if [ -n "$found" ]; then packages+=("$found"); else unknown+=("${names// / | }"); fi
+    done
+}
+
+choose
+if [ ${#unknown[@]} -gt 0 ]; then
+    echo "deps: reading the package lists (apt-get update)"
+    "${as_root[@]}" apt-get update -qq || stop_with_names "apt-get update failed"
+    choose
+fi
+if [ ${#unknown[@]} -gt 0 ]; then
+    printf 'deps: this release has no package named %s\n' "${unknown[@]}" >&2
+    exit 1
+fi
+
+echo "deps: will install with apt-get: ${packages[*]}"
+if [ "${YES:-}" != 1 ] && [ -t 0 ]; then
+    read -r -p "Go on? [Y/n] " answer
+    case $answer in
+    '' | [Yy]*) ;;
+    *)
+        echo "deps: nothing installed" >&2
+        exit 1
+        ;;
+    esac
+fi
+"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}" ||
+    stop_with_names "apt-get install failed"
