@@ -1,0 +1,43 @@
+/* What a broker tells of a campaign and of a worker: plain data, shared by broker, client and command line. */
+#ifndef PROTOCOL_CAMPAIGN_H
+#define PROTOCOL_CAMPAIGN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "protocol/limits.h"
+
+enum campaign_state { CAMPAIGN_ACTIVE, CAMPAIGN_PAUSED, CAMPAIGN_CANCELLED, CAMPAIGN_STATE_COUNT_ };
+const char *campaign_state_name(enum campaign_state s); /* "active", ... */
+
+enum { PLACE_HASH_BYTES = 32, CLASS_BYTES = 96, SESSION_BYTES = 16 };
+
+/* How far a manifest has been handed in: everything in front of offset is accepted. */
+struct place {
+    uint8_t manifest[PLACE_HASH_BYTES]; /* SHA-256 of what identifies the input; all zero = no place yet */
+    uint64_t offset;                    /* bytes of a manifest, or entries of a list of files */
+};
+
+struct campaign_status {
+    char name[LIMIT_NAME_BYTES + 1];
+    char tenant[LIMIT_NAME_BYTES + 1];
+    char class_name[CLASS_BYTES + 1]; /* "MODELHASH/dtype": which workers may take it */
+    enum campaign_state state;
+    /* total = ready + running + delayed + done + failed + cancelled, at every moment */
+    uint64_t total, ready, running, delayed, done, failed, cancelled;
+    uint64_t trimmed; /* first cursor that still has a record */
+    uint64_t workers; /* live sessions of its class */
+    struct place place;
+};
+/* Nothing is left to do in it (a campaign without jobs counts as unfinished). */
+bool campaign_is_finished(const struct campaign_status *c);
+
+struct worker_status {
+    char session[2 * SESSION_BYTES + 1]; /* hex */
+    char class_name[CLASS_BYTES + 1];
+    char label[LIMIT_NAME_BYTES + 1]; /* host, process, device; for people */
+    uint64_t running;
+    int64_t lease_ms; /* what is left of its lease; negative: lapsed, not reaped yet */
+};
+
+#endif

@@ -1,0 +1,88 @@
+/* A client of a broker: what `ferret submit`, `status`, `watch` and `export` use. Blocking, one thread.
+ *
+ * Every call may be repeated: jobs are known by their id, results by a cursor. While a call waits, the link reconnects
+ * by itself and unanswered requests are sent again; when nothing was heard for timeout_ms the call gives ST_TIMEOUT.
+ * A broker that says no gives ST_REFUSED, with its sentence; an unknown campaign ST_MISSING; a broker that speaks a
+ * newer protocol only ST_UNSUPPORTED. */
+#ifndef PROTOCOL_CLIENT_H
+#define PROTOCOL_CLIENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+#include "protocol/campaign.h"
+#include "protocol/job.h"
+#include "protocol/link.h"
+
+struct client;
+
+struct client_options {
+    const char *address; /* of a broker's client socket: "ipc://...", "tcp://host:7411"; see protocol/paths.h */
+    int timeout_ms;      /* without any answer; 0 = 10 s */
+    const struct link_keys *keys; /* CURVE, or NULL */
+};
+
+/* ST_TIMEOUT when no broker answers. The caller owns *out: client_close. */
+MUST_CHECK enum status client_open(const struct client_options *o, struct client **out, struct diag *why);
+void client_close(struct client *c); /* NULL is fine; what was not flushed may or may not have been accepted */
+
+/* ---- campaigns ------------------------------------------------------------------------------------------------ */
+
+/* What is pinned when a campaign is made. */
+struct campaign_spec {
+    const char *name;
+    const char *tenant;     /* NULL = "default" */
+    const char *class_name; /* "MODELHASH/dtype". NULL or "": the class of the live workers, if all have the same one */
+    const char *pin;        /* a hash or text (<= LIMIT_NAME_BYTES) over tasks and options: another one is refused */
+};
+/* Makes the campaign, or checks that the one of this name has the same pins (ST_REFUSED names what differs). ST_BUSY:
+ * class_name was left open and no worker is there yet. *out (may be NULL) is its status. */
+MUST_CHECK enum status client_campaign(struct client *c, const struct campaign_spec *spec, struct campaign_status *out,
+                                       struct diag *why);
+/* Pause, resume, cancel: CLAIM reads this one field. Cancelled is final. */
+MUST_CHECK enum status client_campaign_set(struct client *c, const char *campaign, enum campaign_state state,
+                                           struct campaign_status *out, struct diag *why);
+MUST_CHECK enum status client_status(struct client *c, const char *campaign, struct campaign_status *out,
+                                     struct diag *why);
+/* All of them, oldest first; *out is malloc'ed (NULL for none). */
+MUST_CHECK enum status client_campaigns(struct client *c, struct campaign_status **out, size_t *n, struct diag *why);
+MUST_CHECK enum status client_workers(struct client *c, struct worker_status **out, size_t *n, struct diag *why);
+
+/* ---- submit --------------------------------------------------------------------------------------------------- */
+
+struct submit_counts {
+    uint64_t accepted;   /* new, durable now */
+    uint64_t duplicate;  /* were there already, unfinished */
+    uint64_t finished;   /* were there already, with a result */
+    uint64_t unfinished; /* of the campaign, as of the last answer */
+};
+
+/* Hands a job in; job->campaign names the campaign, job->tenant must be the campaign's. Jobs travel in batches, several
+ * batches at once; the call blocks while the window is full or the broker says BUSY (that is backpressure, not an
+ * error, and lasts as long as workers need). `after` (may be NULL): the place in the input behind this job; it is
+ * committed once everything in front of it is accepted. ST_LIMIT: the job is over LIMIT_JOB_BYTES (nothing was sent).
+ */
+MUST_CHECK enum status client_submit(struct client *c, const struct job *job, const struct place *after,
+                                     struct diag *why);
+/* Waits until everything handed in is accepted, and commits the last place. */
+MUST_CHECK enum status client_flush(struct client *c, struct diag *why);
+struct submit_counts client_submit_counts(const struct client *c);
+/* Called about once a second while client_submit or client_flush wait for room; false gives up with ST_CANCELLED. */
+void client_on_wait(struct client *c, bool (*fn)(void *ctx, const struct submit_counts *counts), void *ctx);
+
+/* ---- results -------------------------------------------------------------------------------------------------- */
+
+/* One record, JSON text; false stops (the call then gives ST_CANCELLED). */
+typedef bool (*client_result_fn)(void *ctx, const uint8_t id[ID_BYTES], const char *record, size_t len);
+
+/* Records from *cursor on, in the order in which jobs ended; *cursor moves behind the last one given out. At most one
+ * message's worth (up to 256) a call; *more: there were further ones. A cursor in front of what was trimmed moves up
+ * to the first record that is left. */
+MUST_CHECK enum status client_results(struct client *c, const char *campaign, uint64_t *cursor, client_result_fn fn,
+                                      void *ctx, bool *more, struct diag *why);
+/* Records in front of cursor may leave Redis: the caller has them on disk. Ids stay known. */
+MUST_CHECK enum status client_trim(struct client *c, const char *campaign, uint64_t cursor, struct diag *why);
+
+#endif
