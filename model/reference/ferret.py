@@ -227,9 +227,10 @@ class Ferret:
         self.stored = weights
         weights = {name: value.float() for name, value in weights.items() if value.is_floating_point()}
         self.config, self.weights = config, weights
-        self.template = config.get('ferret_template', PUBLISHED_TEMPLATE)
+        self.template = dict(PUBLISHED_TEMPLATE, **config.get('ferret_template', {}))
         self.tower = Tower(tower or os.path.join(folder, 'vision_tower'), config['mm_vision_select_layer'])
-        self.sampler = RegionSampler(weights, config.get('ferret_sampler', PUBLISHED_SAMPLER), config['sampler_pooler_mode'])
+        sampler = dict(PUBLISHED_SAMPLER, **config.get('ferret_sampler', {}))
+        self.sampler = RegionSampler(weights, sampler, config['sampler_pooler_mode'])
         self.decoder = Decoder(weights, config)
         self.tokenizer = Tokenizer(folder)
 

@@ -1,5 +1,6 @@
 """The reference against the official package's answers on tiny checkpoints (folder FERRET_GOLDEN, default ../shared/golden
-beside the repository; skipped where it is absent) and against the sampler vectors of the specification.
+beside the repository; skipped where it is absent), against the sampler vectors of the specification, and against its own
+recorded answers in tests/parity/fixtures.
 
     python3 test_reference.py
 """
@@ -17,6 +18,7 @@ from ferret import Ferret, RegionSampler, render, PUBLISHED_TEMPLATE
 from tokenizer import Tokenizer
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..')
+FIXTURES = os.path.join(ROOT, 'tests', 'parity', 'fixtures')
 GOLDEN = os.environ.get('FERRET_GOLDEN', os.path.join(ROOT, '..', 'shared', 'golden'))
 
 
@@ -69,10 +71,11 @@ class SamplerVectors(unittest.TestCase):
                    [1.06958, -4.69516, -3.48217, 8.93734, -.38323, -4.74149, -3.52850, 10.04684])
 
 
-@unittest.skipUnless(os.path.isdir(GOLDEN), 'no golden data at ' + GOLDEN)
-class Golden(unittest.TestCase):
+class Fixtures(unittest.TestCase):
+    folder = FIXTURES
+
     def path(self, *parts):
-        return os.path.join(GOLDEN, *parts)
+        return os.path.join(self.folder, *parts)
 
     def close(self, got, expected, tolerance, what):
         np.testing.assert_allclose(np.asarray(got), expected, rtol=0, atol=tolerance, err_msg=what)
@@ -109,9 +112,10 @@ class Golden(unittest.TestCase):
         np.testing.assert_array_equal(model.decoder.inv_freq, tensors['inv_freq'])
         for name, digest in document.get('target_sha256', {}).items():
             self.assertEqual(hashlib.sha256(model.stored[name].numpy().tobytes()).hexdigest(), digest, name)
+        rows = document.get('rows', [0, 1, 2, 300, 575])
         for case in document['cases']:
             with self.subTest(case['id']):
-                self.check_case(model, case, tensors)
+                self.check_case(model, case, tensors, rows)
         features = torch.from_numpy(np.array(tensors[document['cases'][0]['id'] + '.vision']))
         for case in document['sampler_only']:
             mask = np.zeros((case['width'], case['height']), bool)
@@ -127,13 +131,12 @@ class Golden(unittest.TestCase):
         for name, got in (('chosen', selection.chosen), ('fps0', selection.centres[0]), ('fps1', selection.centres[1])):
             np.testing.assert_array_equal(got, tensors[key % name])
 
-    def check_case(self, model, case, tensors):
+    def check_case(self, model, case, tensors, rows):
         at, greedy = case['id'] + '.', case['greedy']
         masks = [mask_of(r['rle']) for r in case['regions']]
         got = model.answer(Image.open(self.path('images', case['image'])), case['turns'], masks, case['seed'],
                            greedy['max_new_tokens'])
         self.assertEqual((got.prompt, got.input_ids, got.positions), (case['prompt'], case['input_ids'], case['positions']))
-        rows = [0, 1, 2, 300, 575]
         self.close(got.vision[rows], tensors[at + 'vision_rows'], 3e-5, 'vision')
         self.close(got.projected[rows], tensors[at + 'projected_rows'], 3e-5, 'projected')
         for k, selection in enumerate(got.selections):
@@ -148,6 +151,11 @@ class Golden(unittest.TestCase):
         self.assertEqual((got.finished, got.text), (greedy['finished'], greedy['text']))
         for step, expected in zip(got.steps, greedy['steps']):
             self.assertAlmostEqual(step.logit, expected['logit'], delta=1e-4)
+
+
+@unittest.skipUnless(os.path.isdir(GOLDEN), 'no golden data at ' + GOLDEN)
+class Golden(Fixtures):
+    folder = GOLDEN
 
 
 if __name__ == '__main__':
