@@ -15,7 +15,7 @@
 enum task_kind { TASK_CAPTION, TASK_DESCRIBE, TASK_LOCATE, TASK_ASK, TASK_KIND_COUNT_ };
 const char *task_kind_name(enum task_kind k); /* "caption", ... */
 MUST_CHECK enum status task_kind_parse(const char *name, enum task_kind *out,
-                                       struct diag *why); /* unknown: names the four */
+                                       struct diag *why); /* unknown: ST_UNSUPPORTED, names the four */
 
 enum job_region_kind { JOB_POINT, JOB_BOX, JOB_POLYGON, JOB_SCRIBBLE, JOB_RLE };
 struct job_region {
@@ -76,8 +76,8 @@ void job_free(struct job *j); /* accepts half-built jobs and NULL */
 
 /* A manifest object (PROTOCOL.md "Job in JSON") -> job. `defaults` (may be NULL) supplies tasks, options, policy,
  * tenant, campaign... where the line has none; it is copied. Unknown fields, wrong kinds, values out of range:
- * ST_FORMAT or ST_INVALID naming the field ("tasks[0].kind: unknown task \"foo\"; expected caption, describe, locate or
- * ask"). */
+ * ST_FORMAT or ST_INVALID naming the field ("priority: 7 is outside 0..2"); an unknown task kind: ST_UNSUPPORTED; a text
+ * over its limit: ST_LIMIT. */
 MUST_CHECK enum status job_from_json(const struct json *v, const struct job *defaults, struct job **out,
                                      struct diag *why);
 MUST_CHECK enum status job_to_json(const struct job *j, struct json **out);
