@@ -26,7 +26,8 @@ struct tensor {
 struct checkpoint;
 /* base_dir: NULL, or the folder that `dir` is a delta over; then tensors read as fp16(base + delta), rows beyond the
  * base's and tensors the base lacks as they are. Truncated files, overlapping or out-of-range tensors, unknown pickle
- * opcodes or classes, index entries without tensor: errors by name. */
+ * opcodes or classes, index entries without tensor: errors by name. (Tensors of a PyTorch file may share
+ * a storage.) */
 MUST_CHECK enum status checkpoint_open(const char *dir, const char *base_dir, struct checkpoint **out,
                                        struct diag *why);
 void checkpoint_close(struct checkpoint *c);
@@ -36,17 +37,22 @@ bool checkpoint_is_delta(const struct checkpoint *c);
 size_t checkpoint_count(const struct checkpoint *c);
 const struct tensor *checkpoint_at(const struct checkpoint *c, size_t index);       /* sorted by name */
 const struct tensor *checkpoint_find(const struct checkpoint *c, const char *name); /* NULL where absent */
-/* The same with the shape demanded (dims[0..n)); error names file, tensor, expected and found. Type must be f32, f16 or
- * bf16. */
+/* The same with the shape demanded (dims[0..n)); error names file, tensor, expected and found. Type must be f32, f16,
+ * bf16, or i8 with "NAME.scale" (f32 [dims[0]]) beside it, as `ferret convert --dtype int8` writes. */
 MUST_CHECK enum status checkpoint_need(const struct checkpoint *c, const char *name, const int64_t *dims, int n_dims,
                                        const struct tensor **out, struct diag *why);
 
-/* Rows [row, row+n) of the tensor seen as [dims[0], product of the rest] in f32, delta applied. */
+/* Tensors that published files hold and nobody needs: rotary_emb.inv_freq, position_ids, CLIP's text half and its
+ * projections. */
+bool checkpoint_ignores(const char *name);
+
+/* Rows [row, row+n) of the tensor seen as [dims[0], product of the rest] in f32, delta applied, int8 scaled. */
 MUST_CHECK enum status checkpoint_rows(const struct checkpoint *c, const struct tensor *t, int64_t row, int64_t n,
                                        float *out, struct diag *why);
 
 /* 32 bytes that identify the model: SHA-256 over config.json and every tensor's name, type, shape and bytes sampled by
- * a fixed rule (stated in checkpoint.c), tower included when given. hex: 64 chars + NUL. */
+ * a fixed rule (stated in checkpoint.c), the tower's and its two config files included when given. hex: 64 chars + NUL.
+ */
 MUST_CHECK enum status checkpoint_hash(const struct checkpoint *c, const struct checkpoint *tower, char hex[65],
                                        struct diag *why);
 
