@@ -7,14 +7,18 @@
 
 #include "base/settings.h"
 #include "base/status.h"
+#include "protocol/client.h"
 #include "protocol/job.h"
 #include "worker/model_flags.h" /* --model ... --isa, and struct engine_choice for what they come to */
 
 int cmd_annotate(int argc, char **argv);
+int cmd_cancel(int argc, char **argv);
 int cmd_convert(int argc, char **argv);
 int cmd_export(int argc, char **argv);
 int cmd_inspect(int argc, char **argv);
 int cmd_parity(int argc, char **argv);
+int cmd_pause(int argc, char **argv);
+int cmd_resume(int argc, char **argv);
 int cmd_status(int argc, char **argv);
 int cmd_submit(int argc, char **argv);
 int cmd_up(int argc, char **argv);
@@ -40,18 +44,19 @@ MUST_CHECK enum status task_flags_job(const struct task_flags *f, struct job **o
 
 /* ---- flags of what talks to a broker --------------------------------------------------------------------------- */
 
+#define DEFAULT_DATA_DIR "ferret-data"
 struct link_flags {
     const char *data, *broker;
 };
 struct setting_group link_flags_group(size_t at);
-/* The broker's address for clients: --broker, else the socket of the `ferret up` on --data, else of the one on the
- * default data folder. ST_MISSING says what to start. */
-MUST_CHECK enum status link_flags_address(const struct link_flags *f, char *out, size_t size, struct diag *why);
+/* Connects to --broker, else to the `ferret up` on --data. ST_CLOSED: nothing runs there, and what to start. The caller
+ * owns *out: client_close. */
+MUST_CHECK enum status link_flags_open(const struct link_flags *f, struct client **out, struct diag *why);
 
 /* ---- people ------------------------------------------------------------------------------------------------------ */
 
-/* "ferret COMMAND: sentence" on stderr; returns the exit code of the status: 3 for ST_IO, ST_TIMEOUT and ST_CLOSED of a
- * link, 4 for ST_REFUSED and ST_LIMIT, 2 for the rest. */
+/* "ferret COMMAND: sentence" on stderr; returns the exit code of the status: 3 for ST_TIMEOUT and ST_CLOSED, 4 for
+ * ST_REFUSED and ST_LIMIT, 1 for ST_CANCELLED, 2 for the rest. */
 int command_fail(const char *command, enum status s, const struct diag *why);
 
 #endif
