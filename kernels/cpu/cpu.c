@@ -117,9 +117,13 @@ enum status cpu_open(const struct backend_options *o, struct backend **out, stru
     /* Below AVX-512 oneDNN's results depend on the number of rows. */
     if (s == ST_OK && ONE_DNN_ALLOWED && strcmp(simd->name, "avx512") == 0)
         s = gemm_open(cpu->threads, &cpu->gemm);
+    if (s != ST_OK)
+        diag_set(why, s, "cpu: no memory for %d threads", cpu->threads);
+    else
+        s = cpu_reserve_scratch(cpu, why);
     if (s != ST_OK) {
         cpu_close(&cpu->base);
-        return diag_set(why, s, "cpu: no memory for %d threads", o->threads);
+        return s;
     }
     *out = &cpu->base;
     return ST_OK;

@@ -40,8 +40,8 @@ static void check_linear(struct backend *be, enum dtype d, struct shape s, enum 
                                                : want[i];
     }
     char what[128];
-    snprintf(what, sizeof what, "%s %s %dx%dx%d epilogue %d", backend_caps(be)->device, dtype_name(d), s.rows, s.k,
-             s.n, epilogue);
+    snprintf(what, sizeof what, "%s %s %dx%dx%d epilogue %d", backend_caps(be)->device, dtype_name(d), s.rows, s.k, s.n,
+             epilogue);
     expect_close(rows_of(be, out, s.rows), want, out_n, bound_of(d), what);
 }
 
