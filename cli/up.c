@@ -1,0 +1,371 @@
+/* `ferret up`: one machine's worth in the foreground. Starts Redis, then a broker, then workers; restarts what ends;
+ * stops in the opposite order, so that work in progress is finished and kept. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "cli/children.h"
+#include "cli/commands.h"
+#include "cli/private_redis.h"
+#include "cli/up_file.h"
+
+enum {
+    MAX_WORKERS = 256,
+    TICK_MS = 100,
+    START_LIMIT_MS = 60000,
+    REDIS_LOAD_LIMIT_MS = 3600000, /* a long append-only file is read at start */
+    BROKER_GRACE_MS = 15000,
+    REDIS_GRACE_MS = 60000,
+    GIVE_UP_AFTER = 3, /* ends in a row before the first worker has ever been ready */
+};
+
+struct up_options {
+    const char *data;
+    int64_t workers, redis_memory;
+    const char *redis_server;
+    double grace_s;
+    struct setting_list roots;
+    struct model_flags model;
+};
+
+struct up {
+    const struct up_options *o;
+    char data[PATHS_BYTES];
+    char broker_program[PATH_MAX], worker_program[PATH_MAX];
+    int lock_fd;
+    struct engine_choice choice;
+    char dtype[16], device[48], memory[32], threads[16], isa[16];
+    struct private_redis redis;
+    struct children children;
+    struct child *broker;
+    struct child *workers; /* o->workers of them in a row */
+    int stop_signal;
+};
+
+static struct setting_group up_group(void)
+{
+    static const struct setting rows[] = {
+        {.name = "data",
+         .type = SETTING_STRING,
+         .offset = offsetof(struct up_options, data),
+         .fallback = DEFAULT_DATA_DIR,
+         .value = "DIR",
+         .help = "sockets and Redis' append-only file; the other commands find this broker by it"},
+        {.name = "workers",
+         .type = SETTING_INT,
+         .offset = offsetof(struct up_options, workers),
+         .fallback = "1",
+         .min = 1,
+         .max = MAX_WORKERS,
+         .help = "worker processes; they share --memory and the cores"},
+        {.name = "root",
+         .type = SETTING_LIST,
+         .offset = offsetof(struct up_options, roots),
+         .fallback = "local=/",
+         .value = "NAME=DIR",
+         .help = "a folder that workers may read images from"},
+        {.name = "redis-memory",
+         .type = SETTING_BYTES,
+         .offset = offsetof(struct up_options, redis_memory),
+         .fallback = "1GiB",
+         .min = 16 << 20,
+         .max = 1e15,
+         .help = "most that Redis may use; a full one refuses new jobs and loses none"},
+        {.name = "redis-server",
+         .type = SETTING_STRING,
+         .offset = offsetof(struct up_options, redis_server),
+         .fallback = "redis-server",
+         .value = "PROGRAM",
+         .help = "the Redis to run"},
+        {.name = "grace",
+         .type = SETTING_FLOAT,
+         .offset = offsetof(struct up_options, grace_s),
+         .fallback = "60",
+         .min = 0,
+         .max = 86400,
+         .value = "SECONDS",
+         .help = "how long workers may finish what they have begun when told to stop"},
+    };
+    return (struct setting_group){.title = "service", .rows = rows, .n_rows = sizeof rows / sizeof *rows};
+}
+
+/* ---- before anything starts ---------------------------------------------------------------------------------------
+ */
+
+static enum status prepare_data(struct up *u, struct diag *why)
+{
+    const char *dir = u->o->data;
+    if (mkdir(dir, 0700) != 0 && errno != EEXIST)
+        return diag_set(why, ST_IO, "%s: %s", dir, strerror(errno));
+    char *full = realpath(dir, NULL);
+    if (!full)
+        return diag_set(why, ST_IO, "%s: %s", dir, strerror(errno));
+    int n = snprintf(u->data, sizeof u->data, "%s", full);
+    free(full);
+    if (n >= (int)sizeof u->data)
+        return diag_set(why, ST_LIMIT, "%s: path too long", dir);
+    char path[PATHS_BYTES + 8];
+    snprintf(path, sizeof path, "%s/lock", u->data);
+    u->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (u->lock_fd < 0)
+        return diag_set(why, ST_IO, "%s: %s", path, strerror(errno));
+    if (flock(u->lock_fd, LOCK_EX | LOCK_NB) != 0)
+        return diag_set(why, ST_REFUSED, "%s: another `ferret up` is running on this folder", u->data);
+    return ST_OK;
+}
+
+/* The other programs stand beside this one. */
+static enum status find_programs(struct up *u, struct diag *why)
+{
+    char self[PATH_MAX - 32];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    if (n <= 0)
+        return diag_set(why, ST_MISSING, "/proc/self/exe does not say where this program is");
+    self[n] = 0;
+    *strrchr(self, '/') = 0;
+    snprintf(u->broker_program, sizeof u->broker_program, "%s/ferret-broker", self);
+    snprintf(u->worker_program, sizeof u->worker_program, "%s/ferret-worker", self);
+    const char *const programs[] = {u->broker_program, u->worker_program};
+    for (int i = 0; i < 2; i++) {
+        if (access(programs[i], X_OK) != 0)
+            return diag_set(why, ST_MISSING, "%s: %s", programs[i], strerror(errno));
+    }
+    return ST_OK;
+}
+
+/* The machine's memory and cores are shared by the workers. */
+static void worker_values(struct up *u)
+{
+    static const char *const isas[] = {"auto", "scalar", "avx2", "avx512"};
+    const struct up_options *o = u->o;
+    const struct backend_options *backend = &u->choice.options.backend;
+    snprintf(u->dtype, sizeof u->dtype, "%s", dtype_name(backend->dtype));
+    snprintf(u->device, sizeof u->device, "%s", u->choice.device);
+    snprintf(u->memory, sizeof u->memory, "%lld", (long long)(backend->memory_bytes / (size_t)o->workers));
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    long threads = o->model.threads ? o->model.threads : o->workers == 1 ? 0 : cores / o->workers;
+    snprintf(u->threads, sizeof u->threads, "%ld", o->workers > 1 && threads < 1 ? 1 : threads);
+    snprintf(u->isa, sizeof u->isa, "%s", isas[o->model.isa]);
+}
+
+static enum status add_worker(struct up *u, int index, struct diag *why)
+{
+    char name[32];
+    snprintf(name, sizeof name, "worker-%d", index);
+    struct child *child = children_add(&u->children, name);
+    const char *pairs[][2] = {
+        {"--data", u->data},
+        {"--model", u->choice.model_dir},
+        {"--vision-tower", u->o->model.vision_tower},
+        {"--base", u->o->model.base},
+        {"--dtype", u->dtype},
+        {"--device", u->device},
+        {"--memory", u->memory},
+        {"--threads", u->threads},
+        {"--isa", u->isa},
+    };
+    int n = 0;
+    child->argv[n++] = u->worker_program;
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+        if (!pairs[i][1])
+            continue;
+        child->argv[n++] = pairs[i][0];
+        child->argv[n++] = pairs[i][1];
+    }
+    if (u->o->model.fast)
+        child->argv[n++] = "--fast";
+    if (u->o->roots.n > (CHILD_ARGS - 1 - n) / 2)
+        return diag_set(why, ST_LIMIT, "%d times --root, at most %d", u->o->roots.n, (CHILD_ARGS - 1 - n) / 2);
+    for (int i = 0; i < u->o->roots.n; i++) {
+        child->argv[n++] = "--root";
+        child->argv[n++] = u->o->roots.items[i];
+    }
+    return ST_OK;
+}
+
+static enum status prepare(struct up *u, struct diag *why)
+{
+    enum status s = find_programs(u, why);
+    if (s == ST_OK)
+        s = model_flags_resolve(&u->o->model, &u->choice, why);
+    if (s == ST_OK)
+        s = prepare_data(u, why);
+    if (s == ST_OK)
+        s = up_file_write(u->data, &u->o->roots, why);
+    if (s == ST_OK)
+        s = children_init(&u->children, why);
+    if (s != ST_OK)
+        return s;
+    fputs(u->choice.notice, stderr);
+    struct child *redis = children_add(&u->children, "redis");
+    s = private_redis_prepare(u->data, u->o->redis_server, u->o->redis_memory, &u->redis, redis, why);
+    if (s != ST_OK)
+        return s;
+    u->broker = children_add(&u->children, "broker");
+    u->broker->argv[0] = u->broker_program;
+    u->broker->argv[1] = "--data";
+    u->broker->argv[2] = u->data;
+    worker_values(u);
+    u->workers = &u->children.list[u->children.n];
+    for (int i = 0; s == ST_OK && i < (int)u->o->workers; i++)
+        s = add_worker(u, i, why);
+    return s;
+}
+
+/* ---- starting -----------------------------------------------------------------------------------------------------
+ */
+
+/* Waits a tick; false when it is time to stop. */
+static bool tick(struct up *u)
+{
+    u->stop_signal = children_wait(&u->children, TICK_MS);
+    return u->stop_signal == 0;
+}
+
+static enum status start_redis(struct up *u, struct diag *why)
+{
+    struct child *redis = &u->children.list[0];
+    enum status s = child_start(&u->children, redis, why);
+    int64_t begin = clock_ms();
+    while (s == ST_OK) {
+        enum status answer = private_redis_ping(&u->redis);
+        if (answer == ST_OK)
+            return ST_OK;
+        if (redis->quick_ends >= GIVE_UP_AFTER || redis->last_exit == 127)
+            return diag_set(why, ST_MISSING, "%s does not run; the package is redis-server, its log %s",
+                            u->o->redis_server, u->redis.log_file);
+        if (clock_ms() - begin > (answer == ST_BUSY ? REDIS_LOAD_LIMIT_MS : START_LIMIT_MS))
+            return diag_set(why, ST_TIMEOUT, "Redis does not answer; its log is %s", u->redis.log_file);
+        if (!tick(u))
+            return ST_CANCELLED;
+    }
+    return s;
+}
+
+static bool gave_up(const struct child *child)
+{
+    return child->quick_ends >= GIVE_UP_AFTER;
+}
+
+/* Broker and workers are there once the broker counts as many sessions as were started. */
+static enum status wait_ready(struct up *u, struct client *client, struct diag *why)
+{
+    for (;;) {
+        struct worker_status *list = NULL;
+        size_t live = 0;
+        struct diag quiet = {{0}};
+        enum status s = client_workers(client, &list, &live, &quiet);
+        free(list);
+        if (s == ST_OK && live >= (size_t)u->o->workers)
+            return ST_OK;
+        for (int i = 0; i < (int)u->o->workers; i++) {
+            if (gave_up(&u->workers[i]))
+                return diag_set(why, ST_MISSING, "%s ended %d times in a row, last with code %d", u->workers[i].name,
+                                GIVE_UP_AFTER, u->workers[i].last_exit);
+        }
+        if (gave_up(u->broker))
+            return diag_set(why, ST_MISSING, "the broker ended %d times in a row, last with code %d", GIVE_UP_AFTER,
+                            u->broker->last_exit);
+        if (!tick(u))
+            return ST_CANCELLED;
+    }
+}
+
+static enum status start_all(struct up *u, struct diag *why)
+{
+    enum status s = start_redis(u, why);
+    if (s == ST_OK)
+        s = child_start(&u->children, u->broker, why);
+    for (int i = 0; s == ST_OK && i < (int)u->o->workers; i++)
+        s = child_start(&u->children, &u->workers[i], why);
+    if (s != ST_OK)
+        return s;
+    char address[PATHS_BYTES];
+    s = paths_client(u->data, address, why);
+    struct client *client = NULL;
+    int64_t begin = clock_ms();
+    while (s == ST_OK) {
+        struct client_options options = {.address = address, .timeout_ms = 1000};
+        s = client_open(&options, &client, why);
+        if (s == ST_OK)
+            break;
+        if (gave_up(u->broker) || clock_ms() - begin > START_LIMIT_MS)
+            return diag_set(why, ST_TIMEOUT, "the broker does not answer");
+        s = tick(u) ? ST_OK : ST_CANCELLED;
+    }
+    if (s == ST_OK)
+        s = wait_ready(u, client, why);
+    client_close(client);
+    return s;
+}
+
+/* ---- running -------------------------------------------------------------------------------------------------------
+ */
+
+static void run(struct up *u)
+{
+    fprintf(stderr, "ferret up: ready: %d worker%s, data in %s\n", (int)u->o->workers, u->o->workers == 1 ? "" : "s",
+            u->data);
+    while (tick(u))
+        ;
+    log_line(&u->children.log, LOG_INFO, "stopping (%s)", strsignal(u->stop_signal));
+}
+
+static void stop(struct up *u)
+{
+    children_stop(&u->children, "worker", (int)(u->o->grace_s * 1000));
+    children_stop(&u->children, "broker", BROKER_GRACE_MS);
+    children_stop(&u->children, "redis", REDIS_GRACE_MS);
+}
+
+int cmd_up(int argc, char **argv)
+{
+    struct up_options o = {0};
+    const struct setting_group groups[] = {up_group(), model_flags_group(offsetof(struct up_options, model))};
+    const struct settings_program program = {
+        .name = "ferret up",
+        .args = "",
+        .summary = "Runs a private Redis, a broker and workers on this machine, in the foreground, until Ctrl-C.\n"
+                   "State stays in the data folder: started again on it, everything goes on where it was.",
+        .examples = "  ferret up --workers 2\n"
+                    "  ferret up --data /var/lib/ferretry --model /models/ferret-7b --dtype bf16\n",
+        .groups = groups,
+        .n_groups = sizeof groups / sizeof *groups,
+    };
+    struct settings *settings;
+    int code;
+    if (!settings_start(&program, argc, argv, &o, &settings, &code))
+        return code;
+    /* A file of settings for this command has keys that the children refuse; what they need comes as flags. */
+    unsetenv("FERRET_CONFIG");
+    struct up *u = calloc(1, sizeof *u);
+    struct diag why = {{0}};
+    enum status s = u ? ST_OK : ST_NOMEM;
+    if (s == ST_OK) {
+        u->o = &o;
+        u->lock_fd = -1;
+        u->redis.lock_fd = -1;
+        u->children.log = (struct log){.component = "up", .level = LOG_INFO};
+        s = prepare(u, &why);
+        if (s == ST_OK) {
+            s = start_all(u, &why);
+            if (s == ST_OK)
+                run(u);
+            stop(u);
+        }
+        private_redis_fini(&u->redis);
+        engine_choice_fini(&u->choice);
+        if (u->lock_fd >= 0)
+            close(u->lock_fd);
+    }
+    free(u);
+    settings_free(settings);
+    return s == ST_OK || s == ST_CANCELLED ? EXIT_OK : command_fail("up", s, &why);
+}
