@@ -59,4 +59,7 @@ MUST_CHECK enum status link_flags_open(const struct link_flags *f, struct client
  * ST_REFUSED and ST_LIMIT, 1 for ST_CANCELLED, 2 for the rest. */
 int command_fail(const char *command, enum status s, const struct diag *why);
 
+/* Asks on a terminal, "[y/N]"; false without one. */
+bool confirm(const char *fmt, ...) PRINTF_LIKE(1, 2);
+
 #endif

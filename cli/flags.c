@@ -1,6 +1,6 @@
 /* Flags that several commands share. */
-#include <errno.h>
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -251,4 +251,17 @@ int command_fail(const char *command, enum status s, const struct diag *why)
     case ST_CANCELLED: return EXIT_ITEMS_FAILED;
     default: return EXIT_USAGE;
     }
+}
+
+bool confirm(const char *fmt, ...)
+{
+    if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO))
+        return false;
+    va_list args;
+    va_start(args, fmt);
+    vfprintf(stderr, fmt, args);
+    va_end(args);
+    fputs(" [y/N] ", stderr);
+    char answer[16] = "";
+    return fgets(answer, sizeof answer, stdin) && (answer[0] == 'y' || answer[0] == 'Y');
 }

@@ -1,0 +1,29 @@
+/* Numbers of a campaign for people: what status and watch print. */
+#ifndef CLI_PROGRESS_H
+#define CLI_PROGRESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/json.h"
+#include "protocol/campaign.h"
+
+/* {"campaign","total","done","failed","ready","running","delayed","cancelled","workers","state"}; NULL when memory is
+ * short. */
+struct json *progress_json(const struct campaign_status *c);
+uint64_t progress_ended(const struct campaign_status *c); /* done, failed and cancelled */
+
+/* Images a second over the last half minute or so. */
+enum { RATE_SAMPLES = 32 };
+struct rate {
+    int64_t ms[RATE_SAMPLES];
+    uint64_t ended[RATE_SAMPLES];
+    int n, next;
+};
+void rate_add(struct rate *r, int64_t now_ms, uint64_t ended);
+double rate_value(const struct rate *r); /* negative while unknown */
+
+/* "1 h 02 min", "4 min 10 s", "12 s". */
+void duration_text(double seconds, char *out, size_t size);
+
+#endif
