@@ -3,7 +3,6 @@
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* A sequence of segments for a backend: rows with positions, each segment on pages of its own. */
@@ -88,8 +87,8 @@ static void rotated(const struct model *m, const float *x, int position, double 
 
 static double *causal(const struct model *m, const float *qkv, int L)
 {
-    double *out = calloc((size_t)(L * m->C), sizeof *out), q[MAX_HEAD_DIM], k[MAX_HEAD_DIM];
-    double *p = calloc((size_t)L, sizeof *p);
+    double *out = keep((size_t)(L * m->C) * sizeof *out), q[MAX_HEAD_DIM], k[MAX_HEAD_DIM];
+    double *p = keep((size_t)L * sizeof *p);
     for (int h = 0; h < m->heads; h++)
         for (int r = 0; r < L; r++) {
             double total = 0;

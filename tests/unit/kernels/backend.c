@@ -1,7 +1,6 @@
 #include "tests/unit/kernels/harness.h"
 
 #include <criterion/criterion.h>
-#include <stdlib.h>
 #include <string.h>
 
 static enum status try_open(const char *device, enum dtype dtype, const char *isa, struct diag *why)

@@ -3,6 +3,7 @@
 
 #include <criterion/criterion.h>
 #include <math.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,11 +37,22 @@ static void must(enum status s, const struct diag *why)
     cr_assert(s == ST_OK, "%s: %s", status_word(s), why->text);
 }
 
+void *keep(size_t bytes)
+{
+    static struct kept {
+        struct kept *next;
+        max_align_t data[];
+    } * all;
+    struct kept *k = calloc(1, sizeof *k + bytes);
+    cr_assert(k);
+    k->next = all;
+    all = k;
+    return k->data;
+}
+
 float *zeros(size_t n)
 {
-    float *p = calloc(n ? n : 1, sizeof *p);
-    cr_assert(p);
-    return p;
+    return keep(n * sizeof(float));
 }
 
 float *values(uint64_t seed, size_t n)
@@ -159,8 +171,7 @@ void expect_same_bits(const void *a, const void *b, size_t bytes, const char *wh
 
 double *product(const float *x, const float *w, int rows, int k, int n)
 {
-    double *y = calloc((size_t)rows * (size_t)n, sizeof *y);
-    cr_assert(y);
+    double *y = keep((size_t)rows * (size_t)n * sizeof *y);
     for (int r = 0; r < rows; r++)
         for (int c = 0; c < n; c++)
             for (int i = 0; i < k; i++)

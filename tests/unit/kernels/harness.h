@@ -1,5 +1,5 @@
 /* What the kernel tests share: backends of every instruction set, values, and handles made from plain floats. Every
- * failure here fails the running test. Memory of one test is left to the end of its process, backends are closed. */
+ * failure here fails the running test. Memory of a test stays to the end of its process; backends are closed. */
 #ifndef TESTS_UNIT_KERNELS_HARNESS_H
 #define TESTS_UNIT_KERNELS_HARNESS_H
 
@@ -11,6 +11,8 @@ struct backend *open_isa(int isa, enum dtype dtype);
 struct backend *open_with(const char *isa, enum dtype dtype, int threads, size_t memory_bytes);
 const char *isa_name(int isa);
 
+/* Zeroed memory that stays reachable to the end of the process. */
+void *keep(size_t bytes);
 /* n numbers in [-1, 1), the same for the same seed. */
 float *values(uint64_t seed, size_t n);
 float *zeros(size_t n);

@@ -2,7 +2,6 @@
 
 #include <criterion/criterion.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 __extension__ typedef __int128 exact; /* wider than the product needs */
@@ -65,7 +64,7 @@ static void check_nearest(const int32_t *near, int anchor, const int32_t *xy, co
 
 static void check_scene(struct backend *be, uint64_t seed, int range, const int32_t *size, int R, int N, int S, int K)
 {
-    int32_t *xy = calloc((size_t)(R * N * 2), sizeof *xy), sizes[8], start[4];
+    int32_t *xy = keep((size_t)(R * N * 2) * sizeof *xy), sizes[8], start[4];
     float *u = values(seed, (size_t)(R * N * 2));
     for (int i = 0; i < R * N * 2; i++)
         xy[i] = (int32_t)((u[i] + 1) * 0.5f * (float)range);

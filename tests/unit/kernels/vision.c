@@ -2,7 +2,6 @@
 
 #include <criterion/criterion.h>
 #include <math.h>
-#include <stdlib.h>
 
 Test(patchify, orders_a_patch_as_channel_row_column)
 {
@@ -43,7 +42,7 @@ Test(vision_embed, puts_the_class_first_and_adds_positions_and_drop_class_takes_
 static double *full(const float *qkv, int images, int L, int heads, int D)
 {
     int C = heads * D;
-    double *out = calloc((size_t)(images * L * C), sizeof *out), *p = calloc((size_t)L, sizeof *p);
+    double *out = keep((size_t)(images * L * C) * sizeof *out), *p = keep((size_t)L * sizeof *p);
     for (int i = 0; i < images * L * heads; i++) {
         int row = i / heads, h = i % heads, first = row / L * L;
         double total = 0;
