@@ -31,7 +31,7 @@ MUST_CHECK enum status tokenizer_encode_prompt(const struct tokenizer *t, const 
 MUST_CHECK enum status tokenizer_decode(const struct tokenizer *t, const int32_t *ids, int n, bool cleanup, char **text,
                                         size_t *token_end, struct diag *why);
 
-/* Streaming: bytes that are final so far; never half a UTF-8 sequence. */
+/* Streaming: bytes that are final so far; never half a UTF-8 sequence. Neither cleaned up nor stripped. */
 struct detokenizer;
 MUST_CHECK enum status detokenizer_new(const struct tokenizer *t, struct detokenizer **out);
 void detokenizer_free(struct detokenizer *d);
