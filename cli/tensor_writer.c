@@ -77,7 +77,9 @@ static bool is_scale(const struct checkpoint *c, const struct tensor *t)
 static struct item plan_item(const struct checkpoint *c, const struct tensor *t, enum write_dtype dtype)
 {
     bool quantised = scale_of(c, t) != NULL;
-    if (!is_float_type(t->type) && !quantised)
+    /* What is i8 already stays as it is, its scales too: a second rounding would move them. */
+    bool kept = (quantised || is_scale(c, t)) && (dtype == WRITE_STORED || dtype == WRITE_INT8);
+    if (kept || (!is_float_type(t->type) && !quantised))
         return (struct item){.t = t, .type = t->type, .raw = true};
     switch (dtype) {
     case WRITE_F32: return (struct item){.t = t, .type = TENSOR_F32};
@@ -89,8 +91,6 @@ static struct item plan_item(const struct checkpoint *c, const struct tensor *t,
         break;
     case WRITE_STORED: break;
     }
-    if (quantised)
-        return (struct item){.t = t, .type = TENSOR_I8, .with_scale = true};
     if (checkpoint_is_delta(c))
         return (struct item){.t = t, .type = TENSOR_F16};
     return (struct item){.t = t, .type = t->type, .raw = true};
@@ -255,7 +255,8 @@ static enum status plan(struct writer *w, const char *prefix, enum write_dtype d
         return ST_NOMEM;
     for (size_t i = 0; i < checkpoint_count(w->c); i++) {
         const struct tensor *t = checkpoint_at(w->c, i);
-        if (strncmp(t->name, prefix, strlen(prefix)) != 0 || is_scale(w->c, t))
+        bool dequantised = dtype != WRITE_STORED && dtype != WRITE_INT8;
+        if (strncmp(t->name, prefix, strlen(prefix)) != 0 || (dequantised && is_scale(w->c, t)))
             continue;
         if (t->type == TENSOR_OTHER)
             return diag_set(why, ST_UNSUPPORTED, "%s: %s: its type cannot be written", t->file, t->name);
