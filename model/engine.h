@@ -26,8 +26,9 @@ struct engine_options {
     const char *base_dir;  /* NULL, or the base that model_dir is a delta over */
     struct backend_options backend;
     int max_sequences;      /* tasks decoding at once; 0 = 64 */
-    int max_step_rows;      /* token budget of a step; 0 = 512; at least ATTN_BLOCK */
+    int max_step_rows;      /* token budget of a step; 0 = 512; raised to max_sequences + ATTN_BLOCK */
     int max_waiting_images; /* images taken in and not finished; engine_submit says ST_BUSY above; 0 = 64 */
+    const float *inv_freq;  /* NULL, or head_dim / 2 RoPE frequencies in place of the computed ones (parity) */
 };
 
 struct engine_task {
@@ -64,7 +65,7 @@ struct engine_result {
     enum finish finish;
     int n_prompt; /* positions of the prompt, image rows included */
     int n_tokens;
-    int32_t *tokens;     /* generated ids, the stop id included */
+    int32_t *tokens;     /* generated ids, the stop id included; arrays and text are NULL where the outcome is not OK */
     float *logprob;      /* [n_tokens] */
     float *margin, *top; /* [n_tokens]: top-1 logit minus second; top-1 logit */
     char *text;          /* tokenizer_decode(cleanup = true), cut in front of a stop text */
@@ -101,7 +102,8 @@ bool engine_take(struct engine *e, struct engine_result *out);
 void engine_result_fini(struct engine_result *r);
 
 struct engine_stats {
-    int64_t steps, images_encoded, prefill_rows, decode_rows, wasted_rows, tokens_out, preemptions;
+    int64_t steps, images_encoded, prefill_rows, decode_rows, wasted_rows, tokens_out;
+    int64_t page_waits; /* steps in which the next task had a slot but no pages: pages are reserved on admission */
     int pages_total, pages_used, sequences;
     int64_t step_us, host_us; /* time in steps, and the share of it outside kernels */
 };
@@ -109,7 +111,8 @@ void engine_stats(const struct engine *e, struct engine_stats *out);
 
 /* Copies of named tensors of every task, for parity: names as in the golden data without the case id (vision,
  * projected, region_features, chosen.k, fps0.k, fps1.k, hidden_last, logits). f32 or i32. While an observer is set the
- * engine reads them back, which costs time and changes no bit. */
+ * engine reads them back, which costs time and changes no bit. vision and projected come once an image, with task id 0.
+ */
 typedef void (*engine_observer)(void *ctx, uint64_t image_id, uint64_t task_id, const char *name, bool is_int, int rows,
                                 int cols, const void *values);
 void engine_observe(struct engine *e, engine_observer fn, void *ctx);
