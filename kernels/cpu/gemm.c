@@ -1,10 +1,10 @@
-/* Products by oneDNN, the only file that includes its header. Every primitive runs on one OpenMP thread: the pool's
- * threads each call it for their own blocks. Row counts come from a fixed list (gemm_next_piece), because a primitive
- * made for any row count would take another, slower path that breaks the row rule. */
+/* Products by oneDNN, the only file that includes its header (through dnnl_api.h, which knows the versions). Every
+ * primitive runs on one OpenMP thread: the pool's threads each call it for their own blocks. Row counts come from a
+ * fixed list (gemm_next_piece), because a primitive made for any row count would take another, slower path that breaks
+ * the row rule. */
 #include "kernels/cpu/cpu.h"
+#include "kernels/cpu/dnnl_api.h"
 #include "kernels/cpu/gemm.h"
-
-#include <oneapi/dnnl/dnnl.h>
 
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +27,7 @@ struct product {
 struct gemm_shape {
     enum dtype type;
     int k, n;
-    dnnl_memory_desc_t packed;
+    struct desc packed;
     bool checked, keeps_rows;
     struct product *products;
     struct gemm_shape *next;
@@ -49,12 +49,6 @@ struct gemm {
 static dnnl_data_type_t input_type(enum dtype type)
 {
     return type == DTYPE_F32 ? dnnl_f32 : type == DTYPE_BF16 ? dnnl_bf16 : dnnl_s8;
-}
-
-static bool plain_desc(dnnl_memory_desc_t *md, int rows, int cols, dnnl_data_type_t type, dnnl_format_tag_t tag)
-{
-    const dnnl_dims_t dims = {rows, cols};
-    return dnnl_memory_desc_init_by_tag(md, 2, dims, type, tag) == dnnl_success;
 }
 
 enum status gemm_open(int threads, struct gemm **out)
@@ -95,6 +89,7 @@ static void free_shape(struct gemm_shape *s, int threads)
         s->products = p->next;
         free_product(p, threads);
     }
+    desc_fini(&s->packed);
     free(s);
 }
 
@@ -127,23 +122,21 @@ void gemm_close(struct gemm *g)
 
 /* The best code for `rows` rows against `weights`; NULL where there is none. The caller destroys it. */
 static dnnl_primitive_desc_t describe(const struct gemm *g, const struct gemm_shape *s, int rows,
-                                      const dnnl_memory_desc_t *weights)
+                                      const struct desc *weights)
 {
-    dnnl_memory_desc_t x, y;
-    dnnl_matmul_desc_t matmul;
-    dnnl_primitive_attr_t attr;
+    struct desc x = {0}, y = {0};
+    dnnl_primitive_attr_t attr = NULL;
     dnnl_primitive_desc_t pd = NULL;
-    if (!plain_desc(&x, rows, s->k, input_type(s->type), dnnl_ab) ||
-        !plain_desc(&y, rows, s->n, s->type == DTYPE_INT8 ? dnnl_s32 : dnnl_f32, dnnl_ab) ||
-        dnnl_matmul_desc_init(&matmul, &x, weights, NULL, &y) != dnnl_success ||
-        dnnl_primitive_attr_create(&attr) != dnnl_success)
-        return NULL;
     omp_set_num_threads(1); /* decides at creation how a primitive splits its work */
-    if (dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user) != dnnl_success ||
-        dnnl_primitive_desc_create(&pd, &matmul, attr, g->engine, NULL) != dnnl_success)
-        pd = NULL;
+    bool ok = desc_plain(&x, rows, s->k, input_type(s->type), dnnl_ab) &&
+              desc_plain(&y, rows, s->n, s->type == DTYPE_INT8 ? dnnl_s32 : dnnl_f32, dnnl_ab) &&
+              dnnl_primitive_attr_create(&attr) == dnnl_success &&
+              dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user) == dnnl_success &&
+              matmul_describe(&pd, g->engine, &x, weights, &y, attr);
     dnnl_primitive_attr_destroy(attr);
-    return pd;
+    desc_fini(&x);
+    desc_fini(&y);
+    return ok ? pd : NULL;
 }
 
 /* Whether the code is one of the packed kernels; gemm:jit and the reference code are not wanted. */
@@ -169,19 +162,25 @@ static bool grow_scratch(struct gemm *g, size_t bytes)
     return true;
 }
 
+static bool make_operand(dnnl_memory_t *memory, const struct gemm *g, const struct desc *d)
+{
+    return dnnl_memory_create(memory, desc_view(d), g->engine, DNNL_MEMORY_NONE) == dnnl_success;
+}
+
 static bool make_operands(struct gemm *g, struct product *p, const_dnnl_primitive_desc_t pd)
 {
-    const dnnl_memory_desc_t *x = dnnl_primitive_desc_query_md(pd, dnnl_query_src_md, 0);
-    const dnnl_memory_desc_t *y = dnnl_primitive_desc_query_md(pd, dnnl_query_dst_md, 0);
-    const dnnl_memory_desc_t *scratch = dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0);
+    struct desc x = {0}, y = {0}, scratch = {0};
     p->operands = calloc((size_t)g->threads, sizeof *p->operands);
-    bool ok = p->operands && grow_scratch(g, dnnl_memory_desc_get_size(scratch));
+    bool ok = p->operands && desc_query(&x, pd, dnnl_query_src_md) && desc_query(&y, pd, dnnl_query_dst_md) &&
+              desc_query(&scratch, pd, dnnl_query_scratchpad_md) &&
+              grow_scratch(g, dnnl_memory_desc_get_size(desc_view(&scratch)));
     for (int t = 0; ok && t < g->threads; t++) {
         struct operands *o = &p->operands[t];
-        ok = dnnl_memory_create(&o->x, x, g->engine, DNNL_MEMORY_NONE) == dnnl_success &&
-             dnnl_memory_create(&o->y, y, g->engine, DNNL_MEMORY_NONE) == dnnl_success &&
-             dnnl_memory_create(&o->scratch, scratch, g->engine, DNNL_MEMORY_NONE) == dnnl_success;
+        ok = make_operand(&o->x, g, &x) && make_operand(&o->y, g, &y) && make_operand(&o->scratch, g, &scratch);
     }
+    desc_fini(&x);
+    desc_fini(&y);
+    desc_fini(&scratch);
     return ok;
 }
 
@@ -223,15 +222,14 @@ static struct gemm_shape *shape_for(struct gemm *g, enum dtype type, int k, int 
     if (!s)
         return NULL;
     *s = (struct gemm_shape){.type = type, .k = k, .n = n};
-    dnnl_memory_desc_t any;
+    struct desc any = {0};
     dnnl_primitive_desc_t pd = NULL;
-    if (plain_desc(&any, k, n, input_type(type), dnnl_format_tag_any))
+    if (desc_plain(&any, k, n, input_type(type), dnnl_format_tag_any))
         pd = describe(g, s, LAYOUT_ROWS, &any);
-    s->keeps_rows = pd && is_fast(pd);
+    s->keeps_rows = pd && is_fast(pd) && desc_query(&s->packed, pd, dnnl_query_weights_md);
     s->checked = !s->keeps_rows;
-    if (pd)
-        s->packed = *dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0);
     dnnl_primitive_desc_destroy(pd);
+    desc_fini(&any);
     s->next = g->shapes;
     g->shapes = s;
     return s;
@@ -277,14 +275,15 @@ static bool rows_agree(struct gemm *g, struct gemm_shape *s, const struct packed
     return ok;
 }
 
-static bool reorder(struct gemm *g, const dnnl_memory_desc_t *from, const void *data, dnnl_memory_t to,
-                    const dnnl_memory_desc_t *to_desc)
+static bool reorder(struct gemm *g, const struct desc *from, const void *data, dnnl_memory_t to,
+                    const struct desc *to_desc)
 {
     dnnl_primitive_desc_t pd = NULL;
     dnnl_primitive_t primitive = NULL;
     dnnl_memory_t source = NULL;
-    bool ok = dnnl_memory_create(&source, from, g->engine, (void *)(uintptr_t)data) == dnnl_success &&
-              dnnl_reorder_primitive_desc_create(&pd, from, g->engine, to_desc, g->engine, NULL) == dnnl_success &&
+    bool ok = dnnl_memory_create(&source, desc_view(from), g->engine, (void *)(uintptr_t)data) == dnnl_success &&
+              dnnl_reorder_primitive_desc_create(&pd, desc_view(from), g->engine, desc_view(to_desc), g->engine,
+                                                 NULL) == dnnl_success &&
               dnnl_primitive_create(&primitive, pd) == dnnl_success;
     if (ok) {
         const dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, source}, {DNNL_ARG_TO, to}};
@@ -310,19 +309,22 @@ static enum status fill_block(struct cpu *cpu, struct gemm_shape *s, const void 
                               struct diag *why)
 {
     struct gemm *g = cpu->gemm;
-    dnnl_memory_desc_t from;
+    struct desc from = {0};
     dnnl_memory_t memory = NULL;
-    enum status st = cpu_alloc(cpu, dnnl_memory_desc_get_size(&s->packed), &b->data, why);
+    enum status st = cpu_alloc(cpu, dnnl_memory_desc_get_size(desc_view(&s->packed)), &b->data, why);
     if (st != ST_OK)
         return st;
-    bool ok = plain_desc(&from, s->k, s->n, input_type(s->type), dnnl_ba) &&
-              dnnl_memory_create(&memory, &s->packed, g->engine, b->data) == dnnl_success && hold(g, memory);
+    bool ok = desc_plain(&from, s->k, s->n, input_type(s->type), dnnl_ba) &&
+              dnnl_memory_create(&memory, desc_view(&s->packed), g->engine, b->data) == dnnl_success && hold(g, memory);
     if (!ok) {
         dnnl_memory_destroy(memory);
+        desc_fini(&from);
         return diag_set(why, ST_NOMEM, "cpu: oneDNN has no memory for a block of %d x %d", s->n, s->k);
     }
     b->memory = memory;
-    if (!reorder(g, &from, plain, memory, &s->packed))
+    ok = reorder(g, &from, plain, memory, &s->packed);
+    desc_fini(&from);
+    if (!ok)
         return diag_set(why, ST_DEVICE, "cpu: oneDNN can't pack a block of %d x %d", s->n, s->k);
     return ST_OK;
 }
