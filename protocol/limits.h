@@ -9,7 +9,8 @@ enum {
     LIMIT_JOB_BYTES = 16 << 10,   /* an encoded job (design 4: bodies over 16 KB are refused by name) */
     LIMIT_RESULT_BYTES = 1 << 20, /* a result record */
     LIMIT_JOBS_PER_MESSAGE = 256,
-    LIMIT_DEPTH = 16, /* nesting of MessagePack and JSON */
+    LIMIT_HELD_JOBS = 512, /* jobs that a worker's session may hold */
+    LIMIT_DEPTH = 16,      /* nesting of MessagePack and JSON */
     LIMIT_URI_BYTES = 4096,
     LIMIT_TASKS = 256,   /* tasks of an image */
     LIMIT_REGIONS = 256, /* regions of an image */

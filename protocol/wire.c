@@ -123,6 +123,11 @@ void wire_put_bin(struct wire_writer *w, const void *bytes, size_t len)
     msgpack_pack_bin_body(&p, bytes, len);
 }
 
+void wire_put_raw(struct wire_writer *w, const void *bytes, size_t len)
+{
+    append(w, bytes, len);
+}
+
 void wire_put_array(struct wire_writer *w, size_t count)
 {
     msgpack_packer p = packer(w);

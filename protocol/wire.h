@@ -36,8 +36,9 @@ void wire_put_real(struct wire_writer *w, double d);
 void wire_put_str(struct wire_writer *w, const char *s); /* NUL-terminated; NULL is nil */
 void wire_put_str_n(struct wire_writer *w, const char *s, size_t len);
 void wire_put_bin(struct wire_writer *w, const void *bytes, size_t len);
-void wire_put_array(struct wire_writer *w, size_t count); /* count values follow */
-void wire_put_map(struct wire_writer *w, size_t count);   /* count pairs follow */
+void wire_put_raw(struct wire_writer *w, const void *bytes, size_t len); /* one value, encoded before */
+void wire_put_array(struct wire_writer *w, size_t count);                /* count values follow */
+void wire_put_map(struct wire_writer *w, size_t count);                  /* count pairs follow */
 
 enum wire_kind { WIRE_NIL, WIRE_BOOL, WIRE_INT, WIRE_REAL, WIRE_STR, WIRE_BIN, WIRE_ARRAY, WIRE_MAP, WIRE_BAD };
 

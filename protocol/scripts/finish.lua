@@ -1,0 +1,85 @@
+-- ARGV: session, then (id, outcome, record)*. The acknowledgement of work: ownership, result and counters in one step.
+-- Outcomes: (d)one, (f)ailed for good, (t)ransient and (e)nvironment: tried again after a pause while retries are left.
+-- Answers {a letter a row, jobs it owns}: (s)tored, (r)etry later, (c)ancelled, (0) not this session's any more.
+local sid = ARGV[1]
+local run = K .. 'run:' .. sid
+local n = (#ARGV - 1) / 3
+local ids = {}
+for i = 1, n do
+    ids[i] = ARGV[3 * i - 1]
+end
+local own = call('HMGET', run, unpack(ids))
+local now, seen, answer, gone = now_ms(), {}, {}, {}
+local results, order, tally = {}, {}, {}
+
+local function add(no, field)
+    tally[no] = tally[no] or {}
+    tally[no][field] = (tally[no][field] or 0) + 1
+end
+
+-- 1 s, 2 s, 4 s ... 5 min, and up to a quarter more, so that what failed together does not come back together.
+local function pause(fails)
+    local ms = math.min(1000 * 2 ^ (fails - 1), 300000)
+    return math.floor(ms + ms / 4 * (call('TIME')[2] % 1000) / 1000)
+end
+
+local function store(i, no, field)
+    results[no] = results[no] or {}
+    order[no] = order[no] or {}
+    local r, o = results[no], order[no]
+    r[#r + 1], r[#r + 2] = ids[i], ARGV[3 * i + 1]
+    o[#o + 1] = ids[i]
+    gone[#gone + 1] = ids[i]
+    add(no, field)
+    answer[i] = 's'
+end
+
+local function fail(i, no, fails, crashes, again)
+    local stored = call('HGET', K .. 'job', ids[i])
+    local _, retries = head(stored)
+    if call('HGET', K .. 'c:' .. no, 'state') == 'cancelled' then
+        gone[#gone + 1] = ids[i]
+        add(no, 'cancelled')
+        answer[i] = 'c'
+    elseif again and fails + 1 <= retries then
+        call('HSET', K .. 'retry', ids[i], (fails + 1) .. '|' .. crashes .. '|0')
+        call('ZADD', K .. 'delay', now + pause(fails + 1), ids[i])
+        add(no, 'delayed')
+        answer[i] = 'r'
+    else
+        call('HSET', K .. 'dead:' .. no, ids[i], stored)
+        store(i, no, 'failed')
+    end
+end
+
+for i = 1, n do
+    local id, outcome = ids[i], ARGV[3 * i]
+    if not own[i] or seen[id] then
+        answer[i] = '0'
+    else
+        seen[id] = true
+        local fails, crashes, _, no = run_row(own[i])
+        call('HDEL', run, id)
+        add(no, 'running')
+        if outcome == 'd' then
+            store(i, no, 'done')
+        else
+            fail(i, no, fails, crashes, outcome ~= 'f')
+        end
+    end
+end
+for no, r in pairs(results) do
+    call('HSET', K .. 'res:' .. no, unpack(r))
+    call('SADD', K .. 'fin:' .. no, unpack(order[no]))
+    call('RPUSH', K .. 'out:' .. no, unpack(order[no]))
+end
+for no, t in pairs(tally) do
+    for field, by in pairs(t) do
+        count(no, field, field == 'running' and -by or by)
+    end
+end
+if #gone > 0 then
+    call('HDEL', K .. 'job', unpack(gone))
+    call('HDEL', K .. 'retry', unpack(gone))
+end
+return {table.concat(answer), call('HLEN', run)}

@@ -1,0 +1,26 @@
+-- ARGV: session, lease ms, ids begun since the last beat. Renews the lease, also one that has lapsed but was not reaped.
+-- Answers {'gone'} | {'ok', jobs it owns, ids to stop, one behind another}.
+local sid = ARGV[1]
+local run = K .. 'run:' .. sid
+if not call('ZSCORE', K .. 'sess', sid) then
+    return {'gone'}
+end
+call('ZADD', K .. 'sess', now_ms() + tonumber(ARGV[2]), sid)
+for i = 3, #ARGV do
+    local row = call('HGET', run, ARGV[i])
+    if row then
+        local fails, crashes, _, no, prio = run_row(row)
+        call('HSET', run, ARGV[i], table.concat({fails, crashes, '1', no, prio}, '|'))
+    end
+end
+local stop = {}
+if call('SCARD', K .. 'stopping') > 0 then
+    local rows = call('HGETALL', run) -- CLAIM keeps it to 512
+    for i = 1, #rows, 2 do
+        local _, _, _, no = run_row(rows[i + 1])
+        if call('SISMEMBER', K .. 'stopping', no) == 1 then
+            stop[#stop + 1] = rows[i]
+        end
+    end
+end
+return {'ok', call('HLEN', run), table.concat(stop)}

@@ -1,0 +1,23 @@
+-- ARGV: how many at most. Delayed jobs whose time has come become ready. Answers how many.
+local ids = call('ZRANGEBYSCORE', K .. 'delay', '-inf', now_ms(), 'LIMIT', 0, ARGV[1])
+if #ids == 0 then
+    return 0
+end
+call('ZREM', K .. 'delay', unpack(ids))
+local stored = call('HMGET', K .. 'job', unpack(ids))
+local old = call('HMGET', K .. 'retry', unpack(ids))
+for i = 1, #ids do
+    if stored[i] then
+        local prio, _, _, no = head(stored[i])
+        if call('HGET', K .. 'c:' .. no, 'state') == 'cancelled' then
+            call('HDEL', K .. 'job', ids[i])
+            call('HDEL', K .. 'retry', ids[i])
+            move(no, 'delayed', 'cancelled', 1)
+        else
+            local _, _, suspect = retry_row(old[i])
+            give_back(ids[i], no, prio, suspect)
+            move(no, 'delayed', 'ready', 1)
+        end
+    end
+end
+return #ids

@@ -1,0 +1,21 @@
+-- ARGV: name, or '' and the number of the first campaign to list. Answers {next number or 0, row*}, 64 rows at most.
+local workers = class_workers()
+if ARGV[1] ~= '' then
+    local no = call('HGET', K .. 'camp', ARGV[1])
+    if not no then
+        return {0}
+    end
+    return {0, campaign_row(no, workers)}
+end
+local first = math.max(tonumber(ARGV[2]), 1)
+local last = tonumber(call('HGET', K .. 'meta', 'campaigns') or '0')
+local out = {0}
+for no = first, math.min(last, first + 63) do
+    if call('EXISTS', K .. 'c:' .. no) == 1 then
+        out[#out + 1] = campaign_row(string.format('%d', no), workers)
+    end
+end
+if last > first + 63 then
+    out[1] = first + 64
+end
+return out

@@ -1,0 +1,18 @@
+-- ARGV: campaign, cursor, how many at most. Records in front of the cursor go; their ids stay known.
+-- Answers {'missing'} | {first cursor that is left, more (0 or 1)}.
+local no = call('HGET', K .. 'camp', ARGV[1])
+if not no then
+    return {'missing'}
+end
+local c = K .. 'c:' .. no
+local base = tonumber(call('HGET', c, 'base') or '0')
+local n = math.min(tonumber(ARGV[2]) - base, tonumber(ARGV[3]))
+if n <= 0 then
+    return {base, 0}
+end
+local ids = call('LPOP', K .. 'out:' .. no, n) or {}
+if #ids > 0 then
+    call('HDEL', K .. 'res:' .. no, unpack(ids))
+    base = call('HINCRBY', c, 'base', #ids)
+end
+return {base, #ids == n and base < tonumber(ARGV[2]) and 1 or 0}
