@@ -25,9 +25,9 @@ struct tensor {
 
 struct checkpoint;
 /* base_dir: NULL, or the folder that `dir` is a delta over; then tensors read as fp16(base + delta), rows beyond the
- * base's and tensors the base lacks as they are. Truncated files, overlapping or out-of-range tensors, unknown pickle
- * opcodes or classes, index entries without tensor: errors by name. (Tensors of a PyTorch file may share
- * a storage.) */
+ * base's, the projector and the sampler as they are. Truncated files, overlapping or out-of-range tensors, unknown
+ * pickle opcodes or classes, index entries without tensor: errors by name. (Tensors of a PyTorch file may share a
+ * storage.) */
 MUST_CHECK enum status checkpoint_open(const char *dir, const char *base_dir, struct checkpoint **out,
                                        struct diag *why);
 void checkpoint_close(struct checkpoint *c);
@@ -50,8 +50,12 @@ bool checkpoint_ignores(const char *name);
 MUST_CHECK enum status checkpoint_rows(const struct checkpoint *c, const struct tensor *t, int64_t row, int64_t n,
                                        float *out, struct diag *why);
 
+/* Says that t won't be read again soon: its mapped pages leave the process (the values stay readable). */
+void checkpoint_release(const struct checkpoint *c, const struct tensor *t);
+
 /* 32 bytes that identify the model: SHA-256 over config.json and every tensor's name, type, shape and bytes sampled by
- * a fixed rule (stated in checkpoint.c), the tower's and its two config files included when given. hex: 64 chars + NUL.
+ * a fixed rule (stated in checkpoint_hash.c), the tower's and its two config files included when given. hex: 64 chars +
+ * NUL.
  */
 MUST_CHECK enum status checkpoint_hash(const struct checkpoint *c, const struct checkpoint *tower, char hex[65],
                                        struct diag *why);

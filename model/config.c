@@ -9,10 +9,11 @@
 #include <unistd.h>
 
 #include "base/json.h"
+#include "model/mapped_file.h"
 
 /* Upper bounds keep every product of two dims in an int and a lying file from asking for absurd memory. */
 enum { MAX_WIDTH = 1 << 16, MAX_LAYERS = 1 << 10, MAX_VOCAB = 1 << 22, MAX_POSITIONS = 1 << 20, MAX_POINTS = 1 << 14 };
-enum { MAX_JSON_BYTES = 16 << 20, MAX_PATH_BYTES = 4096 };
+enum { MAX_JSON_BYTES = 16 << 20 };
 
 static const char published_system[] =
     "A chat between a human and an AI that understands visuals. In images, [x, y] denotes points: top-left [0, 0], "
@@ -254,16 +255,9 @@ static void read_texts(struct source *s, struct config *c)
     c->torch_dtype = opt_text(s, "torch_dtype", "float16");
 }
 
-/* Writes dir/name into path (MAX_PATH_BYTES). */
-static enum status join(char *path, const char *dir, const char *name, struct diag *why)
-{
-    int n = snprintf(path, MAX_PATH_BYTES, "%s/%s", dir, name);
-    return n < 0 || n >= MAX_PATH_BYTES ? diag_set(why, ST_LIMIT, "%.80s...: path too long", dir) : ST_OK;
-}
-
 static enum status load_object(const char *dir, const char *name, char *path, struct json **out, struct diag *why)
 {
-    enum status status = join(path, dir, name, why);
+    enum status status = path_join(path, dir, name, why);
     if (status == ST_OK)
         status = jsn_load(path, MAX_JSON_BYTES, out, why);
     if (status == ST_OK && jsn_kind(*out) != JSON_KIND_OBJECT) {
@@ -416,10 +410,10 @@ static enum status load_preprocessor(const char *dir, struct vision_config *v, s
 static enum status find_tower(const char *dir, const char *tower_dir, char **out, struct diag *why)
 {
     char path[MAX_PATH_BYTES], inside[MAX_PATH_BYTES];
-    enum status status = join(path, dir, "vision_tower", why);
+    enum status status = path_join(path, dir, "vision_tower", why);
     if (status != ST_OK)
         return status;
-    if (!tower_dir && (status = join(inside, path, "config.json", why)) != ST_OK)
+    if (!tower_dir && (status = path_join(inside, path, "config.json", why)) != ST_OK)
         return status;
     if (!tower_dir && access(inside, R_OK) != 0)
         return diag_set(why, errno == ENOENT ? ST_MISSING : ST_IO,

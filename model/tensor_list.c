@@ -48,6 +48,11 @@ const char *tensor_type_word(enum tensor_type type)
     return words[type];
 }
 
+bool tensor_is_float(enum tensor_type type)
+{
+    return type == TENSOR_F32 || type == TENSOR_F16 || type == TENSOR_BF16;
+}
+
 int64_t tensor_elements(const int64_t *dims, int n)
 {
     int64_t product = 1;
