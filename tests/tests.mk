@@ -59,7 +59,7 @@ BENCH_PROGRAMS += $(patsubst tests/%.c,$(B)/test/%,$(sort $(wildcard tests/bench
 bench: all $(BENCH_PROGRAMS) ## measure; one JSON a measure under build/bench, and a table
 	@mkdir -p build/bench
 	@for program in $(BENCH_PROGRAMS); do echo "bench: $$(basename $$program)" >&2; $$program build/bench || exit 1; done
-	@tests/bench/table.sh build/bench
+	@tests/bench/table.py build/bench
 
 # ---- the two tiers ----
 STEPS := lint unit $(filter-out lint unit e2e,$(TEST_STEPS)) e2e

@@ -1,0 +1,48 @@
+#!/bin/bash
+# `ferret up`: ready, found by the other commands, one at a time on a folder, restarts what dies, stops in order.
+. "$(dirname "$0")/lib.sh"
+data=$WORK/data
+
+"$FERRET" status --data "$WORK/nowhere" 2>"$WORK/err"
+want "exit code without a broker" 3 $?
+grep -q 'start `ferret up' "$WORK/err" || die "the error does not say what to start: $(cat "$WORK/err")"
+
+up_start "$data" --workers 2
+want "permissions of the data folder" 700 "$(stat -c %a "$data")"
+[ -S "$data/redis.sock" ] || die "no Redis socket in the data folder"
+grep -q '^model: the default one' "$WORK/up.log" || die "the default model's domain is not stated"
+want "times the domain is stated" 1 "$(grep -c '^model: the default one' "$WORK/up.log")"
+"$FERRET" status >"$WORK/out" || die "status cannot reach the broker"
+want "bytes that status prints without campaigns" 0 "$(stat -c %s "$WORK/out")"
+
+"$FERRET" up 2>"$WORK/err"
+want "exit code of a second up on the folder" 4 $?
+grep -q 'another `ferret up` is running' "$WORK/err" || die "the second up says: $(cat "$WORK/err")"
+
+for who in worker-0 broker redis; do
+    pid=$(sed -n "s/.* up: $who started, process \([0-9]*\)$/\1/p" "$WORK/up.log" | tail -n 1)
+    kill -9 "$pid"
+    restarted() { [ "$(sed -n "s/.* up: $who started, process \([0-9]*\)$/\1/p" "$WORK/up.log" | tail -n 1)" != "$pid" ]; }
+    wait_for 15 restarted || die "$who was not started again"
+    wait_for 30 "$FERRET" status || die "status does not work after $who was killed"
+done
+
+up_stop
+want "exit code of up after Ctrl-C" 0 "$UP_CODE"
+order=$(grep -oE 'up: (worker|broker|redis)[-0-9]* ended$' "$WORK/up.log" | sed -E 's/up: ([a-z]+).*/\1/' | tail -n 4 | uniq | tr '\n' ' ')
+want "order of stopping" "worker broker redis " "$order"
+
+# Killed without mercy, its children follow, and the folder can be used again at once.
+up_start "$data"
+kill -9 "$UP_PID"
+wait "$UP_PID" 2>/dev/null
+UP_PID=
+up_start "$data"
+up_stop
+want "exit code of up after Ctrl-C" 0 "$UP_CODE"
+
+"$FERRET" up --data "$WORK/other" --redis-server /no/such/redis-server 2>"$WORK/err"
+want "exit code without Redis" 2 $?
+grep -q 'the package is redis-server' "$WORK/err" || die "up without Redis says: $(cat "$WORK/err")"
+"$FERRET" up --data "$WORK/other" --model /no/such/model 2>"$WORK/err"
+want "exit code with a model that is not there" 2 $?
