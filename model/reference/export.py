@@ -15,7 +15,7 @@ from vocabulary import PIECES
 
 DOMAIN = ('Drawn scenes of one to five emoji objects (80 nouns: animals, vehicles, food, things) on plain or textured '
           'backgrounds; it knows nothing about photographs.')
-LICENCE = 'CC0-1.0; trained on drawings made with Noto Color Emoji (SIL OFL 1.1)'
+LICENCE = 'that of this repository; trained on drawings made with Noto Color Emoji (SIL OFL 1.1)'
 
 
 def ferret_config(hidden, layers, heads, mlp, vocabulary, tower_width, select_layer, pooler='max', **more):
