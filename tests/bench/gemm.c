@@ -1,0 +1,235 @@
+/* op_linear at 7B sizes against oneDNN alone (one product over all channels, its own threads) and against a loop of
+ * nothing but multiply-adds. The three take turns, because memory speed on shared machines comes in phases; the best
+ * round of each counts. `gemm FOLDER [threads]` prints lines and writes one JSON a measure into the folder. */
+#include "base/clock.h"
+#include "kernels/backend.h"
+#include "kernels/random.h"
+
+#include <immintrin.h>
+#include <oneapi/dnnl/dnnl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+extern void omp_set_num_threads(int n);
+
+/* After its products oneDNN's threads spin for a while; nothing else is measured then. */
+enum { SETTLE_US = 20000 };
+enum { ROUNDS = 7, MAX_THREADS = 64, PEAK_STEPS = 4000000, CHAINS = 8 };
+
+#define CHECK(call)                                                                                                    \
+    do {                                                                                                               \
+        if (!(call)) {                                                                                                 \
+            fprintf(stderr, "gemm: %s failed\n", #call);                                                               \
+            exit(1);                                                                                                   \
+        }                                                                                                              \
+    } while (0)
+
+/* ---- peak: 8 independent sums of 16 lanes, named so that they stay in registers ---- */
+
+#define CHAIN(instruction, sum) __asm__ volatile(instruction " %1, %1, %0" : "+v"(sum) : "v"(one))
+#define PEAK_LOOP(name, instruction)                                                                                   \
+    __attribute__((target("avx512f"))) static void name(void)                                                          \
+    {                                                                                                                  \
+        __m512 one = _mm512_set1_ps(1.0f), a = one, b = one, c = one, d = one, e = one, f = one, g = one, h = one;     \
+        for (int i = 0; i < PEAK_STEPS; i++) {                                                                         \
+            CHAIN(instruction, a);                                                                                     \
+            CHAIN(instruction, b);                                                                                     \
+            CHAIN(instruction, c);                                                                                     \
+            CHAIN(instruction, d);                                                                                     \
+            CHAIN(instruction, e);                                                                                     \
+            CHAIN(instruction, f);                                                                                     \
+            CHAIN(instruction, g);                                                                                     \
+            CHAIN(instruction, h);                                                                                     \
+        }                                                                                                              \
+    }
+PEAK_LOOP(peak_f32, "vfmadd231ps")
+PEAK_LOOP(peak_bf16, "vdpbf16ps")
+PEAK_LOOP(peak_int8, "vpdpbusd")
+
+struct type {
+    enum dtype dtype;
+    dnnl_data_type_t input, output;
+    void (*peak)(void);
+    int operations; /* of the peak loop, a lane and step */
+};
+static const struct type types[] = {{DTYPE_F32, dnnl_f32, dnnl_f32, peak_f32, 2},
+                                    {DTYPE_BF16, dnnl_bf16, dnnl_f32, peak_bf16, 4},
+                                    {DTYPE_INT8, dnnl_s8, dnnl_s32, peak_int8, 8}};
+
+static void *peak_thread(void *arg)
+{
+    ((const struct type *)arg)->peak();
+    return NULL;
+}
+
+static double peak_gflops(const struct type *t, int threads)
+{
+    pthread_t ids[MAX_THREADS];
+    int64_t start = clock_us();
+    for (int i = 0; i < threads; i++)
+        CHECK(pthread_create(&ids[i], NULL, peak_thread, (void *)(uintptr_t)t) == 0);
+    for (int i = 0; i < threads; i++)
+        pthread_join(ids[i], NULL);
+    double us = (double)(clock_us() - start);
+    return (double)threads * PEAK_STEPS * CHAINS * 16 * t->operations / us / 1e3;
+}
+
+/* ---- ours ---- */
+
+static enum status read_rows(void *ctx, int row, int n, float *out, struct diag *why)
+{
+    int cols = *(int *)ctx;
+    (void)why;
+    for (int i = 0; i < n * cols; i++)
+        out[i] = random_uniform((uint64_t)row, (uint64_t)i) - 0.5f;
+    return ST_OK;
+}
+
+struct ours {
+    struct backend *be;
+    struct weight *w;
+    struct act *x, *y;
+};
+
+static struct ours ours_open(const struct type *t, int threads, int rows, int k, int n)
+{
+    struct backend_options o = {
+        .device = "cpu", .dtype = t->dtype, .memory_bytes = (size_t)8 << 30, .threads = threads};
+    struct ours u;
+    struct diag why = {{0}};
+    struct weight_source src = {n, k, read_rows, &k};
+    CHECK(backend_open(&o, &u.be, &why) == ST_OK && backend_weight(u.be, WEIGHT_LINEAR, &src, &u.w, &why) == ST_OK);
+    CHECK(backend_act(u.be, rows, k, &u.x, &why) == ST_OK && backend_act(u.be, rows, n, &u.y, &why) == ST_OK);
+    float *row = calloc((size_t)rows * (size_t)k, sizeof *row);
+    CHECK(row && read_rows(&k, 0, rows, row, NULL) == ST_OK && act_write(u.be, u.x, 0, rows, row, &why) == ST_OK);
+    free(row);
+    return u;
+}
+
+/* ---- oneDNN alone ---- */
+
+struct alone {
+    dnnl_engine_t engine;
+    dnnl_stream_t stream;
+    dnnl_primitive_t primitive;
+    dnnl_memory_t x, w, y;
+};
+
+static struct alone alone_open(const struct type *t, int threads, int rows, int k, int n)
+{
+    struct alone a;
+    const dnnl_dims_t xd = {rows, k}, wd = {k, n}, yd = {rows, n};
+    dnnl_memory_desc_t x, w, y;
+    dnnl_matmul_desc_t matmul;
+    dnnl_primitive_desc_t pd;
+    omp_set_num_threads(threads);
+    CHECK(!dnnl_engine_create(&a.engine, dnnl_cpu, 0) && !dnnl_stream_create(&a.stream, a.engine, 1));
+    CHECK(!dnnl_memory_desc_init_by_tag(&x, 2, xd, t->input, dnnl_ab));
+    CHECK(!dnnl_memory_desc_init_by_tag(&w, 2, wd, t->input, dnnl_format_tag_any));
+    CHECK(!dnnl_memory_desc_init_by_tag(&y, 2, yd, t->output, dnnl_ab));
+    CHECK(!dnnl_matmul_desc_init(&matmul, &x, &w, NULL, &y));
+    CHECK(!dnnl_primitive_desc_create(&pd, &matmul, NULL, a.engine, NULL) && !dnnl_primitive_create(&a.primitive, pd));
+    const dnnl_memory_desc_t *packed = dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0);
+    CHECK(!dnnl_memory_create(&a.x, &x, a.engine, DNNL_MEMORY_ALLOCATE));
+    CHECK(!dnnl_memory_create(&a.w, packed, a.engine, DNNL_MEMORY_ALLOCATE));
+    CHECK(!dnnl_memory_create(&a.y, &y, a.engine, DNNL_MEMORY_ALLOCATE));
+    const dnnl_memory_t both[] = {a.x, a.w};
+    for (int i = 0; i < 2; i++) { /* ordinary numbers of each type: no zeros, no denormals */
+        const dnnl_memory_desc_t *md;
+        void *data;
+        CHECK(!dnnl_memory_get_memory_desc(both[i], &md) && !dnnl_memory_get_data_handle(both[i], &data));
+        memset(data, 0x3d, dnnl_memory_desc_get_size(md));
+    }
+    dnnl_primitive_desc_destroy(pd);
+    return a;
+}
+
+static void alone_run(struct alone *a)
+{
+    const dnnl_exec_arg_t args[] = {{DNNL_ARG_SRC, a->x}, {DNNL_ARG_WEIGHTS, a->w}, {DNNL_ARG_DST, a->y}};
+    CHECK(!dnnl_primitive_execute(a->primitive, a->stream, 3, args) && !dnnl_stream_wait(a->stream));
+}
+
+static void alone_close(struct alone *a)
+{
+    dnnl_memory_destroy(a->x);
+    dnnl_memory_destroy(a->w);
+    dnnl_memory_destroy(a->y);
+    dnnl_primitive_destroy(a->primitive);
+    dnnl_stream_destroy(a->stream);
+    dnnl_engine_destroy(a->engine);
+}
+
+/* ---- the turns ---- */
+
+struct result {
+    double ours, alone, peak; /* GFLOP/s */
+};
+
+static struct result measure(const struct type *t, int threads, int rows, int k, int n)
+{
+    struct result best = {0, 0, 0};
+    struct ours u = ours_open(t, threads, rows, k, n);
+    struct alone a = alone_open(t, threads, rows, k, n);
+    double flop = 2.0 * rows * k * n;
+    int repeats = flop > 5e9 ? 1 : 10;
+    for (int round = 0; round < ROUNDS; round++) {
+        int64_t start = clock_us();
+        for (int i = 0; i < repeats; i++)
+            op_linear(u.be, u.y, 0, u.x, rows, u.w, NULL, EPI_NONE);
+        double ours = flop * repeats / (double)(clock_us() - start) / 1e3;
+        omp_set_num_threads(threads);
+        start = clock_us();
+        for (int i = 0; i < repeats; i++)
+            alone_run(&a);
+        double alone = flop * repeats / (double)(clock_us() - start) / 1e3;
+        usleep(SETTLE_US);
+        double peak = peak_gflops(t, threads);
+        best.ours = ours > best.ours && round > 0 ? ours : best.ours;
+        best.alone = alone > best.alone && round > 0 ? alone : best.alone;
+        best.peak = peak > best.peak ? peak : best.peak;
+    }
+    alone_close(&a);
+    backend_close(u.be);
+    return best;
+}
+
+/* One measure as FOLDER/NAME.json. */
+static void record(const char *folder, const char *name, double value, double baseline)
+{
+    char path[512];
+    snprintf(path, sizeof path, "%s/%s.json", folder, name);
+    FILE *f = fopen(path, "w");
+    CHECK(f);
+    fprintf(f, "{\"name\": \"%s\", \"value\": %.1f, \"unit\": \"GFLOP/s\", \"baseline\": %.1f, \"ratio\": %.3f}\n",
+            name, value, baseline, value / baseline);
+    CHECK(fclose(f) == 0);
+}
+
+int main(int argc, char **argv)
+{
+    static const int sizes[][3] = {{676, 4096, 4096}, {676, 4096, 11008}, {676, 11008, 4096}, {8, 4096, 11008}};
+    int threads = argc > 2 ? (int)strtol(argv[2], NULL, 10) : 2;
+    CHECK(argc > 1 && threads > 0 && threads <= MAX_THREADS);
+    if (!__builtin_cpu_supports("avx512bf16") || !__builtin_cpu_supports("avx512vnni")) {
+        puts("gemm: needs AVX-512 with BF16 and VNNI");
+        return 0;
+    }
+    for (size_t t = 0; t < sizeof types / sizeof *types; t++)
+        for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
+            const int *z = sizes[s];
+            struct result r = measure(&types[t], threads, z[0], z[1], z[2]);
+            char name[96], of_peak[128];
+            snprintf(name, sizeof name, "linear-%s-%dx%dx%d", dtype_name(types[t].dtype), z[0], z[1], z[2]);
+            snprintf(of_peak, sizeof of_peak, "%s-of-peak", name);
+            printf("%-28s %6.1f GFLOP/s, oneDNN alone %6.1f (ratio %.2f), peak %6.1f (%.0f %%)\n", name, r.ours,
+                   r.alone, r.ours / r.alone, r.peak, 100 * r.ours / r.peak);
+            record(argv[1], name, r.ours, r.alone);
+            record(argv[1], of_peak, r.ours, r.peak);
+            fflush(stdout);
+        }
+    return 0;
+}

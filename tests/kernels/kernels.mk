@@ -1,0 +1,1 @@
+TSAN_PROGRAMS += tests/kernels/threads.c
