@@ -180,6 +180,19 @@ static enum status check_distinct(const struct job *j, struct diag *why)
     return ST_OK;
 }
 
+/* A describe task gives one answer a region, every other task one. */
+static enum status check_answers(const struct job *j, struct diag *why)
+{
+    int n = 0;
+    for (int i = 0; i < j->n_tasks; i++) {
+        const struct job_task *t = &j->tasks[i];
+        n += t->kind != TASK_DESCRIBE ? 1 : t->regions ? t->n_regions : j->n_regions;
+    }
+    if (n > JOB_MAX_ANSWERS)
+        return diag_set(why, ST_INVALID, "tasks: %d answers, one a described region; at most %d", n, JOB_MAX_ANSWERS);
+    return ST_OK;
+}
+
 static enum status check_frame(const struct job *j, struct diag *why)
 {
     enum status s = check_text(j->key, LIMIT_URI_BYTES, "id", why);
@@ -222,5 +235,7 @@ enum status job_check(const struct job *j, struct diag *why)
         if ((s = check_task(j, &j->tasks[i], why)) != ST_OK)
             job_under(why, s, "tasks[%d]", i);
     }
+    if (s == ST_OK)
+        s = check_answers(j, why);
     return s == ST_OK ? check_distinct(j, why) : s;
 }

@@ -15,6 +15,13 @@ const char *error_class_name(enum error_class c); /* "permanent", ... */
 struct job;
 struct json *result_failure(const struct job *j, enum error_class c, const char *code, const char *message);
 
+/* The same in pieces, for records of images that got further. {"schema","id","job","campaign","status"}: */
+struct json *result_start(const struct job *j, const char *status);
+struct json *result_error(enum error_class c, const char *code, const char *message);
+/* A string whose bytes need not be UTF-8 (file names, sentences about them): what is none becomes '?'. */
+struct json *result_text(const char *text);
+MUST_CHECK enum status result_put_meta(struct json *record, const struct job *j);
+
 /* Checks a record against the rules of result.schema.json that programs rely on (schema number, status, field kinds).
  */
 MUST_CHECK enum status result_check(const struct json *record, struct diag *why);

@@ -1,0 +1,31 @@
+/* The result record of an image that was decoded (schema 1, protocol/result.h): image facts, one entry an answer, model
+ * and engine, times. Images that never got that far end in result_failure. */
+#ifndef WORKER_RECORD_H
+#define WORKER_RECORD_H
+
+#include "base/json.h"
+#include "media/image.h"
+#include "model/engine.h"
+#include "worker/tasks.h"
+
+/* What stays the same from record to record. */
+struct record_model {
+    const struct engine *engine; /* config, tokenizer, hash, caps: read only */
+    const char *dtype;
+};
+
+struct record_times {
+    int64_t fetch_us, decode_us, total_us;
+};
+
+/* What a record came to as a whole. */
+struct record_outcome {
+    int n_failed;
+    const struct task_error *first; /* of the failed entries, or NULL; points into the plan */
+};
+
+/* image: its pixels are not looked at. NULL when memory is short. */
+struct json *record_build(const struct task_plan *p, const struct image *image, const struct record_model *model,
+                          const struct record_times *times, struct record_outcome *outcome);
+
+#endif
