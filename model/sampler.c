@@ -183,7 +183,7 @@ static void run_stage(struct sampler *s, int index, int n)
 
 static enum status read_trace(struct sampler *s, int n, const struct sampler_trace *trace, struct diag *why)
 {
-    enum status status = act_read(s->be, s->out, 0, n, trace->features, why);
+    enum status status = ST_OK;
     for (int i = 0; status == ST_OK && i < s->config->n_stages; i++) {
         struct sampler_stage *st = &s->stages[i];
         status = array_read(s->be, st->anchors, 0, (size_t)n * (size_t)st->n_out, trace->anchors[i], why);

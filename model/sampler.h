@@ -41,10 +41,9 @@ struct sampler {
     int32_t *staging;                    /* host memory for a batch's pixels or points */
 };
 
-/* What a batch left behind, for parity. Arrays of the caller. */
+/* What a batch chose, for parity: arrays of the caller, [n * n_out] of each stage. */
 struct sampler_trace {
-    int32_t *anchors[CONFIG_MAX_STAGES]; /* [n * n_out] */
-    float *features;                     /* [n * hidden] */
+    int32_t *anchors[CONFIG_MAX_STAGES];
 };
 
 size_t sampler_bytes_per_region(const struct config *c);
