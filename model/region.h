@@ -38,13 +38,17 @@ struct region {
     int64_t n_pixels;
     struct run *runs; /* NULL for points and boxes: the mask is `bounds` */
     size_t n_runs;    /* x ascending, y ascending, disjoint */
+    int64_t *before;  /* [n_runs]: pixels in the runs before each; NULL where runs is */
     int point[2];     /* kind POINT: the point itself */
     enum region_kind kind;
 };
 
 /* Rasterises. Swapped corners are put right, corners outside are clamped to the image; a point outside or a mask
  * without a pixel is ST_INVALID ("region ...: no pixel of the W x H image is inside"), polygons over the limits
- * ST_LIMIT. width x height must be <= 2^31 / gcd rules of spec 4.6: refused as ST_LIMIT. */
+ * ST_LIMIT. width x height must be < 2^31, so that squared distances fit 64 bits (spec 4.6): refused as ST_LIMIT.
+ * Points and corners are cut to whole pixels. A polygon holds the pixels whose centre (x + 0.5, y + 0.5) is inside, a
+ * scribble those within half a stroke of the line through its pixels, thin strokes made just wide enough to have no
+ * gaps. */
 MUST_CHECK enum status region_make(const struct region_spec *spec, int width, int height, struct region *out,
                                    struct diag *why);
 void region_fini(struct region *r);
