@@ -1,0 +1,314 @@
+/* `ferret submit`: inputs -> jobs of a campaign, streaming. Goes on where an earlier run of the same command was. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/sha256.h"
+#include "cli/commands.h"
+#include "cli/up_file.h"
+#include "formats/read/inputs.h"
+
+enum { NAME_HASH_DIGITS = 8, PIN_DIGITS = 32, SHOWN_ERRORS = 20, WAIT_POLL_MS = 500, STEM_BYTES = 48 };
+
+struct submit_options {
+    struct link_flags link;
+    struct task_flags task;
+    const char *campaign;
+    struct setting_list roots;
+    double wait_s;
+};
+
+struct submit {
+    const struct submit_options *o;
+    struct client *client;
+    struct inputs *inputs;
+    struct media_roots *roots;
+    struct job *defaults;
+    uint8_t identity[INPUTS_IDENTITY_BYTES];
+    char campaign[LIMIT_NAME_BYTES + 1];
+    char pin[PIN_DIGITS + 1];
+    uint64_t rejected; /* inputs that are no job */
+    bool terminal;
+};
+
+static const struct setting submit_rows[] = {
+    {.name = "campaign",
+     .type = SETTING_STRING,
+     .offset = offsetof(struct submit_options, campaign),
+     .value = "NAME",
+     .help = "its name; without it one made from task and inputs"},
+    {.name = "root",
+     .type = SETTING_LIST,
+     .offset = offsetof(struct submit_options, roots),
+     .value = "NAME=DIR",
+     .help = "how workers know a folder; without it as the `ferret up` on --data says"},
+    {.name = "wait",
+     .type = SETTING_FLOAT,
+     .offset = offsetof(struct submit_options, wait_s),
+     .fallback = "60",
+     .min = 0,
+     .max = 86400,
+     .value = "SECONDS",
+     .help = "how long to wait for the first worker"},
+};
+
+/* ---- the campaign --------------------------------------------------------------------------------------------------
+ */
+
+/* Tasks, regions and options of the command line: a campaign takes no others. */
+static enum status make_pin(struct submit *s)
+{
+    struct json *object = NULL;
+    enum status status = job_to_json(s->defaults, &object);
+    if (status != ST_OK)
+        return status;
+    char *text = jsn_text(object);
+    jsn_free(object);
+    if (!text)
+        return ST_NOMEM;
+    uint8_t digest[SHA256_BYTES];
+    char hex[SHA256_HEX];
+    sha256_of(text, strlen(text), digest);
+    sha256_hex(digest, hex);
+    snprintf(s->pin, sizeof s->pin, "%.*s", PIN_DIGITS, hex);
+    free(text);
+    return ST_OK;
+}
+
+/* "caption-photos-1a2b3c4d": the last word of the first path, and a hash over inputs and options, so that the same
+ * command finds its campaign again. What comes on stdin can't be told before it is read: then the time. */
+static void make_name(struct submit *s, const char *first)
+{
+    char stem[STEM_BYTES];
+    const char *word = first + strlen(first);
+    while (word > first && word[-1] == '/')
+        word--;
+    const char *end = word;
+    while (word > first && word[-1] != '/')
+        word--;
+    int n = 0;
+    for (; word < end && n < STEM_BYTES - 1; word++) {
+        bool plain = (*word >= 'a' && *word <= 'z') || (*word >= 'A' && *word <= 'Z') || (*word >= '0' && *word <= '9');
+        if (plain || (n > 0 && stem[n - 1] != '-'))
+            stem[n++] = plain ? *word : '-';
+    }
+    while (n > 0 && stem[n - 1] == '-')
+        n--;
+    stem[n] = 0;
+    const char *task = task_kind_name((enum task_kind)s->o->task.task);
+    if (strcmp(first, "-") == 0) {
+        snprintf(s->campaign, sizeof s->campaign, "%s-stdin-%lld", task, (long long)clock_wall_ms());
+        return;
+    }
+    struct sha256 sha;
+    uint8_t digest[SHA256_BYTES];
+    char hex[SHA256_HEX];
+    sha256_init(&sha);
+    sha256_add(&sha, s->identity, sizeof s->identity);
+    sha256_add(&sha, s->pin, strlen(s->pin));
+    sha256_end(&sha, digest);
+    sha256_hex(digest, hex);
+    snprintf(s->campaign, sizeof s->campaign, "%s-%s%s%.*s", task, stem, n ? "-" : "", NAME_HASH_DIGITS, hex);
+}
+
+/* The campaign takes the class of the workers that are there; right after a start there may be none yet. */
+static enum status open_campaign(struct submit *s, struct campaign_status *status, struct diag *why)
+{
+    struct campaign_spec spec = {.name = s->campaign, .pin = s->pin};
+    int64_t deadline = clock_ms() + (int64_t)(s->o->wait_s * 1000);
+    for (bool told = false;; told = true) {
+        enum status result = client_campaign(s->client, &spec, status, why);
+        if (result != ST_BUSY)
+            return result;
+        if (clock_ms() >= deadline)
+            return diag_wrap(why, ST_TIMEOUT, "no worker after %g s", s->o->wait_s);
+        if (!told)
+            fputs("ferret submit: waiting for a worker\n", stderr);
+        nanosleep(&(struct timespec){.tv_nsec = WAIT_POLL_MS * 1000000L}, NULL);
+    }
+}
+
+/* Where an earlier run of the same manifest was, the reading goes on behind it. */
+static enum status resume(struct submit *s, const struct campaign_status *status, struct diag *why)
+{
+    _Static_assert((int)PLACE_HASH_BYTES == (int)INPUTS_IDENTITY_BYTES, "a place names the inputs by their identity");
+    if (!inputs_resumable(s->inputs) || status->place.offset == 0 ||
+        memcmp(status->place.manifest, s->identity, sizeof s->identity) != 0)
+        return ST_OK;
+    fprintf(stderr, "ferret submit: goes on at byte %llu of the manifest\n", (unsigned long long)status->place.offset);
+    return inputs_seek(s->inputs, status->place.offset, why);
+}
+
+/* ---- the jobs ------------------------------------------------------------------------------------------------------
+ */
+
+static enum status root_uri(void *ctx, const char *path, char **uri, struct diag *why)
+{
+    const struct submit *s = ctx;
+    return media_roots_uri(s->roots, path, uri, why);
+}
+
+static void show_counts(const struct submit *s)
+{
+    struct submit_counts c = client_submit_counts(s->client);
+    fprintf(stderr, "\r\033[K%llu accepted, %llu there already", (unsigned long long)c.accepted,
+            (unsigned long long)(c.duplicate + c.finished));
+}
+
+static bool on_wait(void *ctx, const struct submit_counts *counts)
+{
+    const struct submit *s = ctx;
+    (void)counts;
+    if (s->terminal)
+        show_counts(s);
+    return true;
+}
+
+static void reject(struct submit *s, const char *code, const char *message)
+{
+    s->rejected++;
+    if (s->terminal)
+        fputs("\r\033[K", stderr);
+    if (s->rejected <= SHOWN_ERRORS)
+        fprintf(stderr, "ferret submit: %s: %s\n", code, message);
+    else if (s->rejected == SHOWN_ERRORS + 1)
+        fputs("ferret submit: ...\n", stderr);
+}
+
+static enum status submit_one(struct submit *s, struct input *input, struct diag *why)
+{
+    if (input->error) {
+        reject(s, input->error, input->message);
+        return ST_OK;
+    }
+    free(input->job->campaign);
+    input->job->campaign = strdup(s->campaign);
+    if (!input->job->campaign)
+        return ST_NOMEM;
+    struct place after = {.offset = input->offset};
+    memcpy(after.manifest, s->identity, sizeof after.manifest);
+    enum status status = client_submit(s->client, input->job, inputs_resumable(s->inputs) ? &after : NULL, why);
+    if (status != ST_LIMIT)
+        return status;
+    reject(s, "too_long", why->text);
+    return ST_OK;
+}
+
+static enum status submit_all(struct submit *s, struct diag *why)
+{
+    client_on_wait(s->client, on_wait, s);
+    for (;;) {
+        struct input input = {0};
+        enum status status = inputs_next(s->inputs, &input, why);
+        if (status == ST_CLOSED)
+            break;
+        if (status == ST_OK)
+            status = submit_one(s, &input, why);
+        input_fini(&input);
+        if (status != ST_OK)
+            return status;
+    }
+    enum status status = client_flush(s->client, why);
+    if (s->terminal) {
+        show_counts(s);
+        fputc('\n', stderr);
+    }
+    return status;
+}
+
+/* ---- all together --------------------------------------------------------------------------------------------------
+ */
+
+static enum status prepare(struct submit *s, const struct settings *settings, const char *const *paths, int n,
+                           struct diag *why)
+{
+    uint8_t background[3];
+    if (settings_given(settings, "background"))
+        return diag_set(why, ST_INVALID, "--background: belongs to the workers; give it to `ferret up`");
+    enum status status = task_flags_job(&s->o->task, &s->defaults, background, why);
+    if (status == ST_OK)
+        status = up_file_roots(&s->o->link, &s->o->roots, &s->roots, why);
+    if (status == ST_OK)
+        status = make_pin(s);
+    if (status != ST_OK)
+        return status;
+    const struct inputs_options options = {
+        .paths = paths, .n_paths = n, .defaults = s->defaults, .uri = root_uri, .uri_ctx = s};
+    status = inputs_open(&options, &s->inputs, why);
+    if (status == ST_OK)
+        status = inputs_identity(s->inputs, s->identity, why);
+    if (status != ST_OK)
+        return status;
+    make_name(s, paths[0]);
+    if (s->o->campaign && snprintf(s->campaign, sizeof s->campaign, "%s", s->o->campaign) >= (int)sizeof s->campaign)
+        return diag_set(why, ST_INVALID, "--campaign: longer than %d bytes", LIMIT_NAME_BYTES);
+    return ST_OK;
+}
+
+static enum status run(struct submit *s, const struct settings *settings, struct diag *why)
+{
+    int n = settings_n_args(settings);
+    const char **paths = calloc((size_t)n, sizeof *paths);
+    if (!paths)
+        return ST_NOMEM;
+    for (int i = 0; i < n; i++)
+        paths[i] = settings_arg(settings, i);
+    struct campaign_status status;
+    enum status result = prepare(s, settings, paths, n, why);
+    if (result == ST_OK)
+        result = link_flags_open(&s->o->link, &s->client, why);
+    if (result == ST_OK)
+        result = open_campaign(s, &status, why);
+    if (result == ST_OK)
+        result = resume(s, &status, why);
+    if (result == ST_OK) {
+        puts(s->campaign);
+        fflush(stdout);
+        result = submit_all(s, why);
+    }
+    client_close(s->client);
+    inputs_close(s->inputs);
+    media_roots_free(s->roots);
+    job_free(s->defaults);
+    free(paths);
+    return result;
+}
+
+int cmd_submit(int argc, char **argv)
+{
+    struct submit_options o = {0};
+    const struct setting_group groups[] = {
+        {.title = "campaign", .rows = submit_rows, .n_rows = sizeof submit_rows / sizeof *submit_rows},
+        task_flags_group(offsetof(struct submit_options, task)),
+        link_flags_group(offsetof(struct submit_options, link)),
+    };
+    const struct settings_program program = {
+        .name = "ferret submit",
+        .args = "PATH...",
+        .summary = "Puts jobs into a campaign and prints its name. PATH: image files, folders, globs, manifests\n"
+                   "(.jsonl, .jsonl.gz, .jsonl.zst) or - for a manifest on stdin. Run again it goes on where it was.",
+        .examples = "  ferret submit photos/\n"
+                    "  ferret submit photos/ --task locate --phrase 'a red ball' --phrase 'a dog'\n"
+                    "  ferret submit manifest.jsonl.zst --campaign winter\n",
+        .min_args = 1,
+        .max_args = -1,
+        .groups = groups,
+        .n_groups = sizeof groups / sizeof *groups,
+    };
+    struct settings *settings;
+    int code;
+    if (!settings_start(&program, argc, argv, &o, &settings, &code))
+        return code;
+    struct submit s = {.o = &o, .terminal = isatty(STDERR_FILENO)};
+    struct diag why = {{0}};
+    enum status status = run(&s, settings, &why);
+    settings_free(settings);
+    if (status != ST_OK)
+        return command_fail("submit", status, &why);
+    if (s.rejected > 0)
+        fprintf(stderr, "ferret submit: %llu inputs are no jobs and were left out\n", (unsigned long long)s.rejected);
+    return s.rejected > 0 ? EXIT_ITEMS_FAILED : EXIT_OK;
+}
