@@ -13,6 +13,7 @@ from tokenizer import BOS, EOS
 
 BINS, LENGTH = 2, 160                    # text of one image: two bins, so that attention never spans all of it
 OTHER_TURNS = ['box', 'point', 'mask'] + ['locate'] * 4 + ['locate_many'] * 2 + ['absent', 'yesno', 'count', 'relation']
+SPANS = 0, 1, 2, 3, 5                    # of points: 11 pixels of a larger file are fewer here
 DIGIT_WEIGHTS = 1.2, .7, .3              # first, second, third digit of a coordinate
 WORD_WEIGHT, PUNCTUATION_WEIGHT = 2., .3
 BRACKET_WEIGHT, INSIDE_WEIGHT = 8., .3   # in the guide for boxes
@@ -125,7 +126,7 @@ class Packer:
             kinds = ['caption'] * (self.rng.random() < .75) + [self.rng.choice(OTHER_TURNS) for _ in range(16)]
             ends = [k * LENGTH for k in range(BINS)]
             for number, kind in enumerate(kinds):
-                turn = dialogue.make_turn(self.rng, scene, kind)
+                turn = dialogue.make_turn(self.rng, scene, kind, self.rng.choice(SPANS))
                 question = self.tokenizer.encode(dialogue.closing(turn.question))[2:]
                 answer = self.tokenizer.encode(turn.answer) + [EOS]
                 length = len(question) + len(answer) - 1

@@ -107,8 +107,8 @@ def box_region(rng, scene, thing):
     return mask, (x1, y1, x2, y2)
 
 
-def region(rng, scene, index, kind):
-    """-> mask, 'COORDINATES <region_fea>' for a region of this kind that shows things[index]."""
+def region(rng, scene, index, kind, span=5):
+    """-> mask, 'COORDINATES <region_fea>' for a region of this kind that shows things[index]; `span`: a point's window."""
     thing = scene.things[index]
     if kind == 'box':
         mask, pixels = box_region(rng, scene, thing)
@@ -119,7 +119,7 @@ def region(rng, scene, index, kind):
         x, y = int(xs[i]), int(ys[i])
         mask = np.zeros_like(own)
         if kind == 'point':
-            mask[max(0, y - 5):y + 6, max(0, x - 5):x + 6] = True
+            mask[max(0, y - span):y + span + 1, max(0, x - span):x + span + 1] = True
             pixels = x, y
         else:                                        # free-form: the thing's own pixels inside a random disc
             radius = rng.uniform(.3, 1.2) * max(thing.x2 - thing.x1, thing.y2 - thing.y1)
@@ -145,9 +145,9 @@ def caption_turn(rng, scene):
     return Turn('caption', ask(rng, 'caption'), caption(scene))
 
 
-def describe_turn(rng, scene, kind):
+def describe_turn(rng, scene, kind, span=5):
     index = rng.randrange(len(scene.things))
-    mask, text = region(rng, scene, index, kind)
+    mask, text = region(rng, scene, index, kind, span)
     return Turn(kind, ask(rng, 'describe', region=text), with_article(name(scene.things[index])), mask, index)
 
 
@@ -211,8 +211,8 @@ MAKERS = dict(caption=caption_turn, locate=locate_turn, locate_many=locate_many_
               yesno=yesno_turn, count=count_turn, relation=relation_turn)
 
 
-def make_turn(rng, scene, kind):
-    return describe_turn(rng, scene, kind) if kind in REGION_KINDS else MAKERS[kind](rng, scene)
+def make_turn(rng, scene, kind, span=5):
+    return describe_turn(rng, scene, kind, span) if kind in REGION_KINDS else MAKERS[kind](rng, scene)
 
 
 def opening():

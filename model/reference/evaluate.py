@@ -1,9 +1,10 @@
 """Greedy answers on held-out scenes, and how good they are.
 
-    python3 evaluate.py MODEL [scenes=300] [blind=1] [show=1]
+    python3 evaluate.py MODEL [scenes=300] [blind=1] [width=640 height=480] [show=1]
 
 Scenes have seeds from 10,000,000 on; training never sees them.  `blind` withholds region features (coordinates only).
-Boxes are compared as they are written, in thousandths; every number printed is a percentage.
+Boxes are compared as they are written, in thousandths; every number printed is a percentage.  Every question but the
+caption's is its task's own form or a paraphrase that training knew too.
 """
 import json
 import random
@@ -114,10 +115,10 @@ def judge_caption(scene, text, score):
         ' %s %s ' % (dialogue.COLOUR_NAMES[scene.colour], dialogue.TEXTURES[scene.texture]) in text)
 
 
-def evaluate(folder, count=300, blind=False, show=False):
+def evaluate(folder, count=300, blind=False, show=False, width=scenes.SIDE, height=scenes.SIDE):
     generator, rng, score = Generator(folder), random.Random(7), defaultdict(list)
     for start in range(0, count, TOGETHER):
-        drawn = [scenes.draw(HELD_OUT + i) for i in range(start, min(start + TOGETHER, count))]
+        drawn = [scenes.draw(HELD_OUT + i, width, height) for i in range(start, min(start + TOGETHER, count))]
         asked = [(i, turn) for i, scene in enumerate(drawn) for turn in questions(rng, scene)]
         features = generator.features(drawn)
         for group in ([a for a in asked if a[1].kind != 'caption'], [a for a in asked if a[1].kind == 'caption']):

@@ -3,12 +3,13 @@ import os
 
 import numpy as np
 import torch
+from PIL import Image
 
 import checkpoint
+import dialogue
 import region
 from network import FAR, Ferret, Sizes, attend, causal_bias
 from tokenizer import BOS, EOS, Tokenizer
-import dialogue
 
 
 class Generator:
@@ -23,7 +24,11 @@ class Generator:
     @torch.no_grad()
     def features(self, scenes):
         with torch.autocast('cpu', dtype=torch.bfloat16):
-            return self.net.vision_model(torch.from_numpy(np.stack([s.image for s in scenes]))).float()
+            return self.net.vision_model(torch.from_numpy(np.stack([self.squash(s.image) for s in scenes]))).float()
+
+    def squash(self, image):
+        side = self.net.size.image
+        return np.asarray(Image.fromarray(image).resize((side, side), Image.BICUBIC))
 
     def region_vectors(self, features, questions):
         """questions [(image, text, mask or None)] -> [R, hidden] for those with a mask (bool [height, width]); seed 0."""
@@ -31,7 +36,8 @@ class Generator:
         chosen = [region.select(mask.T, 0, size.points, size.stages, size.neighbors) for _, _, mask in questions if mask is not None]
         if not chosen:
             return torch.zeros(0, size.hidden)
-        points = torch.from_numpy(np.stack([s.xy for s in chosen])).float() / size.image
+        shape = [mask.T.shape for _, _, mask in questions if mask is not None]
+        points = torch.from_numpy(np.stack([s.xy for s in chosen])).float() / torch.tensor(shape)[:, None]
         stages = [tuple(torch.from_numpy(np.stack([getattr(s, what)[i] for s in chosen])) for what in ('centres', 'neighbours'))
                   for i in range(len(size.stages))]
         image = torch.tensor([i for i, _, mask in questions if mask is not None])

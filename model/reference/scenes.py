@@ -3,8 +3,9 @@
 A scene is one to five emoji (Noto Color Emoji, SIL OFL 1.1) on a coloured, textured background.  Everything about it is
 known exactly, so every question that `dialogue.py` asks has a true answer.
 
-    python3 scenes.py pool DIR FIRST_SEED COUNT     draw scenes ahead of time, in chunks of 500 (resumable)
-    python3 scenes.py sheet FILE.png [FIRST_SEED]   a contact sheet of 18 scenes
+    python3 scenes.py pool DIR FIRST_SEED COUNT                   scenes ahead of training, in chunks of 500 (resumable)
+    python3 scenes.py files DIR FIRST_SEED COUNT [WIDTH HEIGHT]   scenes as PNG files, and truth.jsonl
+    python3 scenes.py sheet FILE.png [FIRST_SEED]                 a contact sheet of 18 scenes
 """
 import json
 import math
@@ -219,8 +220,17 @@ def sheet(path, first_seed=0):
     canvas.save(path)
 
 
+def write_files(folder, first_seed, count, width=SIDE, height=SIDE):
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, 'truth.jsonl'), 'w') as truth:
+        for seed in range(first_seed, first_seed + count):
+            scene, name = draw(seed, width, height), 'scene-%08d.png' % seed
+            Image.fromarray(scene.image).save(os.path.join(folder, name), optimize=True)
+            things = [{'noun': NOUNS[t.noun], 'size': t.size, 'box': t[2:]} for t in scene.things]
+            truth.write(json.dumps({'file': name, 'things': things, 'colour': COLOUR_NAMES[scene.colour],
+                                    'texture': TEXTURES[scene.texture]}) + '\n')
+
+
 if __name__ == '__main__':
-    if sys.argv[1] == 'pool':
-        write_pool(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
-    else:
-        sheet(sys.argv[2], *map(int, sys.argv[3:]))
+    command, path, numbers = sys.argv[1], sys.argv[2], map(int, sys.argv[3:])
+    {'pool': write_pool, 'files': write_files, 'sheet': sheet}[command](path, *numbers)

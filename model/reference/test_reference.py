@@ -1,6 +1,6 @@
 """The reference against the official package's answers on tiny checkpoints (folder FERRET_GOLDEN, default ../shared/golden
-beside the repository; skipped where it is absent), against the sampler vectors of the specification, and against its own
-recorded answers in tests/parity/fixtures.
+beside the repository; skipped where it is absent), against the sampler vectors of the specification, against its own recorded
+answers in tests/parity/fixtures, and against the training network.
 
     python3 test_reference.py
 """
@@ -15,6 +15,7 @@ from PIL import Image
 import checkpoint
 import region
 from ferret import Ferret, RegionSampler, render, PUBLISHED_TEMPLATE
+from generate import Generator
 from tokenizer import Tokenizer
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..')
@@ -156,6 +157,25 @@ class Fixtures(unittest.TestCase):
 @unittest.skipUnless(os.path.isdir(GOLDEN), 'no golden data at ' + GOLDEN)
 class Golden(Fixtures):
     folder = GOLDEN
+
+
+class Trained(unittest.TestCase):
+    """The training network reads the default model as the reference does, up to bfloat16."""
+
+    def test_same_answers(self):
+        folder = os.path.join(ROOT, 'model', 'pretrained')
+        image = np.full((144, 144, 3), 120, np.uint8)
+        image[40:90, 30:110] = 200, 50, 50
+        generator, model = Generator(folder), Ferret(folder)
+        with torch.no_grad(), torch.autocast('cpu', dtype=torch.bfloat16):
+            features = generator.net.vision_model(torch.from_numpy(image[None])).float()
+        mask = region.box_mask((30, 40, 109, 89), 144, 144)
+        questions = [('Is there an owl in the image?', None), ('What is the object [208, 277, 756, 618] <region_fea>?', mask)]
+        texts = generator.answers(features, [(0, q, None if m is None else m.T) for q, m in questions])
+        for (question, mask), text in zip(questions, texts):
+            answer = model.answer(Image.fromarray(image), [question], [] if mask is None else [mask])
+            self.assertEqual(text, answer.text)
+        self.assertLess(float((features[0] - answer.vision).abs().mean()), .05)
 
 
 if __name__ == '__main__':
