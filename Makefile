@@ -55,6 +55,10 @@ archive = $(B)/lib/lib$(1).a
 link = -Wl,--start-group $(foreach r,$(1) $(NEEDS_$(1)),$(call archive,$(r))) -Wl,--end-group
 link_deps = $(foreach r,$(1) $(NEEDS_$(1)),$(call archive,$(r)))
 
+# Quiet by default; V=1 shows every command.
+Q := $(if $(V),,@)
+say = $(if $(V),,@echo '  $(1)  $(2)')
+
 PROGRAMS := $(B)/bin/ferret $(B)/bin/ferret-broker $(B)/bin/ferret-worker
 
 .PHONY: all
@@ -62,13 +66,16 @@ all: $(PROGRAMS) ## build the three programs into build/bin
 
 $(B)/bin/ferret: $(B)/obj/cli/main.c.o $(call link_deps,cli)
 	@mkdir -p $(@D)
-	$(CC) $(SAN) -o $@ $< $(call link,cli) $(LDLIBS_ALL)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(SAN) -o $@ $< $(call link,cli) $(LDLIBS_ALL)
 $(B)/bin/ferret-broker: $(B)/obj/broker/main.c.o $(call link_deps,broker)
 	@mkdir -p $(@D)
-	$(CC) $(SAN) -o $@ $< $(call link,broker) $(LDLIBS_ALL)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(SAN) -o $@ $< $(call link,broker) $(LDLIBS_ALL)
 $(B)/bin/ferret-worker: $(B)/obj/worker/main.c.o $(call link_deps,worker)
 	@mkdir -p $(@D)
-	$(CC) $(SAN) -o $@ $< $(call link,worker) $(LDLIBS_ALL)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(SAN) -o $@ $< $(call link,worker) $(LDLIBS_ALL)
 
 define room_rules
 $(call archive,$(1)): $(call objects,$(1))
@@ -84,14 +91,16 @@ $(foreach r,$(ROOMS),$(eval $(call room_rules,$(r))))
 ISA_FLAGS = $(if $(filter %_avx2.c,$<),-mavx2 -mfma -mf16c)$(if $(filter %_avx512.c,$<),-mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c)$(if $(filter %_avx512bf16.c,$<),-mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512bf16 -mavx512vnni -mfma -mf16c)
 $(B)/obj/%.c.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) $(ISA_FLAGS) -MF $(@:.o=.d) -MT $@ -c -o $@.$$$$ $< && mv -f $@.$$$$ $@
+	$(call say,CC  ,$<)
+	$(Q)$(CC) $(CFLAGS_ALL) $(ISA_FLAGS) -MF $(@:.o=.d) -MT $@ -c -o $@.$$$$ $< && mv -f $@.$$$$ $@
 $(B)/obj/%.cc.o: %.cc
 	@mkdir -p $(@D)
-	$(CXX) $(CXXFLAGS_ALL) -MF $(@:.o=.d) -MT $@ -c -o $@.$$$$ $< && mv -f $@.$$$$ $@
+	$(call say,CXX ,$<)
+	$(Q)$(CXX) $(CXXFLAGS_ALL) -MF $(@:.o=.d) -MT $@ -c -o $@.$$$$ $< && mv -f $@.$$$$ $@
 # Lua scripts and assets become bytes in the library: _binary_protocol_scripts_submit_lua_start and _end.
 $(foreach r,$(ROOMS),$(patsubst %,$(B)/obj/%.o,$(call binaries,$(r)))): $(B)/obj/%.o: %
 	@mkdir -p $(@D)
-	ld -r -b binary -z noexecstack -o $@ $<
+	$(Q)ld -r -b binary -z noexecstack -o $@ $<
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
 
@@ -128,4 +137,4 @@ clean: ## remove everything that was built
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | expand -t 18
 	@echo
-	@echo 'variables: CC=clang  SANITIZER=address,undefined|thread  PREFIX=/usr/local  DESTDIR=  JOBS=$(JOBS)  YES=1  REQUIRE_ALL=1'
+	@echo 'variables: V=1  CC=clang  SANITIZER=address,undefined|thread  PREFIX=/usr/local  DESTDIR=  JOBS=$(JOBS)  YES=1  REQUIRE_ALL=1'

@@ -17,10 +17,12 @@ UNIT_ROOMS := $(filter $(ROOMS),$(notdir $(patsubst %/,%,$(sort $(wildcard tests
 define unit_rules
 $(B)/test/unit-$(1): $(patsubst %,$(B)/obj/%.o,$(wildcard tests/unit/$(1)/*.c)) $(call link_deps,$(1))
 	@mkdir -p $$(@D)
-	$(CC) $(SAN) -o $$@ $$(filter %.o,$$^) $(call link,$(1)) $(LDLIBS_ALL) -lcriterion
+	$$(call say,LINK,$$@)
+	$(Q)$(CC) $(SAN) -o $$@ $$(filter %.o,$$^) $(call link,$(1)) $(LDLIBS_ALL) -lcriterion
 .PHONY: unit-$(1)
 unit-$(1): $(B)/test/unit-$(1)
-	$$< $(CRITERION_FLAGS)
+	@echo "unit: $(1)"
+	@$$< $(CRITERION_FLAGS)
 endef
 $(foreach r,$(UNIT_ROOMS),$(eval $(call unit_rules,$(r))))
 TEST_PROGRAMS += $(patsubst %,$(B)/test/unit-%,$(UNIT_ROOMS))
@@ -31,7 +33,8 @@ unit: $(patsubst %,unit-%,$(UNIT_ROOMS)) ## run the unit tests of every room
 # ---- programs of one file: tests/bench/x.c, tests/stress/x.c; they may use every room but broker ----
 $(B)/test/%: $(B)/obj/tests/%.c.o $(call link_deps,cli)
 	@mkdir -p $(@D)
-	$(CC) $(SAN) -o $@ $< $(call link,cli) $(LDLIBS_ALL)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(SAN) -o $@ $< $(call link,cli) $(LDLIBS_ALL)
 
 -include $(sort $(wildcard tests/*/*.mk))
 
