@@ -3,8 +3,8 @@
  *
  * Threads: fetchers, decoders (each with its child process) and one engine thread, joined by bounded queues;
  * pipeline_put blocks or refuses when the first queue is full. The `done` callback runs on the engine thread, or on a
- * fetch or decode thread for jobs that fail before the engine; it must be quick and thread-safe. Each job put in ends
- * in exactly one call of it, in any order, cancelled jobs included. */
+ * fetch or decode thread for jobs that fail before the engine, or on the one that drains; it must be quick and
+ * thread-safe. Each job put in ends in exactly one call of it, in any order, cancelled jobs included. */
 #ifndef WORKER_PIPELINE_H
 #define WORKER_PIPELINE_H
 
@@ -33,21 +33,24 @@ struct pipeline_options {
     int queue_images;                /* capacity of each queue; 0 = 32 */
     const struct media_roots *roots; /* borrowed while the pipeline lives */
     bool allow_private_hosts;
-    uint8_t background[3]; /* behind alpha; default white */
+    const uint8_t *background;                  /* 3 bytes, behind alpha; NULL: white */
+    void (*on_start)(void *ctx, void *job_ctx); /* may be NULL: the engine begins the image; on its thread, with the
+                                                   context of `done` */
 };
 
 struct pipeline;
 MUST_CHECK enum status pipeline_open(const struct pipeline_options *o, pipeline_done_fn done, void *ctx,
                                      struct pipeline **out, struct diag *why);
 const struct engine *pipeline_engine(const struct pipeline *p); /* config, hash, caps, account only */
-/* Takes ownership of job, also on failure. wait: block for room, else ST_BUSY. on_start (may be NULL) is called when
- * the engine begins the image. */
+/* Takes ownership of job, also on failure (then without a call of `done`). wait: block for room, else ST_BUSY.
+ * ST_CLOSED: draining; ST_DEVICE: the engine is lost. */
 MUST_CHECK enum status pipeline_put(struct pipeline *p, struct job *job, void *job_ctx, bool wait, struct diag *why);
 void pipeline_cancel(struct pipeline *p, const void *job_ctx);
-/* hand_back: what the engine has not begun comes back at once as handed_back; begun work is finished either way.
- * Returns when everything has ended. */
+/* For good: nothing is taken from here on. hand_back: what the engine has not begun comes back at once as handed_back;
+ * begun work is finished either way. Returns when everything has ended. */
 void pipeline_drain(struct pipeline *p, bool hand_back);
-/* Health: ST_OK, or ST_DEVICE once the engine is lost. */
+/* Health: ST_OK, or ST_DEVICE once the engine is lost. Then what it had begun ends as failed with code `device`, and
+ * all else is handed back. */
 enum status pipeline_state(const struct pipeline *p, struct diag *why);
 void pipeline_stats(const struct pipeline *p, struct engine_stats *engine, int *fetching, int *decoding,
                     int *in_engine);

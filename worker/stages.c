@@ -1,0 +1,125 @@
+/* The stages in front of the engine: bytes, pixels, what the engine reads. */
+#include "worker/stages.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "model/preprocess.h"
+
+/* ---- fetch ---------------------------------------------------------------------------------------------------------
+ */
+
+/* Words of fetch errors as records have them: the ones a user meets with files are told apart by short names. */
+static const char *fetch_code(enum fetch_error e)
+{
+    switch (e) {
+    case FETCH_MISSING: return "missing_file";
+    case FETCH_NOT_A_FILE: return "not_a_file";
+    case FETCH_OUTSIDE_ROOT: return "outside_root";
+    case FETCH_ROOT_ABSENT: return "root_not_mounted";
+    case FETCH_UNKNOWN_ROOT: return "unknown_root";
+    case FETCH_TOO_LARGE: return "too_large";
+    case FETCH_TIMEOUT: return "timeout";
+    case FETCH_NOMEM: return "out_of_memory";
+    default: return "fetch_failed";
+    }
+}
+
+static void fetch_item(struct pipeline *p, struct item *item)
+{
+    int64_t start = clock_us();
+    enum fetch_error kind = FETCH_OK;
+    struct diag why = {""};
+    enum status s = fetch(p->fetcher, item->job->image, &item->bytes, &kind, &why);
+    item->fetch_us = clock_us() - start;
+    if (s != ST_OK) {
+        item_fail(p, item, (enum error_class)fetch_error_class(kind), fetch_code(kind), why.text);
+        return;
+    }
+    if (stage_queue_put(&p->to_decode, item, true) != ST_OK)
+        item_hand_back(p, item);
+}
+
+void *stage_fetch(void *ctx)
+{
+    struct pipeline *p = ctx;
+    struct item *item;
+    while ((item = stage_queue_take(&p->to_fetch, true)) != NULL) {
+        pipeline_count(p, &p->fetching, 1);
+        if (item_goes_on(p, item))
+            fetch_item(p, item);
+        pipeline_count(p, &p->fetching, -1);
+    }
+    return NULL;
+}
+
+/* ---- decode --------------------------------------------------------------------------------------------------------
+ */
+
+static const char *image_code(enum image_error e)
+{
+    switch (e) {
+    case IMAGE_MISSING: return "missing_file";
+    case IMAGE_EMPTY: return "empty_file";
+    default: return image_error_word(e);
+    }
+}
+
+/* A timeout or a want of memory may be the machine's fault; a crash is laid to the file. */
+static enum error_class image_class(enum status s, enum image_error e)
+{
+    bool machine = e == IMAGE_TIMEOUT || s == ST_NOMEM || s == ST_IO;
+    return machine ? ERROR_TRANSIENT : ERROR_PERMANENT;
+}
+
+static enum status prepare(struct pipeline *p, struct item *item, const struct image *image)
+{
+    const struct config *config = engine_config(p->engine);
+    size_t side = (size_t)config->vision.image_size;
+    if (!(item->pixels = malloc(3 * side * side * sizeof *item->pixels)))
+        return ST_NOMEM;
+    enum status s = preprocess(image->rgb, image->width, image->height, &config->vision, item->pixels);
+    return s == ST_OK ? tasks_plan(item->job, config, image->width, image->height, &item->plan) : s;
+}
+
+static void decode_item(struct pipeline *p, struct item *item)
+{
+    int64_t start = clock_us();
+    bool reference = strcmp(item->job->policy, "ml-ferret") == 0;
+    struct image_policy policy = image_policy_default(reference ? IMAGE_POLICY_ML_FERRET : IMAGE_POLICY_DEFAULT);
+    if (p->options.background)
+        memcpy(policy.background, p->background, sizeof policy.background);
+    struct image image = {0};
+    enum image_error kind = IMAGE_OK;
+    struct diag why = {""};
+    enum status s = decoder_run(p->decoders, item->bytes.data, item->bytes.len, &policy, &image, &kind, &why);
+    bytes_fini(&item->bytes);
+    if (s != ST_OK) {
+        item_fail(p, item, image_class(s, kind), kind == IMAGE_OK ? "decode_failed" : image_code(kind), why.text);
+        return;
+    }
+    s = prepare(p, item, &image);
+    item->image = image;
+    item->image.rgb = NULL;
+    item->image.mapped = 0;
+    image_fini(&image);
+    item->decode_us = clock_us() - start;
+    if (s != ST_OK)
+        item_fail(p, item, ERROR_TRANSIENT, "out_of_memory", "no memory to prepare the image");
+    else if (stage_queue_put(&p->to_engine, item, true) != ST_OK)
+        item_hand_back(p, item);
+}
+
+void *stage_decode(void *ctx)
+{
+    struct pipeline *p = ctx;
+    struct item *item;
+    while ((item = stage_queue_take(&p->to_decode, true)) != NULL) {
+        pipeline_count(p, &p->decoding, 1);
+        if (item_goes_on(p, item))
+            decode_item(p, item);
+        pipeline_count(p, &p->decoding, -1);
+    }
+    return NULL;
+}

@@ -1,0 +1,76 @@
+/* Inside of the pipeline: an item on its way, and the stages that pass it on. pipeline.c opens, closes and keeps the
+ * list of live items; stages.c fetches and decodes; stage_engine.c feeds the engine. */
+#ifndef WORKER_STAGES_H
+#define WORKER_STAGES_H
+
+#include "media/decoder.h"
+#include "media/fetch.h"
+#include "worker/pipeline.h"
+#include "worker/record.h"
+#include "worker/stage_queue.h"
+#include "worker/tasks.h"
+
+/* One image. Belongs to the stage that took it from a queue; `cancelled` and the links to the pipeline's lock. */
+struct item {
+    struct item *previous, *next; /* live items */
+    bool cancelled;
+    uint64_t number; /* id of its image in the engine */
+    struct job *job;
+    void *ctx;
+    struct bytes bytes;    /* fetched */
+    struct image image;    /* decoded; without its pixels */
+    float *pixels;         /* preprocessed */
+    struct task_plan plan; /* answers to be made */
+    int n_unanswered;
+    bool cancel_sent; /* engine thread */
+    int64_t put_us, fetch_us, decode_us;
+};
+
+enum opening { OPENING, OPENED, OPEN_FAILED };
+
+struct pipeline {
+    struct pipeline_options options;
+    uint8_t background[3]; /* where the options have one */
+    pipeline_done_fn done;
+    void *done_ctx;
+    struct decoder_pool *decoders;
+    struct fetcher *fetcher;
+    struct engine *engine; /* made, used and closed by the engine thread; its config and tokenizer are read by all */
+    struct stage_queue to_fetch, to_decode, to_engine;
+
+    pthread_t *threads; /* fetchers, then decoders */
+    int n_threads;
+    pthread_t engine_thread;
+    bool has_engine_thread, has_lock;
+
+    pthread_mutex_t lock;   /* of all that follows */
+    pthread_cond_t changed; /* of `opening` and n_live */
+    enum opening opening;
+    enum status open_status;
+    struct diag open_why;
+    struct item *live;
+    int n_live; /* put in, and `done` has not returned */
+    uint64_t last_number;
+    unsigned n_cancels;
+    bool draining, hand_back, lost;
+    struct diag lost_why;
+    struct engine_stats stats;
+    int fetching, decoding, in_engine;
+};
+
+/* What is to become of an item that a stage has in its hands: true = go on; else it has been ended. */
+bool item_goes_on(struct pipeline *p, struct item *item);
+/* Ends of an item; each calls `done` once and frees it. */
+void item_fail(struct pipeline *p, struct item *item, enum error_class c, const char *code, const char *message);
+void item_hand_back(struct pipeline *p, struct item *item);
+void item_finish(struct pipeline *p, struct item *item, struct json *record, const struct record_outcome *outcome);
+
+/* Adds to one of the counters that pipeline_stats shows. */
+void pipeline_count(struct pipeline *p, int *counter, int add);
+
+/* Threads; each ends when its queue is closed and empty. ctx: the pipeline. */
+void *stage_fetch(void *ctx);
+void *stage_decode(void *ctx);
+void *stage_engine(void *ctx);
+
+#endif
