@@ -19,7 +19,8 @@ struct head_work {
     float scale;
     float *max, *sum; /* one a row */
     const struct step *step;
-    const float *k[BLOCK_PAGES], *v[BLOCK_PAGES];
+    const void *k[BLOCK_PAGES], *v[BLOCK_PAGES];
+    bool bf16;    /* what k and v hold, else f32 */
     float *pages; /* scratch: BLOCK_PAGES x [K | V] in f32 */
 };
 
@@ -49,7 +50,7 @@ static void end_rows(struct head_work *w, int row, int n)
 /* Lets rows [row, row + n) read the loaded block; visible(row) keys of it. */
 static void attend_block(struct head_work *w, int row, int n, const int32_t *position, int first_key, int n_keys)
 {
-    const struct attend_block block = {w->k, w->v, w->D, w->padded};
+    const struct attend_block block = {w->k, w->v, w->D, w->padded, w->bf16};
     struct attend_row rows[ATTEND_ROWS];
     int held = 0;
     for (int r = row; r < row + n; r++) {
@@ -68,20 +69,12 @@ static void attend_block(struct head_work *w, int row, int n, const int32_t *pos
     }
 }
 
-/* Points k and v at a block's pages of the cache, through scratch where the cache is in bf16. */
-static void load_cached(struct head_work *w, const int32_t *pages, int n_pages)
+/* Points k and v at a block's pages of the cache. */
+static void find_cached(struct head_work *w, const int32_t *pages, int n_pages)
 {
-    int k_size = w->D * KV_PAGE, v_size = w->padded * KV_PAGE;
     for (int p = 0; p < n_pages; p++) {
-        const void *head = cpu_kv_head(w->cpu, pages[p], w->layer, w->head);
-        if (w->cpu->base.dtype == DTYPE_F32) {
-            w->k[p] = head;
-        } else {
-            float *to = w->pages + (ptrdiff_t)p * (k_size + v_size);
-            w->cpu->simd->from_bf16(to, head, k_size + v_size);
-            w->k[p] = to;
-        }
-        w->v[p] = w->k[p] + k_size;
+        w->k[p] = cpu_kv_head(w->cpu, pages[p], w->layer, w->head);
+        w->v[p] = (const char *)w->k[p] + (size_t)w->D * KV_PAGE * w->cpu->base.caps.kv_element_bytes;
     }
 }
 
@@ -93,7 +86,7 @@ static void attend_span(struct head_work *w, const struct span *s)
         last = position[r] > last ? position[r] : last;
     for (int at = 0; at < s->length && s->base + at <= last; at += ATTN_BLOCK) {
         int n_keys = s->length - at < ATTN_BLOCK ? s->length - at : ATTN_BLOCK;
-        load_cached(w, pages + at / KV_PAGE, (n_keys + KV_PAGE - 1) / KV_PAGE);
+        find_cached(w, pages + at / KV_PAGE, (n_keys + KV_PAGE - 1) / KV_PAGE);
         attend_block(w, s->row, s->n, position, s->base + at, n_keys);
     }
 }
@@ -126,6 +119,7 @@ static void cached_heads(void *ctx, int thread)
     const struct kv_shape *kv = &j->cpu->base.kv;
     struct head_work w = work_for(j->cpu, thread, j->out, j->qkv, kv->head_dim);
     w.layer = j->layer;
+    w.bf16 = j->cpu->base.dtype != DTYPE_F32;
     w.step = j->step;
     struct part p = pool_part(kv->heads, thread, j->cpu->threads);
     for (w.head = p.begin; w.head < p.end; w.head++) {
@@ -139,7 +133,10 @@ static void cached_heads(void *ctx, int thread)
 void cpu_attention(struct backend *be, struct act *out, const struct act *qkv, const struct step *step, int layer)
 {
     struct attention_job j = {.cpu = cpu_of(be), .out = out, .qkv = qkv, .step = step, .layer = layer};
-    cpu_run(j.cpu, cached_heads, &j);
+    int64_t numbers = 0;
+    for (int i = 0; i < step->n_spans; i++)
+        numbers += (int64_t)step->spans[i].n * step->spans[i].length * out->cols;
+    cpu_run(j.cpu, numbers, cached_heads, &j);
     act_written(out);
 }
 
@@ -182,6 +179,6 @@ void cpu_attention_full(struct backend *be, struct act *out, const struct act *q
 {
     struct attention_job j = {
         .cpu = cpu_of(be), .out = out, .qkv = qkv, .images = images, .length = length, .heads = heads};
-    cpu_run(j.cpu, image_heads, &j);
+    cpu_run(j.cpu, (int64_t)images * length * length * out->cols, image_heads, &j);
     act_written(out);
 }

@@ -74,10 +74,16 @@ MUST_CHECK enum status cpu_reserve_scratch(struct cpu *cpu, struct diag *why);
 /* Keeps a failure of an operation for the next sync. */
 void cpu_fail(struct cpu *cpu, const char *what);
 
-/* Calls fn(ctx, thread) on every thread of the pool. */
-static inline void cpu_run(struct cpu *cpu, pool_fn fn, void *ctx)
+/* Calls fn(ctx, thread) for every thread of the pool; in the caller alone where `numbers`, the count of numbers to be
+ * touched, is not worth a wake-up. */
+enum { WORTH_A_THREAD = 32 * 1024 };
+static inline void cpu_run(struct cpu *cpu, int64_t numbers, pool_fn fn, void *ctx)
 {
-    pool_run(cpu->pool, fn, ctx);
+    if (numbers >= WORTH_A_THREAD)
+        pool_run(cpu->pool, fn, ctx);
+    else
+        for (int thread = 0; thread < cpu->threads; thread++)
+            fn(ctx, thread);
 }
 
 static inline struct cpu *cpu_of(struct backend *be)

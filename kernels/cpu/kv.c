@@ -66,15 +66,6 @@ struct rope_job {
     const float *inv_freq;
 };
 
-static void rotate(float *x, const float *turn, int half)
-{
-    for (int i = 0; i < half; i++) {
-        float a = x[i], b = x[half + i];
-        x[i] = a * turn[i] - b * turn[half + i];
-        x[half + i] = b * turn[i] + a * turn[half + i];
-    }
-}
-
 static void append(const struct rope_job *j, int row, int head, const float *k, const float *v)
 {
     int D = j->cpu->base.kv.head_dim, at = array_i32(j->step->kv_at)[row];
@@ -98,27 +89,27 @@ static void append(const struct rope_job *j, int row, int head, const float *k, 
     memset(value + D, 0, (size_t)(padded - D) * sizeof *value);
 }
 
-static void rope_rows(void *ctx, int thread)
+/* Heads outermost: a head's page of keys stays in the nearest cache while rows are written across it. */
+static void rope_heads(void *ctx, int thread)
 {
     const struct rope_job *j = ctx;
     const struct cpu *cpu = j->cpu;
-    int D = cpu->base.kv.head_dim, heads = cpu->base.kv.heads, C = heads * D;
-    struct part p = pool_part(j->step->n_rows, thread, cpu->threads);
+    int D = cpu->base.kv.head_dim, C = cpu->base.kv.heads * D;
+    struct part p = pool_part(cpu->base.kv.heads, thread, cpu->threads);
     float met[MAX_HEAD_DIM];
-    for (int row = p.begin; row < p.end; row++) {
-        int position = array_i32(j->step->position)[row];
-        const float *turn = met;
-        if (position < cpu->rope_filled)
-            turn = cpu->rope + (ptrdiff_t)position * D;
-        else
-            rotation(met, j->inv_freq, D / 2, position);
-        float *q = act_row(j->qkv, row);
-        for (int h = 0; h < heads; h++) {
-            rotate(q + h * D, turn, D / 2);
-            rotate(q + C + h * D, turn, D / 2);
-            append(j, row, h, q + C + h * D, q + 2 * C + h * D);
+    for (int h = p.begin; h < p.end; h++)
+        for (int row = 0; row < j->step->n_rows; row++) {
+            int position = array_i32(j->step->position)[row];
+            const float *turn = met;
+            if (position < cpu->rope_filled)
+                turn = cpu->rope + (ptrdiff_t)position * D;
+            else
+                rotation(met, j->inv_freq, D / 2, position);
+            float *q = act_row(j->qkv, row) + h * D;
+            cpu->simd->rotate(q, turn, D / 2);
+            cpu->simd->rotate(q + C, turn, D / 2);
+            append(j, row, h, q + C, q + 2 * C);
         }
-    }
 }
 
 /* Fills the table up to the step's largest position. */
@@ -143,6 +134,6 @@ void cpu_rope_append(struct backend *be, struct act *qkv, const struct step *ste
 {
     struct rope_job j = {cpu_of(be), qkv, step, layer, vector_of(inv_freq)};
     fill_table(j.cpu, step, inv_freq);
-    cpu_run(j.cpu, rope_rows, &j);
+    cpu_run(j.cpu, (int64_t)step->n_rows * qkv->cols, rope_heads, &j);
     act_written(qkv);
 }

@@ -42,7 +42,7 @@ static void convert(struct cpu *cpu, struct cpu_act *x, int rows)
     if (rows <= x->copied)
         return;
     struct convert_job j = {cpu, x, x->copied, rows};
-    cpu_run(cpu, convert_rows, &j);
+    cpu_run(cpu, (int64_t)(rows - j.from) * x->base.cols, convert_rows, &j);
     x->copied = rows;
 }
 
@@ -145,7 +145,8 @@ static void run(struct linear_job *j, pool_fn blocks)
         }
         row += piece.taken;
     }
-    cpu_run(j->cpu, blocks, j);
+    int64_t products = (int64_t)j->rows * j->matrix->rows * j->matrix->cols;
+    cpu_run(j->cpu, products / 8, blocks, j);
     act_written(&j->out->base);
 }
 

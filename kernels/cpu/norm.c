@@ -32,6 +32,6 @@ void cpu_norm(struct backend *be, struct act *out, const struct act *x, int rows
 {
     (void)f32_only;
     struct norm_job j = {cpu_of(be), out, x, rows, kind, vector_of(weight), bias ? vector_of(bias) : NULL, eps};
-    cpu_run(j.cpu, norm_rows, &j);
+    cpu_run(j.cpu, (int64_t)rows * x->cols, norm_rows, &j);
     act_written(out);
 }

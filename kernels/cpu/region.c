@@ -52,7 +52,7 @@ void cpu_region_gather(struct backend *be, struct act *out, const struct act *fe
 {
     struct gather_job j = {cpu_of(be), out,      features, array_i32(image), array_f32(points),
                            regions,    n_points, grid,     transposed};
-    cpu_run(j.cpu, gather_rows, &j);
+    cpu_run(j.cpu, (int64_t)regions * n_points * features->cols * 4, gather_rows, &j);
     act_written(out);
 }
 
@@ -112,7 +112,7 @@ void cpu_region_pool(struct backend *be, struct act *out, const struct act *a, c
                          .bias = vector_of(norm_bias),
                          .eps = eps,
                          .max_pool = max_pool};
-    cpu_run(j.cpu, pool_rows, &j);
+    cpu_run(j.cpu, (int64_t)regions * n_anchors * n_neighbours * a->cols, pool_rows, &j);
     act_written(out);
 }
 

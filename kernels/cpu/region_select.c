@@ -89,7 +89,7 @@ void cpu_region_select(struct backend *be, struct array *anchors, struct array *
                            .n_points = n_points,
                            .n_anchors = n_anchors,
                            .n_neighbours = n_neighbours};
-    cpu_run(j.cpu, select_regions, &j);
+    cpu_run(j.cpu, (int64_t)regions * n_anchors * n_points, select_regions, &j);
 }
 
 void cpu_region_take_xy(struct backend *be, struct array *xy_out, const struct array *xy, const struct array *anchors,

@@ -185,5 +185,5 @@ void cpu_sample(struct backend *be, const struct act *logits, const struct step 
                 int suppress)
 {
     struct sample_job j = {cpu_of(be), logits, step, tasks, vocab, suppress};
-    cpu_run(j.cpu, sample_rows, &j);
+    cpu_run(j.cpu, (int64_t)step->n_sampled * vocab, sample_rows, &j);
 }

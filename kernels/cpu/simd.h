@@ -8,14 +8,15 @@
 #include <stdint.h>
 
 enum {
-    ATTEND_ROWS = 4, /* query rows that share the loads of an attention block */
+    ATTEND_ROWS = 8, /* query rows that share the loads of an attention block */
 };
 
-/* One block of up to ATTN_BLOCK keys of one head, as pages of KV_PAGE positions. */
+/* One block of up to ATTN_BLOCK keys of one head, as pages of KV_PAGE positions, in bf16 or f32. */
 struct attend_block {
-    const float *const *k; /* page: [dim][KV_PAGE] */
-    const float *const *v; /* page: [KV_PAGE][padded] */
-    int dim, padded;       /* head dim, and the same rounded up to HEAD_PAD */
+    const void *const *k; /* page: [dim][KV_PAGE] */
+    const void *const *v; /* page: [KV_PAGE][padded] */
+    int dim, padded;      /* head dim, and the same rounded up to HEAD_PAD */
+    bool bf16;
 };
 enum { HEAD_PAD = 16 };
 
@@ -47,6 +48,8 @@ struct simd {
     void (*dequant)(float *out, const int32_t *x, float row_scale, const float *column_scale, int n); /* in place */
     void (*add)(float *y, const float *x, int n);                                                     /* y += x */
     void (*quick_gelu)(float *y, int n);
+    /* Turns the pairs (x[i], x[half + i]) by angles whose cosines and then sines are in turn. */
+    void (*rotate)(float *x, const float *turn, int half);
     void (*silu_mul)(float *out, const float *gate, const float *up, int n);
     double (*exp_sum)(const float *x, int n, float max, float factor); /* sum of exp((x - max) * factor) */
     void (*exp_row)(float *out, const float *x, int n, float max, float factor);

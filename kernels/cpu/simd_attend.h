@@ -7,7 +7,12 @@
 #include "kernels/backend.h"
 #include "kernels/cpu/simd.h"
 
-enum { PAGE_VECS = KV_PAGE / VF, VALUE_VECS = HEAD_PAD / VF };
+/* A tile of rows keeps its sums in registers: ATTEND_TILE x PAGE_VECS of them. */
+enum {
+    PAGE_VECS = KV_PAGE / VF,
+    ATTEND_TILE = VEC_REGISTERS / 2 / PAGE_VECS,
+    VALUE_COLUMNS = 32, /* columns of V at a time: as many sums as for the scores */
+};
 
 struct attend_work {
     float q[ATTEND_ROWS][MAX_HEAD_DIM];
@@ -15,50 +20,81 @@ struct attend_work {
     float out[ATTEND_ROWS][MAX_HEAD_DIM + HEAD_PAD];
 };
 
-/* Scores of n rows against one page. n is a constant at every call, so the sums stay in registers. */
-static inline __attribute__((always_inline)) void page_scores(struct attend_work *w, const float *k, int dim, int page,
-                                                              int n)
+static inline __attribute__((always_inline)) vf load_cached(const void *p, ptrdiff_t at, bool bf16)
 {
-    vf sum[ATTEND_ROWS][PAGE_VECS];
+    return bf16 ? vf_load_bf16((const uint16_t *)p + at) : vf_load((const float *)p + at);
+}
+
+/* Scores of rows [row, row + n) against one page. n and bf16 are constants at every call, so sums stay in registers. */
+static inline __attribute__((always_inline)) void tile_scores(struct attend_work *w, const struct attend_block *b,
+                                                              int page, int row, int n, bool bf16)
+{
+    vf sum[ATTEND_TILE][PAGE_VECS];
     for (int r = 0; r < n; r++)
         for (int c = 0; c < PAGE_VECS; c++)
             sum[r][c] = vf_set(0.0f);
-    for (int d = 0; d < dim; d++) {
+    for (int d = 0; d < b->dim; d++) {
         vf key[PAGE_VECS];
         for (int c = 0; c < PAGE_VECS; c++)
-            key[c] = vf_load(k + d * KV_PAGE + c * VF);
+            key[c] = load_cached(b->k[page], d * KV_PAGE + c * VF, bf16);
         for (int r = 0; r < n; r++) {
-            vf q = vf_set(w->q[r][d]);
+            vf q = vf_set(w->q[row + r][d]);
             for (int c = 0; c < PAGE_VECS; c++)
                 sum[r][c] = vf_fma(q, key[c], sum[r][c]);
         }
     }
     for (int r = 0; r < n; r++)
         for (int c = 0; c < PAGE_VECS; c++)
-            vf_store(&w->score[r][page * KV_PAGE + c * VF], sum[r][c]);
+            vf_store(&w->score[row + r][page * KV_PAGE + c * VF], sum[r][c]);
 }
 
-/* out[r] += sum over the page's keys of score x value, HEAD_PAD columns at a time. */
-static inline __attribute__((always_inline)) void page_values(struct attend_work *w, const float *v, int padded,
-                                                              int page, int n_keys, int n)
+/* Adds score x value of a page's first n_keys to `columns` columns of rows [row, row + n). */
+static inline __attribute__((always_inline)) void tile_values(struct attend_work *w, const struct attend_block *b,
+                                                              int page, int n_keys, int column, int columns, int row,
+                                                              int n, bool bf16)
 {
-    for (int d = 0; d < padded; d += HEAD_PAD) {
-        vf sum[ATTEND_ROWS][VALUE_VECS];
-        for (int r = 0; r < n; r++)
-            for (int c = 0; c < VALUE_VECS; c++)
-                sum[r][c] = vf_load(&w->out[r][d + c * VF]);
-        for (int j = 0; j < n_keys; j++) {
-            const float *value = v + j * padded + d;
-            for (int r = 0; r < n; r++) {
-                vf p = vf_set(w->score[r][page * KV_PAGE + j]);
-                for (int c = 0; c < VALUE_VECS; c++)
-                    sum[r][c] = vf_fma(p, vf_load(value + c * VF), sum[r][c]);
-            }
+    vf sum[ATTEND_TILE][VALUE_COLUMNS / VF];
+    for (int r = 0; r < n; r++)
+        for (int c = 0; c < columns / VF; c++)
+            sum[r][c] = vf_load(&w->out[row + r][column + c * VF]);
+    for (int j = 0; j < n_keys; j++) {
+        vf value[VALUE_COLUMNS / VF];
+        for (int c = 0; c < columns / VF; c++)
+            value[c] = load_cached(b->v[page], (ptrdiff_t)j * b->padded + column + c * VF, bf16);
+        for (int r = 0; r < n; r++) {
+            vf p = vf_set(w->score[row + r][page * KV_PAGE + j]);
+            for (int c = 0; c < columns / VF; c++)
+                sum[r][c] = vf_fma(p, value[c], sum[r][c]);
         }
-        for (int r = 0; r < n; r++)
-            for (int c = 0; c < VALUE_VECS; c++)
-                vf_store(&w->out[r][d + c * VF], sum[r][c]);
     }
+    for (int r = 0; r < n; r++)
+        for (int c = 0; c < columns / VF; c++)
+            vf_store(&w->out[row + r][column + c * VF], sum[r][c]);
+}
+
+static inline __attribute__((always_inline)) void page_scores(struct attend_work *w, const struct attend_block *b,
+                                                              int page, int n, bool bf16)
+{
+    int row = 0;
+    for (; row + ATTEND_TILE <= n; row += ATTEND_TILE)
+        tile_scores(w, b, page, row, ATTEND_TILE, bf16);
+    for (; row < n; row++)
+        tile_scores(w, b, page, row, 1, bf16);
+}
+
+static inline __attribute__((always_inline)) void page_values(struct attend_work *w, const struct attend_block *b,
+                                                              int page, int n_keys, int n, bool bf16)
+{
+    int column = 0;
+    for (; column + VALUE_COLUMNS <= b->padded; column += VALUE_COLUMNS) {
+        int row = 0;
+        for (; row + ATTEND_TILE <= n; row += ATTEND_TILE)
+            tile_values(w, b, page, n_keys, column, VALUE_COLUMNS, row, ATTEND_TILE, bf16);
+        for (; row < n; row++)
+            tile_values(w, b, page, n_keys, column, VALUE_COLUMNS, row, 1, bf16);
+    }
+    for (int row = 0; column < b->padded && row < n; row++)
+        tile_values(w, b, page, n_keys, column, HEAD_PAD, row, 1, bf16);
 }
 
 /* Turns a row's scores into exp(score - max); returns their sum. */
@@ -93,7 +129,7 @@ static inline void merge(const struct attend_row *row, float max, float sum, con
 }
 
 static inline __attribute__((always_inline)) void attend_rows(const struct attend_block *b,
-                                                              const struct attend_row *rows, int n)
+                                                              const struct attend_row *rows, int n, bool bf16)
 {
     struct attend_work w;
     float max[ATTEND_ROWS], sum[ATTEND_ROWS];
@@ -106,12 +142,12 @@ static inline __attribute__((always_inline)) void attend_rows(const struct atten
     }
     int n_pages = (visible + KV_PAGE - 1) / KV_PAGE;
     for (int p = 0; p < n_pages; p++)
-        page_scores(&w, b->k[p], b->dim, p, n);
+        page_scores(&w, b, p, n, bf16);
     for (int r = 0; r < n; r++)
         sum[r] = block_softmax(w.score[r], n_pages * KV_PAGE, rows[r].visible, &max[r]);
     for (int p = 0; p < n_pages; p++) {
         int left = visible - p * KV_PAGE;
-        page_values(&w, b->v[p], b->padded, p, left < KV_PAGE ? left : KV_PAGE, n);
+        page_values(&w, b, p, left < KV_PAGE ? left : KV_PAGE, n, bf16);
     }
     for (int r = 0; r < n; r++)
         merge(&rows[r], max[r], sum[r], w.out[r], b->dim);
@@ -119,12 +155,10 @@ static inline __attribute__((always_inline)) void attend_rows(const struct atten
 
 static void attend(const struct attend_block *block, const struct attend_row *rows, int n)
 {
-    switch (n) {
-    case 1: attend_rows(block, rows, 1); break;
-    case 2: attend_rows(block, rows, 2); break;
-    case 3: attend_rows(block, rows, 3); break;
-    default: attend_rows(block, rows, ATTEND_ROWS); break;
-    }
+    if (block->bf16)
+        attend_rows(block, rows, n, true);
+    else
+        attend_rows(block, rows, n, false);
 }
 
 #endif

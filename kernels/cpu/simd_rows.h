@@ -185,6 +185,17 @@ static void quick_gelu(float *y, int n)
     }
 }
 
+static void rotate(float *x, const float *turn, int half)
+{
+    for (int i = 0; i < half; i += VF) {
+        int n = half - i;
+        vf a = load_part(x + i, n), b = load_part(x + half + i, n);
+        vf c = load_part(turn + i, n), s = load_part(turn + half + i, n);
+        store_part(x + i, vf_sub(vf_mul(a, c), vf_mul(b, s)), n);
+        store_part(x + half + i, vf_add(vf_mul(b, c), vf_mul(a, s)), n);
+    }
+}
+
 static void silu_mul(float *out, const float *gate, const float *up, int n)
 {
     for (int i = 0; i < n; i += VF) {

@@ -6,11 +6,13 @@
 #include "kernels/cpu/simd_attend.h"
 #include "kernels/cpu/simd_panel.h"
 
-/* Member by member, so that a new function can't be forgotten: clang and gcc warn about a missing one. */
-#define SIMD_TABLE(name)                                                                                               \
+#define SIMD_TABLE(set)                                                                                                \
     {                                                                                                                  \
-        name, PANEL, rms_row, layer_row, to_bf16, from_bf16, to_int8, dequant, add, quick_gelu, silu_mul, exp_sum,     \
-            exp_row, max_row, blend, region_pool_row, attend, panel_f32, panel_bf16, panel_int8                        \
+        .name = set, .panel = PANEL, .rms_row = rms_row, .layer_row = layer_row, .to_bf16 = to_bf16,                   \
+        .from_bf16 = from_bf16, .to_int8 = to_int8, .dequant = dequant, .add = add, .quick_gelu = quick_gelu,          \
+        .rotate = rotate, .silu_mul = silu_mul, .exp_sum = exp_sum, .exp_row = exp_row, .max_row = max_row,            \
+        .blend = blend, .region_pool_row = region_pool_row, .attend = attend, .panel_f32 = panel_f32,                  \
+        .panel_bf16 = panel_bf16, .panel_int8 = panel_int8                                                             \
     }
 
 #endif

@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { VF = 8 };
+enum { VF = 8, VEC_REGISTERS = 16 };
 typedef __m256 vf;
 typedef __m256i vi;
 

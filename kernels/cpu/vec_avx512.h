@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { VF = 16 };
+enum { VF = 16, VEC_REGISTERS = 32 };
 typedef __m512 vf;
 typedef __m512i vi;
 

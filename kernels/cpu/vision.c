@@ -31,7 +31,7 @@ static void patch_rows(void *ctx, int thread)
 void cpu_patchify(struct backend *be, struct act *out, const struct array *pixels, int images, int side, int patch)
 {
     struct patch_job j = {cpu_of(be), out, array_f32(pixels), images, side, patch};
-    cpu_run(j.cpu, patch_rows, &j);
+    cpu_run(j.cpu, (int64_t)images * 3 * side * side, patch_rows, &j);
     act_written(out);
 }
 
