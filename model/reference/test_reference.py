@@ -19,6 +19,7 @@ from generate import Generator
 from tokenizer import Tokenizer
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..')
+PRETRAINED = os.path.join(ROOT, 'model', 'pretrained')
 FIXTURES = os.path.join(ROOT, 'tests', 'parity', 'fixtures')
 GOLDEN = os.environ.get('FERRET_GOLDEN', os.path.join(ROOT, '..', 'shared', 'golden'))
 
@@ -100,14 +101,14 @@ class Fixtures(unittest.TestCase):
             self.assertEqual(tokenizer.encode_prompt(prompt), entry['ids'])
 
     def test_max_pooling(self):
-        self.run_cases('a', Ferret(self.path('tiny-ferret-a'), tower=self.path('tiny-ferret-a-clip')))
+        self.run_cases('tiny-ferret-a', Ferret(self.path('tiny-ferret-a'), tower=self.path('tiny-ferret-a-clip')))
 
     def test_delta_and_mean_pooling(self):
-        self.run_cases('b', Ferret(self.path('tiny-ferret-b-delta'), self.path('tiny-ferret-b-base'),
-                                   self.path('tiny-ferret-b-clip')))
+        self.run_cases('tiny-ferret-b', Ferret(self.path('tiny-ferret-b-delta'), self.path('tiny-ferret-b-base'),
+                                               self.path('tiny-ferret-b-clip')))
 
-    def run_cases(self, which, model):
-        folder = self.path('tiny-ferret-%s-cases' % which)
+    def run_cases(self, name, model):
+        folder = self.path(name + '-cases')
         document = checkpoint.read_json(folder, 'cases.json')
         tensors = checkpoint.read_safetensors(os.path.join(folder, 'tensors.safetensors'))
         np.testing.assert_array_equal(model.decoder.inv_freq, tensors['inv_freq'])
@@ -159,14 +160,15 @@ class Golden(Fixtures):
     folder = GOLDEN
 
 
-class Trained(unittest.TestCase):
-    """The training network reads the default model as the reference does, up to bfloat16."""
+class DefaultModel(unittest.TestCase):
+    def test_recorded_answers(self):
+        Fixtures().run_cases('pretrained', Ferret(PRETRAINED))
 
-    def test_same_answers(self):
-        folder = os.path.join(ROOT, 'model', 'pretrained')
+    def test_training_network(self):
+        """Reads the default model as the reference does, up to bfloat16."""
         image = np.full((144, 144, 3), 120, np.uint8)
         image[40:90, 30:110] = 200, 50, 50
-        generator, model = Generator(folder), Ferret(folder)
+        generator, model = Generator(PRETRAINED), Ferret(PRETRAINED)
         with torch.no_grad(), torch.autocast('cpu', dtype=torch.bfloat16):
             features = generator.net.vision_model(torch.from_numpy(image[None])).float()
         mask = region.box_mask((30, 40, 109, 89), 144, 144)

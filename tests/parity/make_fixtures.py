@@ -1,7 +1,7 @@
-"""Writes fixtures/: two tiny random checkpoints, images, and everything that the reference answers on them; and expected
-values for two decoder layers of the sizes of Ferret-7B and 13B, whose weights are a formula.
+"""Writes fixtures/: two tiny random checkpoints, images, and everything that the reference answers on them; the same for the
+default model; and expected values for two decoder layers of the sizes of Ferret-7B and 13B, whose weights are a formula.
 
-    python3 make_fixtures.py            (needs Pillow, numpy, torch, sentencepiece; fixtures/README.md describes the files)
+    python3 make_fixtures.py            (needs Pillow, numpy, torch, sentencepiece, the emoji font; fixtures/README.md describes the files)
 
 Deterministic: a second run writes the same bytes, except for zip timestamps and what another Pillow or torch does differently.
 """
@@ -23,22 +23,25 @@ sys.path.insert(0, os.path.join(ROOT, 'model', 'reference'))
 
 import checkpoint
 import region
+import scenes
 from export import ferret_config, tower_config, write_generation, write_tower
 from ferret import Ferret, region_text, render, PUBLISHED_TEMPLATE
 from full_size import FORMULA, run_layers
 from tokenizer import Tokenizer
 
-TOKENIZER = os.path.join(ROOT, 'model', 'pretrained')
+PRETRAINED = os.path.join(ROOT, 'model', 'pretrained')
 TOKENIZER_FILES = ['tokenizer.model', 'added_tokens.json', 'tokenizer_config.json', 'special_tokens_map.json']
 VOCABULARY = 769
 MARGIN = .01               # greedy answers stop before a step with a smaller one
-NEW_TOKENS = 20
+NEW_TOKENS = 20            # of random weights
+LONG_ANSWER = 200
 
 MODELS = dict(
     a=dict(hidden=48, layers=2, heads=3, mlp=128, tower_width=32, tower_layers=3, tower_heads=2, image=84, patch=14,
            points=64, stages=[24, 8], neighbors=[8, 6], pooler='max', eps=1e-6),
     b=dict(hidden=64, layers=2, heads=2, mlp=96, tower_width=48, tower_layers=4, tower_heads=3, image=56, patch=8,
            points=40, stages=[16, 6], neighbors=[7, 5], pooler='mean', eps=1e-5))
+SCENES = [(10000000, 144, 144), (10000001, 144, 144), (10000003, 320, 240), (10000005, 180, 240)]    # seed, width, height
 
 
 # Images ------------------------------------------------------------------------------------------------------------
@@ -57,6 +60,10 @@ def blobs(seed, width, height):
     return image
 
 
+def scene_file(seed):
+    return 'scene-%d.png' % seed
+
+
 def write_images(folder, towers):
     os.makedirs(folder)
     blobs(1, 96, 72).save(os.path.join(folder, 'rgb_96x72.png'))
@@ -69,6 +76,8 @@ def write_images(folder, towers):
     rgba = blobs(8, 40, 56)
     rgba.putalpha(Image.linear_gradient('L').resize((40, 56)))
     rgba.save(os.path.join(folder, 'rgba_40x56.png'))
+    for seed, width, height in SCENES:
+        Image.fromarray(scenes.draw(seed, width, height).image).save(os.path.join(folder, scene_file(seed)), optimize=True)
     entries = []
     for name in sorted(os.listdir(folder)):
         path = os.path.join(folder, name)
@@ -159,7 +168,7 @@ def write_folder(name, m, vocabulary=VOCABULARY, **more):
     folder = os.path.join(OUT, name)
     os.makedirs(folder)
     for file in TOKENIZER_FILES:
-        shutil.copy(os.path.join(TOKENIZER, file), folder)
+        shutil.copy(os.path.join(PRETRAINED, file), folder)
     config = ferret_config(m['hidden'], m['layers'], m['heads'], m['mlp'], vocabulary, m['tower_width'], -2, m['pooler'],
                            ferret_sampler={key: m[key] for key in ('points', 'stages', 'neighbors')}, **more)
     checkpoint.write_json(folder, 'config.json', dict(config, rms_norm_eps=m['eps']))
@@ -319,6 +328,25 @@ def case_list(points):
     ]
 
 
+def scene_cases():
+    """The default model on held-out drawings, asked what it was made for."""
+    tasks, cases = checkpoint.read_json(PRETRAINED, 'config.json')['ferret_tasks'], []
+    for seed, width, height in SCENES:
+        scene = scenes.draw(seed, width, height)
+        first, last, size = scene.things[0], scene.things[-1], (width, height)
+        own = Region('mask', size, box=list(first[2:]), shape=(scene.owner == 1).T)
+        middle = Region('point', size, xy=[(last.x1 + last.x2) // 2, (last.y1 + last.y2) // 2])
+        describe = tasks['describe'].replace('{region}', '{}')
+        nouns = [scenes.NOUNS[t.noun] for t in (first, last)]
+        for kind, question, regions in [
+                ('caption', tasks['caption'], []), ('box', describe, [Region('box', size, box=list(last[2:]))]),
+                ('point', describe, [middle]), ('mask', describe, [own]),
+                ('locate', tasks['locate'].format(phrase=nouns[0]), []),
+                ('locate_many', tasks['locate_many'].format(phrases=', '.join(nouns + ['zebra'])), [])]:
+            cases.append(('%s_%d' % (kind, seed), scene_file(seed), 0, [question], regions))
+    return cases
+
+
 def fill(turns, regions):
     texts = iter([r.text + ' <region_fea>' for r in regions])
     out = []
@@ -335,16 +363,17 @@ def summary(k, selection):
             'fps0_first16': selection.centres[0][:16].tolist(), 'fps1_first16': selection.centres[1][:16].tolist()}
 
 
-def write_cases(which, model):
-    folder = os.path.join(OUT, 'tiny-ferret-%s-cases' % which)
+def write_cases(name, model, listed, most):
+    """listed: as case_list gives them; most: tokens an answer may have."""
+    folder = os.path.join(OUT, name + '-cases')
     os.makedirs(folder)
     patches = (model.tower.side // model.tower.patch) ** 2
     rows = [0, 1, 2, patches // 2, patches - 1]
     indices = [round(i * (VOCABULARY - 1) / 63) for i in range(64)]
     tensors, cases = {'inv_freq': model.decoder.inv_freq.numpy()}, []
-    for name, file, seed, turns, regions in case_list(MODELS[which]['points']):
+    for id_, file, seed, turns, regions in listed:
         image, turns = Image.open(os.path.join(OUT, 'images', file)), fill(turns, regions)
-        got = model.answer(image, turns, [r.mask for r in regions], seed, NEW_TOKENS, MARGIN)
+        got = model.answer(image, turns, [r.mask for r in regions], seed, most, MARGIN)
         logits, vision = got.logits.double(), got.vision.double()
         top = got.logits.topk(10)
         greedy = {'max_new_tokens': len(got.steps), 'ids': [s.id for s in got.steps], 'finished': got.finished,
@@ -353,7 +382,7 @@ def write_cases(which, model):
         if got.text_without_cleanup != got.text:
             greedy['text_without_cleanup'] = got.text_without_cleanup
         cases.append({
-            'id': name, 'seed': seed, 'image': file, 'width': image.width, 'height': image.height, 'turns': turns,
+            'id': id_, 'seed': seed, 'image': file, 'width': image.width, 'height': image.height, 'turns': turns,
             'regions': [r.facts for r in regions], 'prompt': got.prompt, 'input_ids': got.input_ids,
             'positions': got.positions,
             'logits': {'top10_ids': top.indices.tolist(), 'top10': top.values.tolist(),
@@ -361,43 +390,43 @@ def write_cases(which, model):
                        'mean': float(logits.mean()), 'var': float(logits.var(unbiased=False))},
             'vision': {'sum': float(vision.sum()), 'sumsq': float((vision ** 2).sum())}, 'greedy': greedy,
             'sampler': [summary(k, s) for k, s in enumerate(got.selections)]})
-        tensors.update({name + '.vision_rows': got.vision[rows], name + '.projected_rows': got.projected[rows],
-                        name + '.hidden_last': got.states})
+        tensors.update({id_ + '.vision_rows': got.vision[rows], id_ + '.projected_rows': got.projected[rows],
+                        id_ + '.hidden_last': got.states})
         if not cases[1:]:
-            tensors.update({name + '.vision': got.vision, name + '.projected': got.projected})
-        if name in ('box', 'point', 'no_region'):
-            tensors[name + '.logits'] = got.logits
+            tensors.update({id_ + '.vision': got.vision, id_ + '.projected': got.projected})
+        if id_ in ('box', 'point', 'no_region') or not cases[1:]:
+            tensors[id_ + '.logits'] = got.logits
         if regions:
-            tensors[name + '.region_features'] = got.regions
+            tensors[id_ + '.region_features'] = got.regions
         for k, s in enumerate(got.selections):
-            tensors.update({'%s.chosen.%d' % (name, k): s.chosen, '%s.fps0.%d' % (name, k): s.centres[0],
-                            '%s.fps1.%d' % (name, k): s.centres[1]})
-    features, alone = torch.as_tensor(tensors['box.vision']), []
-    for name, width, height, boxes in [('full_3x7', 3, 7, [[0, 0, 2, 6]]), ('box_1920x1080', 1920, 1080, [[100, 200, 1500, 900]]),
+            tensors.update({'%s.chosen.%d' % (id_, k): s.chosen, '%s.fps0.%d' % (id_, k): s.centres[0],
+                            '%s.fps1.%d' % (id_, k): s.centres[1]})
+    features, alone = torch.as_tensor(tensors[listed[0][0] + '.vision']), []
+    for id_, width, height, boxes in [('full_3x7', 3, 7, [[0, 0, 2, 6]]), ('box_1920x1080', 1920, 1080, [[100, 200, 1500, 900]]),
                                        ('window_9000x6000', 9000, 6000, [[8989, 5989, 8999, 5999]]),
                                        ('full_1x1', 1, 1, [[0, 0, 0, 0]])]:
         mask = np.logical_or.reduce([region.box_mask(box, width, height) for box in boxes])
         s = model.sampler.select(mask, 0)
-        alone.append({'id': name, 'width': width, 'height': height, 'boxes_inclusive': boxes, 'seed': 0, **summary(0, s)})
-        at = 'sampler.%s.' % name
+        alone.append({'id': id_, 'width': width, 'height': height, 'boxes_inclusive': boxes, 'seed': 0, **summary(0, s)})
+        at = 'sampler.%s.' % id_
         tensors.update({at + 'chosen': s.chosen, at + 'fps0': s.centres[0], at + 'fps1': s.centres[1],
                         at + 'region_features': model.sampler(features, mask, s)})
-    head = {'checkpoint': 'tiny-ferret-' + which, 'compute': 'float32 on the stored values', 'rows': rows,
+    head = {'checkpoint': name, 'compute': 'float32 on the stored values', 'rows': rows,
             'fixed_indices': indices}
-    if which == 'b':
-        head['target_sha256'] = {name: digest(value.numpy().tobytes()) for name, value in sorted(model.stored.items())
-                                 if 'inv_freq' not in name}
+    if name == 'tiny-ferret-b':
+        head['target_sha256'] = {key: digest(value.numpy().tobytes()) for key, value in sorted(model.stored.items())
+                                 if 'inv_freq' not in key}
     write(os.path.join(folder, 'cases.json'), dict(head, cases=cases, sampler_only=alone))
-    arrays = {name: np.asarray(value) for name, value in tensors.items()}
+    arrays = {key: np.asarray(value) for key, value in tensors.items()}
     checkpoint.write_safetensors(os.path.join(folder, 'tensors.safetensors'), {
-        name: a.astype(np.int32 if a.dtype == np.int64 else np.float32) for name, a in arrays.items()})
-    print(which, 'logits std %.2f' % math.sqrt(np.mean([c['logits']['var'] for c in cases])),
+        key: a.astype(np.int32 if a.dtype == np.int64 else np.float32) for key, a in arrays.items()})
+    print(name, 'logits std %.2f' % math.sqrt(np.mean([c['logits']['var'] for c in cases])),
           'tokens', [len(c['greedy']['ids']) for c in cases])
 
 
 def write_tokenizer():
     """tokenizer.json: encode, decode and prompts, with the shipped tokenizer and the published template."""
-    tokenizer = Tokenizer(TOKENIZER)
+    tokenizer = Tokenizer(PRETRAINED)
     texts = ['', ' ', '  ', 'cat', ' cat', 'cat ', '  two  spaces ', 'A small red car [0, 12, 999, 1000].', 'Eule \U0001f989',
              'na\u00efve \u2014 caf\u00e9', 'line\nbreak', '\ttab', '<region_fea>', 'a <region_fea> b', 'a<region_fea>b',
              'a \u00a0<region_fea>\u3000 b', 'a\u200b<region_fea>\u200bb', '<region_fea><region_fea>', ' <region_fea> ',
@@ -458,10 +487,11 @@ def main():
         path = os.path.join(OUT, name)
         if os.path.isdir(path):
             shutil.rmtree(path)
-    models = {'a': write_a(), 'b': write_b()}
-    write_images(os.path.join(OUT, 'images'), {which: model.tower for which, model in models.items()})
-    for which, model in models.items():
-        write_cases(which, model)
+    a, b, pretrained = write_a(), write_b(), Ferret(PRETRAINED)
+    write_images(os.path.join(OUT, 'images'), {'a': a.tower, 'b': b.tower, 'pretrained': pretrained.tower})
+    write_cases('tiny-ferret-a', a, case_list(MODELS['a']['points']), NEW_TOKENS)
+    write_cases('tiny-ferret-b', b, case_list(MODELS['b']['points']), NEW_TOKENS)
+    write_cases('pretrained', pretrained, scene_cases(), LONG_ANSWER)
     write_tokenizer()
     write_layers()
 
