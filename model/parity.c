@@ -1,0 +1,290 @@
+#include "model/parity.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "model/engine.h"
+#include "model/parity_case.h"
+#include "model/preprocess.h"
+
+enum { PATH_BYTES = 4096, MAX_CASES_BYTES = 256 << 20, N_ROWS = 5 };
+
+struct parity {
+    const struct parity_options *o;
+    struct json *expected;
+    struct engine *engine;
+    struct parity_case *cases;
+    int n_cases, n_done;
+    int rows[N_ROWS]; /* of F and of the projector that are recorded for every case */
+    float *pixels;
+    float *inv_freq;
+    struct parity_store tensors;
+    enum status status; /* first failure inside the observer */
+};
+
+static void keep(struct parity *p, const char *id, const char *name, bool is_int, int rows, int cols,
+                 const void *values)
+{
+    char full[2 * PARITY_NAME_BYTES];
+    snprintf(full, sizeof full, "%s.%s", id, name);
+    if (p->status == ST_OK)
+        p->status = parity_store_add(&p->tensors, full, is_int, rows, cols, values);
+}
+
+/* vision and projected: five rows a case, all of the first case. */
+static void keep_image(struct parity *p, struct parity_case *c, const char *name, int rows, int cols,
+                       const float *values)
+{
+    char short_name[32];
+    float *some = malloc(N_ROWS * (size_t)cols * sizeof *some);
+    if (!some) {
+        p->status = ST_NOMEM;
+        return;
+    }
+    for (int i = 0; i < N_ROWS; i++) {
+        int row = p->rows[i] < rows ? p->rows[i] : rows - 1;
+        memcpy(some + (ptrdiff_t)i * cols, values + (ptrdiff_t)row * cols, (size_t)cols * sizeof *some);
+    }
+    snprintf(short_name, sizeof short_name, "%s_rows", name);
+    keep(p, c->id, short_name, false, N_ROWS, cols, some);
+    free(some);
+    if (c == p->cases)
+        keep(p, c->id, name, false, rows, cols, values);
+    if (strcmp(name, "vision") != 0)
+        return;
+    for (ptrdiff_t i = 0; i < (ptrdiff_t)rows * cols; i++) {
+        c->vision_sum += values[i];
+        c->vision_sumsq += (double)values[i] * values[i];
+    }
+}
+
+/* Images and tasks are numbered by case, from 1. */
+static void observe(void *ctx, uint64_t image_id, uint64_t task_id, const char *name, bool is_int, int rows, int cols,
+                    const void *values)
+{
+    struct parity *p = ctx;
+    struct parity_case *c = &p->cases[(task_id ? task_id : image_id) - 1];
+    char base[32];
+    if (task_id == 0) {
+        keep_image(p, c, name, rows, cols, values);
+        return;
+    }
+    bool several_rows = strcmp(name, "hidden_last") == 0 || strcmp(name, "region_features") == 0;
+    if (c->sampler_only) {
+        if (strcmp(name, "hidden_last") == 0 || strcmp(name, "logits") == 0)
+            return;
+        /* One region, so no number behind the name and no dimension for it. */
+        snprintf(base, sizeof base, "%.*s", (int)strcspn(name, "."), name);
+        keep(p, c->id, base, is_int, 0, cols, values);
+        return;
+    }
+    keep(p, c->id, name, is_int, several_rows ? rows : 0, cols, values);
+}
+
+static enum status load_expected(struct parity *p, struct diag *why)
+{
+    char path[PATH_BYTES];
+    snprintf(path, sizeof path, "%s/cases.json", p->o->cases_dir);
+    enum status s = jsn_load(path, MAX_CASES_BYTES, &p->expected, why);
+    if (s != ST_OK)
+        return s;
+    static const int published[N_ROWS] = {0, 1, 2, 300, 575};
+    const struct json *rows = jsn_get(p->expected, "rows");
+    for (size_t i = 0; i < N_ROWS; i++)
+        p->rows[i] = (int)jsn_int(jsn_at(rows, i), published[i]);
+    if (!p->o->recorded_inv_freq)
+        return ST_OK;
+    struct parity_store tensors = {0};
+    snprintf(path, sizeof path, "%s/tensors.safetensors", p->o->cases_dir);
+    s = parity_store_read(&tensors, path, why);
+    const struct parity_tensor *t = s == ST_OK ? parity_store_find(&tensors, "inv_freq") : NULL;
+    if (s == ST_OK && (!t || t->is_int))
+        s = diag_set(why, ST_MISSING, "%s: no float32 tensor inv_freq", path);
+    if (s == ST_OK && !(p->inv_freq = malloc(t->n * sizeof *p->inv_freq)))
+        s = ST_NOMEM;
+    if (s == ST_OK)
+        memcpy(p->inv_freq, t->values, t->n * sizeof *p->inv_freq);
+    parity_store_fini(&tensors);
+    return s;
+}
+
+static enum status open_engine(struct parity *p, struct diag *why)
+{
+    const struct parity_options *o = p->o;
+    struct engine_options e = {.model_dir = o->model_dir,
+                               .tower_dir = o->tower_dir,
+                               .base_dir = o->base_dir,
+                               .backend = o->backend,
+                               .inv_freq = p->inv_freq};
+    enum status s = engine_open(&e, &p->engine, why);
+    if (s != ST_OK)
+        return s;
+    engine_observe(p->engine, observe, p);
+    size_t side = (size_t)engine_config(p->engine)->vision.image_size;
+    p->pixels = malloc(3 * side * side * sizeof *p->pixels);
+    return p->pixels ? ST_OK : ST_NOMEM;
+}
+
+static enum status read_cases(struct parity *p, struct diag *why)
+{
+    const struct json *cases = jsn_get(p->expected, "cases"), *only = jsn_get(p->expected, "sampler_only");
+    const struct template_config *t = &engine_config(p->engine)->template;
+    size_t n = jsn_size(cases), n_only = jsn_size(only);
+    if (n == 0)
+        return diag_set(why, ST_FORMAT, "%s/cases.json: no cases", p->o->cases_dir);
+    p->cases = calloc(n + n_only, sizeof *p->cases);
+    if (!p->cases)
+        return ST_NOMEM;
+    enum status s = ST_OK;
+    for (size_t i = 0; s == ST_OK && i < n + n_only; i++) {
+        struct parity_case *c = &p->cases[i];
+        p->n_cases++;
+        s = i < n ? parity_case_init(c, jsn_at(cases, i), t, why) : parity_sampler_init(c, jsn_at(only, i - n), t, why);
+    }
+    return s;
+}
+
+static void take_results(struct parity *p)
+{
+    struct engine_result r;
+    while (engine_take(p->engine, &r)) {
+        struct parity_case *c = &p->cases[r.task_id - 1];
+        c->result = r;
+        c->done = true;
+        p->n_done++;
+    }
+}
+
+static enum status load_pixels(struct parity *p, const struct parity_case *c, struct diag *why)
+{
+    char path[PATH_BYTES];
+    const char *name = jsn_string(jsn_get(c->expected, "image"), "");
+    snprintf(path, sizeof path, "%s/%s", p->o->images_dir, name);
+    uint8_t *rgb = NULL;
+    int width = 0, height = 0;
+    enum status s = p->o->load_image(p->o->load_ctx, path, &rgb, &width, &height, why);
+    if (s == ST_OK && (width != c->width || height != c->height))
+        s = diag_set(why, ST_SHAPE, "%s: %d x %d pixels, the case says %d x %d", path, width, height, c->width,
+                     c->height);
+    if (s == ST_OK)
+        s = preprocess(rgb, width, height, &engine_config(p->engine)->vision, p->pixels);
+    free(rgb);
+    return s;
+}
+
+static struct engine_task task_of(const struct parity *p, int index)
+{
+    const struct parity_case *c = &p->cases[index];
+    return (struct engine_task){.id = (uint64_t)index + 1,
+                                .prompt = c->prompt,
+                                .regions = c->regions,
+                                .n_regions = c->n_regions,
+                                .max_tokens = c->max_tokens,
+                                .top_p = 1,
+                                .seed = c->seed};
+}
+
+/* One image a case; the first takes along the tasks that only want the sampler. */
+static enum status submit(struct parity *p, int index, struct diag *why)
+{
+    enum status s = load_pixels(p, &p->cases[index], why);
+    struct engine_task *tasks = calloc((size_t)p->n_cases, sizeof *tasks);
+    struct engine_image image = {.id = (uint64_t)index + 1, .pixels = p->pixels, .tasks = tasks};
+    if (!tasks)
+        return ST_NOMEM;
+    tasks[image.n_tasks++] = task_of(p, index);
+    for (int i = 1; index == 0 && i < p->n_cases; i++) {
+        if (p->cases[i].sampler_only)
+            tasks[image.n_tasks++] = task_of(p, i);
+    }
+    while (s == ST_OK && (s = engine_submit(p->engine, &image, why)) == ST_BUSY) {
+        s = engine_step(p->engine, why);
+        take_results(p);
+    }
+    free(tasks);
+    return s;
+}
+
+static enum status run_cases(struct parity *p, struct diag *why)
+{
+    enum status s = ST_OK;
+    for (int i = 0; s == ST_OK && i < p->n_cases; i++) {
+        if (!p->cases[i].sampler_only)
+            s = submit(p, i, why);
+    }
+    while (s == ST_OK && !engine_idle(p->engine)) {
+        s = engine_step(p->engine, why);
+        take_results(p);
+    }
+    if (s == ST_OK)
+        s = p->status;
+    for (int i = 0; s == ST_OK && i < p->n_cases; i++) {
+        if (p->cases[i].result.outcome != OUTCOME_OK)
+            s = diag_set(why, ST_INVALID, "case %s: %s", p->cases[i].id, p->cases[i].result.why);
+    }
+    return s;
+}
+
+static enum status write_json(struct parity *p, struct diag *why)
+{
+    struct json *root = jsn_new_object(), *cases = jsn_new_array(), *only = jsn_new_array();
+    const struct json *fixed = jsn_get(p->expected, "fixed_indices");
+    enum status s = root && cases && only ? ST_OK : ST_NOMEM;
+    for (int i = 0; s == ST_OK && i < p->n_cases; i++) {
+        const struct parity_case *c = &p->cases[i];
+        s = jsn_push(c->sampler_only ? only : cases,
+                     parity_case_record(c, engine_config(p->engine), engine_tokenizer(p->engine), &p->tensors, fixed));
+    }
+    if (s == ST_OK)
+        s = jsn_put(root, "checkpoint", jsn_new_string(engine_model_hash(p->engine)));
+    if (s == ST_OK)
+        s = jsn_put(root, "compute", jsn_new_string(engine_caps(p->engine)->device));
+    if (s == ST_OK)
+        s = jsn_put(root, "dtype", jsn_new_string(dtype_name(p->o->backend.dtype)));
+    if (s == ST_OK) {
+        s = jsn_put(root, "cases", cases);
+        cases = NULL;
+    }
+    if (s == ST_OK) {
+        s = jsn_put(root, "sampler_only", only);
+        only = NULL;
+    }
+    char *text = s == ST_OK ? jsn_text_indented(root, 1) : NULL;
+    char path[PATH_BYTES];
+    snprintf(path, sizeof path, "%s/cases.json", p->o->out_dir);
+    s = text ? parity_write_file(path, text, strlen(text), "\n", 1, why) : ST_NOMEM;
+    free(text);
+    jsn_free(cases);
+    jsn_free(only);
+    jsn_free(root);
+    return s;
+}
+
+enum status parity_run(const struct parity_options *o, struct diag *why)
+{
+    struct parity p = {.o = o};
+    char path[PATH_BYTES];
+    snprintf(path, sizeof path, "%s/tensors.safetensors", o->out_dir);
+    enum status s = load_expected(&p, why);
+    if (s == ST_OK)
+        s = open_engine(&p, why);
+    if (s == ST_OK)
+        s = read_cases(&p, why);
+    if (s == ST_OK)
+        s = run_cases(&p, why);
+    if (s == ST_OK)
+        s = write_json(&p, why);
+    if (s == ST_OK)
+        s = parity_store_write(&p.tensors, path, why);
+    for (int i = 0; i < p.n_cases; i++)
+        parity_case_fini(&p.cases[i]);
+    free(p.cases);
+    free(p.pixels);
+    free(p.inv_freq);
+    parity_store_fini(&p.tensors);
+    engine_close(p.engine);
+    jsn_free(p.expected);
+    return s;
+}

@@ -1,0 +1,49 @@
+/* Golden cases through the engine itself: there is no second forward pass. A case is a conversation about one image
+ * with recorded masks; expectations are a folder of cases.json and tensors.safetensors, and so is what a run writes. */
+#ifndef MODEL_PARITY_H
+#define MODEL_PARITY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/status.h"
+#include "kernels/backend.h"
+
+/* Decodes an image file under the policy ml-ferret. *rgb [height][width][3] is malloc'ed. */
+typedef enum status (*parity_load_image)(void *ctx, const char *path, uint8_t **rgb, int *width, int *height,
+                                         struct diag *why);
+
+struct parity_options {
+    const char *model_dir, *tower_dir, *base_dir; /* as in engine_options */
+    const char *cases_dir;                        /* cases.json, tensors.safetensors */
+    const char *images_dir;
+    const char *out_dir; /* exists; gets cases.json and tensors.safetensors */
+    struct backend_options backend;
+    bool recorded_inv_freq; /* use the RoPE table of the expectations in place of the engine's own */
+    parity_load_image load_image;
+    void *load_ctx;
+};
+MUST_CHECK enum status parity_run(const struct parity_options *o, struct diag *why);
+
+/* Largest differences asked for, and found. */
+struct parity_limits {
+    double vision, projected; /* absolute */
+    double region;            /* of the largest value of the region's feature */
+    double hidden, logits;    /* absolute */
+    double margin;            /* ids count up to the first step whose recorded margin is at most this; 0: all ids */
+};
+/* A float32 engine (with a RoPE table of its own). */
+struct parity_limits parity_limits_f32(void);
+
+struct parity_report {
+    int n_cases, n_ids, n_ids_skipped, n_failures;
+    struct parity_limits largest; /* margin: largest difference of a step's top logit */
+    char *text;                   /* a table of the cases and what failed, for people */
+};
+/* Compares two such folders: choices, prompts, ids and texts for equality, numbers within limits. Differences are no
+ * failure of the call. parity_report_fini. */
+MUST_CHECK enum status parity_compare(const char *expected_dir, const char *actual_dir,
+                                      const struct parity_limits *limits, struct parity_report *out, struct diag *why);
+void parity_report_fini(struct parity_report *r);
+
+#endif
