@@ -30,6 +30,18 @@ TEST_PROGRAMS += $(patsubst %,$(B)/test/unit-%,$(UNIT_ROOMS))
 .PHONY: unit
 unit: $(patsubst %,unit-%,$(UNIT_ROOMS)) ## run the unit tests of every room
 
+# ---- torture: every allocation of a scenario fails once ----
+TORTURE_WRAPS := $(patsubst %,-Wl$(comma)--wrap=%,malloc calloc realloc strdup strndup asprintf)
+$(B)/test/torture: $(patsubst %,$(B)/obj/%.o,$(wildcard tests/torture/*.c)) $(call link_deps,cli)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(SAN) $(TORTURE_WRAPS) -o $@ $(filter %.o,$^) $(call link,cli) $(LDLIBS_ALL)
+.PHONY: torture
+torture: $(B)/test/torture ## every allocation of the libraries fails once
+	@$<
+TEST_PROGRAMS += $(B)/test/torture
+TEST_STEPS += torture
+
 # ---- programs of one file: tests/bench/x.c, tests/stress/x.c; they may use every room but broker ----
 $(B)/test/%: $(B)/obj/tests/%.c.o $(call link_deps,cli)
 	@mkdir -p $(@D)

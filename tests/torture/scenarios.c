@@ -1,0 +1,164 @@
+/* To add one: a function that uses a library from end to end, and a row in the table at the bottom. */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/settings.h"
+#include "cli/commands.h"
+#include "model/checkpoint.h"
+#include "model/checkpoint_check.h"
+#include "model/config.h"
+#include "model/prompt.h"
+#include "model/region.h"
+#include "protocol/job.h"
+#include "protocol/message.h"
+#include "protocol/result.h"
+#include "tests/torture/torture.h"
+
+#define FIXTURES "tests/parity/fixtures/"
+
+static const char job_line[] =
+    "{\"id\":\"k\",\"image\":\"local:a.png\",\"regions\":[{\"id\":\"r\",\"box\":[1,2,3,4]},{\"polygon\":[[1,1,5,1,3,4]]"
+    "}],"
+    "\"tasks\":[{\"kind\":\"caption\"},{\"kind\":\"locate\",\"phrases\":[\"a\",\"b\"]},{\"kind\":\"describe\"}],"
+    "\"meta\":{\"x\":[1,2]}}";
+
+static enum status json_round(void)
+{
+    struct json *root = NULL;
+    enum status s = jsn_parse(job_line, strlen(job_line), "line", &root, NULL);
+    if (s != ST_OK) /* Jansson reports short memory as a parse error without a position of its own */
+        return ST_NOMEM;
+    struct json *copy = jsn_copy(root);
+    char *text = copy ? jsn_text_indented(copy, 2) : NULL;
+    free(text);
+    jsn_free(copy);
+    jsn_free(root);
+    return text ? ST_OK : ST_NOMEM;
+}
+
+static enum status settings_round(void)
+{
+    struct {
+        struct task_flags task;
+        struct link_flags link;
+    } o = {0};
+    const struct setting_group groups[] = {task_flags_group(0), link_flags_group(sizeof o.task)};
+    const struct settings_program p = {
+        .name = "t", .args = "X...", .summary = "", .examples = "", .max_args = -1, .groups = groups, .n_groups = 2};
+    const char *argv[] = {"t",      "--phrase", "a",     "x",       "--phrase", "b",
+                          "--task", "locate",   "--box", "1,2,3,4", "y",        NULL};
+    struct settings *settings = NULL;
+    struct job *job = NULL;
+    uint8_t background[3];
+    enum status s = settings_read(&p, 11, (char *const *)(uintptr_t)argv, &o, &settings, NULL);
+    if (s == ST_OK)
+        s = task_flags_job(&o.task, &job, background, NULL);
+    job_free(job);
+    settings_free(settings);
+    return s;
+}
+
+static enum status help_round(void)
+{
+    struct link_flags o = {0};
+    const struct setting_group groups[] = {link_flags_group(0)};
+    const struct settings_program p = {
+        .name = "t", .args = "", .summary = "", .examples = "", .groups = groups, .n_groups = 1};
+    const char *argv[] = {"t", "--print-config", NULL};
+    struct settings *settings = NULL;
+    enum status s = settings_read(&p, 2, (char *const *)(uintptr_t)argv, &o, &settings, NULL);
+    settings_free(settings);
+    return s;
+}
+
+/* The line is parsed before memory gets short: what Jansson makes of it is json_round's matter. */
+static enum status job_round(void)
+{
+    static struct json *line;
+    struct json *out = NULL;
+    struct job *job = NULL, *back = NULL;
+    uint8_t *bytes = NULL;
+    size_t len = 0;
+    enum status s = line ? ST_OK : jsn_parse(job_line, strlen(job_line), "line", &line, NULL);
+    if (s != ST_OK)
+        return ST_NOMEM;
+    s = job_from_json(line, NULL, &job, NULL);
+    if (s == ST_OK)
+        s = job_encode(job, &bytes, &len, NULL);
+    if (s == ST_OK)
+        s = job_decode(bytes, len, &back, NULL);
+    if (s == ST_OK)
+        s = job_to_json(back, &out);
+    jsn_free(out);
+    if (s == ST_OK) {
+        struct json *record = result_failure(back, ERROR_PERMANENT, "missing", "no such file");
+        s = record ? ST_OK : ST_NOMEM;
+        jsn_free(record);
+    }
+    free(bytes);
+    job_free(job);
+    job_free(back);
+    return s;
+}
+
+static enum status message_round(void)
+{
+    struct message m = {.kind = MESSAGE_STATUS, .request = 7};
+    uint8_t *bytes = NULL;
+    size_t len = 0;
+    enum status s = message_encode(&m, &bytes, &len);
+    struct message back;
+    if (s == ST_OK)
+        s = message_decode(bytes, len, &back, NULL);
+    free(bytes);
+    return s;
+}
+
+static enum status region_round(void)
+{
+    static const double xy[] = {1, 1, 30, 2, 20, 28};
+    const struct region_spec spec = {.kind = REGION_POLYGON, .xy = xy, .n_points = 3};
+    struct region region = {0};
+    enum status s = region_make(&spec, 32, 32, &region, NULL);
+    int64_t chosen[16];
+    int starts[1], stage_in[1] = {16};
+    if (s == ST_OK)
+        s = region_draw(&region, 5, 16, 1, stage_in, chosen, starts);
+    region_fini(&region);
+    return s;
+}
+
+static enum status checkpoint_round(void)
+{
+    struct config *config = NULL;
+    struct checkpoint *model = NULL, *tower = NULL;
+    enum status s = config_load(FIXTURES "tiny-ferret-b-delta", FIXTURES "tiny-ferret-b-clip", &config, NULL);
+    if (s == ST_OK)
+        s = checkpoint_open(FIXTURES "tiny-ferret-b-delta", FIXTURES "tiny-ferret-b-base", &model, NULL);
+    if (s == ST_OK)
+        s = checkpoint_open(config->tower_dir, NULL, &tower, NULL);
+    if (s == ST_OK)
+        s = checkpoint_check(model, tower, config, NULL);
+    char *prompt = NULL;
+    const char *turns[] = {"What is here?"};
+    if (s == ST_OK)
+        s = prompt_render(&config->template, turns, 1, &prompt, NULL);
+    free(prompt);
+    checkpoint_close(tower);
+    checkpoint_close(model);
+    config_free(config);
+    return s;
+}
+
+const struct scenario scenarios[] = {
+    {"json", json_round},
+    {"settings and task flags", settings_round},
+    {"settings as JSON", help_round},
+    {"job: JSON, MessagePack, record", job_round},
+    {"message", message_round},
+    {"region: polygon and draws", region_round},
+    {"checkpoint: config, delta, tower, prompt", checkpoint_round},
+    {NULL, NULL},
+};

@@ -1,0 +1,16 @@
+/* A scenario of the nth-allocation test: a whole use of a library, from its inputs to its last free. It returns the
+ * status of the first call that failed, or ST_OK. */
+#ifndef TESTS_TORTURE_TORTURE_H
+#define TESTS_TORTURE_TORTURE_H
+
+#include <stdbool.h>
+
+#include "base/status.h"
+
+struct scenario {
+    const char *name;
+    enum status (*run)(void);
+};
+extern const struct scenario scenarios[]; /* ends with a NULL name */
+
+#endif
