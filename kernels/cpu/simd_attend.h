@@ -78,6 +78,8 @@ static inline __attribute__((always_inline)) void page_scores(struct attend_work
     int row = 0;
     for (; row + ATTEND_TILE <= n; row += ATTEND_TILE)
         tile_scores(w, b, page, row, ATTEND_TILE, bf16);
+    for (; row + ATTEND_TILE / 2 <= n; row += ATTEND_TILE / 2)
+        tile_scores(w, b, page, row, ATTEND_TILE / 2, bf16);
     for (; row < n; row++)
         tile_scores(w, b, page, row, 1, bf16);
 }
@@ -90,6 +92,8 @@ static inline __attribute__((always_inline)) void page_values(struct attend_work
         int row = 0;
         for (; row + ATTEND_TILE <= n; row += ATTEND_TILE)
             tile_values(w, b, page, n_keys, column, VALUE_COLUMNS, row, ATTEND_TILE, bf16);
+        for (; row + ATTEND_TILE / 2 <= n; row += ATTEND_TILE / 2)
+            tile_values(w, b, page, n_keys, column, VALUE_COLUMNS, row, ATTEND_TILE / 2, bf16);
         for (; row < n; row++)
             tile_values(w, b, page, n_keys, column, VALUE_COLUMNS, row, 1, bf16);
     }

@@ -1,3 +1,4 @@
+#include "kernels/cpu/simd_unroll.h"
 #include "kernels/cpu/simd.h"
 #include "kernels/cpu/vec_avx512.h"
 #include "kernels/cpu/simd_table.h"

@@ -1,3 +1,4 @@
+#include "kernels/cpu/simd_unroll.h"
 #include "kernels/cpu/simd.h"
 #include "kernels/cpu/vec_scalar.h"
 #include "kernels/cpu/simd_table.h"
