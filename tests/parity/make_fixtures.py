@@ -357,10 +357,65 @@ def fill(turns, regions):
     return out
 
 
-def summary(k, selection):
+FIXED = [round(i * (VOCABULARY - 1) / 63) for i in range(64)]
+ALONE = [('full_3x7', 3, 7, [[0, 0, 2, 6]]), ('box_1920x1080', 1920, 1080, [[100, 200, 1500, 900]]),
+         ('window_9000x6000', 9000, 6000, [[8989, 5989, 8999, 5999]]), ('full_1x1', 1, 1, [[0, 0, 0, 0]])]
+
+
+def summary(selection):
     return {'n': selection.count, 'chosen_first16': selection.chosen[:16].tolist(),
             'chosen_xy_first16': selection.xy[:16].tolist(), 'fps_start': selection.starts,
             'fps0_first16': selection.centres[0][:16].tolist(), 'fps1_first16': selection.centres[1][:16].tolist()}
+
+
+def choices(selection):
+    return {'chosen': selection.chosen, 'fps0': selection.centres[0], 'fps1': selection.centres[1]}
+
+
+def greedy_entry(got):
+    entry = {'max_new_tokens': len(got.steps), 'ids': [s.id for s in got.steps], 'finished': got.finished, 'text': got.text,
+             'steps': [{'logit': s.logit, 'margin': s.margin, 'logprob': s.logprob} for s in got.steps],
+             'min_margin': min((s.margin for s in got.steps), default=None)}
+    if got.text_without_cleanup != got.text:
+        entry['text_without_cleanup'] = got.text_without_cleanup
+    return entry
+
+
+def answer_entry(got):
+    """What a ferret.Answer adds to its case."""
+    logits, vision, top = got.logits.double(), got.vision.double(), got.logits.topk(10)
+    return {'prompt': got.prompt, 'input_ids': got.input_ids, 'positions': got.positions,
+            'logits': {'top10_ids': top.indices.tolist(), 'top10': top.values.tolist(),
+                       'at': {str(i): float(got.logits[i]) for i in FIXED},
+                       'mean': float(logits.mean()), 'var': float(logits.var(unbiased=False))},
+            'vision': {'sum': float(vision.sum()), 'sumsq': float((vision ** 2).sum())}, 'greedy': greedy_entry(got),
+            'sampler': [summary(s) for s in got.selections]}
+
+
+def answer_tensors(got, rows, whole, logits):
+    """The same for tensors.safetensors; `whole`: F and its projection complete."""
+    tensors = {'vision_rows': got.vision[rows], 'projected_rows': got.projected[rows], 'hidden_last': got.states}
+    if whole:
+        tensors.update(vision=got.vision, projected=got.projected)
+    if logits:
+        tensors.update(logits=got.logits)
+    if got.selections:
+        tensors.update(region_features=got.regions)
+    for k, selection in enumerate(got.selections):
+        tensors.update({'%s.%d' % (key, k): value for key, value in choices(selection).items()})
+    return tensors
+
+
+def sampler_alone(model, features):
+    """The sampler on masks of unusual sizes -> entries, tensors."""
+    entries, tensors = [], {}
+    for id_, width, height, boxes in ALONE:
+        mask = np.logical_or.reduce([region.box_mask(box, width, height) for box in boxes])
+        selection = model.sampler.select(mask, 0)
+        entries.append({'id': id_, 'width': width, 'height': height, 'boxes_inclusive': boxes, 'seed': 0, **summary(selection)})
+        own = dict(choices(selection), region_features=model.sampler(features, mask, selection))
+        tensors.update({'sampler.%s.%s' % (id_, key): value for key, value in own.items()})
+    return entries, tensors
 
 
 def write_cases(name, model, listed, most):
@@ -369,50 +424,17 @@ def write_cases(name, model, listed, most):
     os.makedirs(folder)
     patches = (model.tower.side // model.tower.patch) ** 2
     rows = [0, 1, 2, patches // 2, patches - 1]
-    indices = [round(i * (VOCABULARY - 1) / 63) for i in range(64)]
-    tensors, cases = {'inv_freq': model.decoder.inv_freq.numpy()}, []
+    tensors, cases, first = {'inv_freq': model.decoder.inv_freq}, [], listed[0][0]
     for id_, file, seed, turns, regions in listed:
         image, turns = Image.open(os.path.join(OUT, 'images', file)), fill(turns, regions)
         got = model.answer(image, turns, [r.mask for r in regions], seed, most, MARGIN)
-        logits, vision = got.logits.double(), got.vision.double()
-        top = got.logits.topk(10)
-        greedy = {'max_new_tokens': len(got.steps), 'ids': [s.id for s in got.steps], 'finished': got.finished,
-                  'text': got.text, 'steps': [{'logit': s.logit, 'margin': s.margin, 'logprob': s.logprob} for s in got.steps],
-                  'min_margin': min((s.margin for s in got.steps), default=None)}
-        if got.text_without_cleanup != got.text:
-            greedy['text_without_cleanup'] = got.text_without_cleanup
-        cases.append({
-            'id': id_, 'seed': seed, 'image': file, 'width': image.width, 'height': image.height, 'turns': turns,
-            'regions': [r.facts for r in regions], 'prompt': got.prompt, 'input_ids': got.input_ids,
-            'positions': got.positions,
-            'logits': {'top10_ids': top.indices.tolist(), 'top10': top.values.tolist(),
-                       'at': {str(i): float(got.logits[i]) for i in indices},
-                       'mean': float(logits.mean()), 'var': float(logits.var(unbiased=False))},
-            'vision': {'sum': float(vision.sum()), 'sumsq': float((vision ** 2).sum())}, 'greedy': greedy,
-            'sampler': [summary(k, s) for k, s in enumerate(got.selections)]})
-        tensors.update({id_ + '.vision_rows': got.vision[rows], id_ + '.projected_rows': got.projected[rows],
-                        id_ + '.hidden_last': got.states})
-        if not cases[1:]:
-            tensors.update({id_ + '.vision': got.vision, id_ + '.projected': got.projected})
-        if id_ in ('box', 'point', 'no_region') or not cases[1:]:
-            tensors[id_ + '.logits'] = got.logits
-        if regions:
-            tensors[id_ + '.region_features'] = got.regions
-        for k, s in enumerate(got.selections):
-            tensors.update({'%s.chosen.%d' % (id_, k): s.chosen, '%s.fps0.%d' % (id_, k): s.centres[0],
-                            '%s.fps1.%d' % (id_, k): s.centres[1]})
-    features, alone = torch.as_tensor(tensors[listed[0][0] + '.vision']), []
-    for id_, width, height, boxes in [('full_3x7', 3, 7, [[0, 0, 2, 6]]), ('box_1920x1080', 1920, 1080, [[100, 200, 1500, 900]]),
-                                       ('window_9000x6000', 9000, 6000, [[8989, 5989, 8999, 5999]]),
-                                       ('full_1x1', 1, 1, [[0, 0, 0, 0]])]:
-        mask = np.logical_or.reduce([region.box_mask(box, width, height) for box in boxes])
-        s = model.sampler.select(mask, 0)
-        alone.append({'id': id_, 'width': width, 'height': height, 'boxes_inclusive': boxes, 'seed': 0, **summary(0, s)})
-        at = 'sampler.%s.' % id_
-        tensors.update({at + 'chosen': s.chosen, at + 'fps0': s.centres[0], at + 'fps1': s.centres[1],
-                        at + 'region_features': model.sampler(features, mask, s)})
-    head = {'checkpoint': name, 'compute': 'float32 on the stored values', 'rows': rows,
-            'fixed_indices': indices}
+        cases.append({'id': id_, 'seed': seed, 'image': file, 'width': image.width, 'height': image.height, 'turns': turns,
+                      'regions': [r.facts for r in regions], **answer_entry(got)})
+        own = answer_tensors(got, rows, id_ == first, id_ in (first, 'point', 'no_region'))
+        tensors.update({'%s.%s' % (id_, key): value for key, value in own.items()})
+    alone, own = sampler_alone(model, tensors[first + '.vision'])
+    tensors.update(own)
+    head = {'checkpoint': name, 'compute': 'float32 on the stored values', 'rows': rows, 'fixed_indices': FIXED}
     if name == 'tiny-ferret-b':
         head['target_sha256'] = {key: digest(value.numpy().tobytes()) for key, value in sorted(model.stored.items())
                                  if 'inv_freq' not in key}
