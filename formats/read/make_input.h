@@ -1,0 +1,17 @@
+/* One input -> its item: a job, or an error with a job to name it by. Inside of formats/read. Each returns ST_OK or
+ * ST_NOMEM and fills *out. */
+#ifndef FORMATS_READ_MAKE_INPUT_H
+#define FORMATS_READ_MAKE_INPUT_H
+
+#include "formats/read/inputs.h"
+#include "formats/read/lines.h"
+
+MUST_CHECK enum status make_error(const struct inputs_options *o, const char *key, const char *code,
+                                  const char *message, struct input *out);
+MUST_CHECK enum status make_from_path(const struct inputs_options *o, const char *path, struct input *out);
+MUST_CHECK enum status make_from_uri(const struct inputs_options *o, const char *uri, struct input *out);
+/* manifest: its name as given; folder: its absolute folder. */
+MUST_CHECK enum status make_from_line(const struct inputs_options *o, const char *manifest, const char *folder,
+                                      const struct line *line, struct input *out);
+
+#endif
