@@ -197,7 +197,7 @@ Test(checkpoint, an_index_that_lies_is_refused_by_name)
     } cases[] = {
         {"\"lm_head.weight\"", "\"lm_head.weigh\"", ST_MISSING, "lm_head.weigh"},
         {"\"model.embed_tokens.weight\": \"model-00001", "\"model.embed_tokens.weight\": \"model-00002", ST_MISSING,
-         "but in"},
+         "embed_tokens.weight: not in"},
         {"\"model-00002-of-00002.safetensors\"", "\"model-00003-of-00003.safetensors\"", ST_MISSING, "00003-of-00003"},
         {"\"model-00002-of-00002.safetensors\"", "\"../model-00002-of-00002.safetensors\"", ST_FORMAT, "no file name"},
         {"\"model-00002-of-00002.safetensors\"", "\"..\"", ST_FORMAT, "no file name"},
