@@ -1,169 +1,128 @@
 #include "protocol/result.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "protocol/job.h"
 
+enum { SCHEMA = 1 };
+
 const char *error_class_name(enum error_class c)
 {
     static const char *const names[] = {"permanent", "transient", "environment"};
-    return (unsigned)c <= ERROR_ENVIRONMENT ? names[c] : "permanent";
+    return names[c];
 }
 
-static void put(enum status *s, struct json *object, const char *key, struct json *value)
+/* jsn_put that leaves out what is absent. */
+static enum status put_text(struct json *o, const char *key, const char *text)
 {
-    enum status put_status = jsn_put(object, key, value);
-    if (*s == ST_OK)
-        *s = put_status;
+    return text && text[0] ? jsn_put(o, key, jsn_new_string(text)) : ST_OK;
 }
 
-/* Length of the UTF-8 sequence at s, or 0 where there is none (overlong forms, surrogates, cut ones). */
-static size_t sequence(const unsigned char *s)
+static struct json *error_object(enum error_class c, const char *code, const char *message)
 {
-    if (s[0] < 0x80)
-        return 1;
-    size_t n = s[0] >= 0xF0 && s[0] < 0xF5 ? 4 : s[0] >= 0xE0 && s[0] < 0xF0 ? 3 : s[0] >= 0xC2 && s[0] < 0xE0 ? 2 : 0;
-    for (size_t i = 1; i < n; i++) {
-        if ((s[i] & 0xC0) != 0x80)
-            return 0;
-    }
-    bool wrong = (s[0] == 0xE0 && s[1] < 0xA0) || (s[0] == 0xED && s[1] > 0x9F) || (s[0] == 0xF0 && s[1] < 0x90) ||
-                 (s[0] == 0xF4 && s[1] > 0x8F);
-    return wrong ? 0 : n;
-}
-
-struct json *result_text(const char *text)
-{
-    char *copy = strdup(text ? text : "");
-    if (!copy)
+    struct json *e = jsn_new_object();
+    if (!e)
         return NULL;
-    for (unsigned char *at = (unsigned char *)copy; *at;) {
-        size_t n = sequence(at);
-        if (n == 0)
-            *at++ = '?';
-        else
-            at += n;
+    /* A message may quote bytes of an image's name that are no UTF-8. */
+    struct json *text = jsn_new_string(message);
+    if (!text)
+        text = jsn_new_string("(text that is not UTF-8)");
+    if (jsn_put(e, "class", jsn_new_string(error_class_name(c))) != ST_OK ||
+        jsn_put(e, "code", jsn_new_string(code)) != ST_OK || jsn_put(e, "message", text) != ST_OK) {
+        jsn_free(e);
+        return NULL;
     }
-    struct json *v = jsn_new_string(copy);
-    free(copy);
-    return v;
+    return e;
 }
 
-struct json *result_error(enum error_class c, const char *code, const char *message)
+static struct json *image_object(const char *uri)
 {
-    enum status s = ST_OK;
-    struct json *o = jsn_new_object();
-    put(&s, o, "class", jsn_new_string(error_class_name(c)));
-    put(&s, o, "code", jsn_new_string(code));
-    put(&s, o, "message", result_text(message));
-    if (s == ST_OK)
-        return o;
-    jsn_free(o);
-    return NULL;
-}
-
-static void put_identity(enum status *s, struct json *o, const struct job *j)
-{
-    uint8_t id[ID_BYTES];
-    char hex[2 * ID_BYTES + 1];
-    bool queued = j->campaign && *j->campaign;
-    put(s, o, "id", result_text(j->key));
-    if (queued) {
-        job_id(j, id);
-        job_id_hex(id, hex);
+    struct json *image = jsn_new_object();
+    if (image && put_text(image, "uri", uri) != ST_OK) {
+        jsn_free(image);
+        return NULL;
     }
-    put(s, o, "job", queued ? jsn_new_string(hex) : jsn_new_null());
-    put(s, o, "campaign", queued ? jsn_new_string(j->campaign) : jsn_new_null());
-}
-
-struct json *result_start(const struct job *j, const char *status)
-{
-    enum status s = ST_OK;
-    struct json *o = jsn_new_object();
-    put(&s, o, "schema", jsn_new_int(1));
-    put_identity(&s, o, j);
-    put(&s, o, "status", jsn_new_string(status));
-    if (s == ST_OK)
-        return o;
-    jsn_free(o);
-    return NULL;
-}
-
-enum status result_put_meta(struct json *record, const struct job *j)
-{
-    struct json *meta = NULL;
-    if (!j->meta)
-        return ST_OK;
-    enum status s = jsn_parse(j->meta, strlen(j->meta), "meta", &meta, NULL);
-    return s == ST_OK ? jsn_put(record, "meta", meta) : s;
+    return image;
 }
 
 struct json *result_failure(const struct job *j, enum error_class c, const char *code, const char *message)
 {
-    enum status s = ST_OK;
-    struct json *o = result_start(j, "failed"), *image = jsn_new_object();
-    put(&s, image, "uri", result_text(j->image));
-    put(&s, o, "error", result_error(c, code, message));
-    put(&s, o, "image", image);
-    if (s == ST_OK)
-        s = result_put_meta(o, j);
-    if (s == ST_OK)
-        return o;
-    jsn_free(o);
-    return NULL;
+    struct json *r = jsn_new_object();
+    if (!r)
+        return NULL;
+    uint8_t id[ID_BYTES];
+    char hex[2 * ID_BYTES + 1] = "";
+    bool queued = j->campaign && j->campaign[0];
+    if (queued) {
+        job_id(j, id);
+        job_id_hex(id, hex);
+    }
+    struct json *meta = NULL;
+    if (j->meta && jsn_parse(j->meta, strlen(j->meta), "meta", &meta, NULL) != ST_OK)
+        meta = NULL;
+    bool ok = jsn_put(r, "schema", jsn_new_int(SCHEMA)) == ST_OK &&
+              jsn_put(r, "id", jsn_new_string(j->key ? j->key : j->image)) == ST_OK &&
+              jsn_put(r, "job", queued ? jsn_new_string(hex) : jsn_new_null()) == ST_OK &&
+              jsn_put(r, "campaign", queued ? jsn_new_string(j->campaign) : jsn_new_null()) == ST_OK &&
+              jsn_put(r, "status", jsn_new_string("failed")) == ST_OK &&
+              jsn_put(r, "image", image_object(j->image)) == ST_OK && put_text(r, "policy", j->policy) == ST_OK &&
+              jsn_put(r, "tasks", jsn_new_array()) == ST_OK &&
+              jsn_put(r, "error", error_object(c, code, message)) == ST_OK;
+    if (meta && jsn_put(r, "meta", meta) != ST_OK)
+        ok = false;
+    if (!ok) {
+        jsn_free(r);
+        return NULL;
+    }
+    return r;
 }
 
-/* ---- checking ------------------------------------------------------------------------------------------------------
+/* ---- checking -----------------------------------------------------------------------------------------------------
  */
 
-static bool is_word(const struct json *v, const char *const *words, size_t n)
+static bool is_one_of(const struct json *v, const char *const *words, int n)
 {
-    for (size_t i = 0; i < n; i++) {
-        if (strcmp(jsn_string(v, ""), words[i]) == 0)
+    const char *s = jsn_string(v, "");
+    for (int i = 0; i < n; i++)
+        if (strcmp(s, words[i]) == 0)
             return true;
-    }
     return false;
 }
 
-static enum status check_error(const struct json *v, const char *where, struct diag *why)
+static enum status check_error(const struct json *e, const char *where, struct diag *why)
 {
     static const char *const classes[] = {"permanent", "transient", "environment"};
-    if (jsn_kind(v) != JSON_KIND_OBJECT)
-        return diag_set(why, ST_FORMAT, "%s: expected an object", where);
-    if (!is_word(jsn_get(v, "class"), classes, 3))
+    if (!is_one_of(jsn_get(e, "class"), classes, 3))
         return diag_set(why, ST_FORMAT, "%s.class: expected permanent, transient or environment", where);
-    if (jsn_string_len(jsn_get(v, "code")) == 0)
-        return diag_set(why, ST_FORMAT, "%s.code: expected a word", where);
-    if (jsn_kind(jsn_get(v, "message")) != JSON_KIND_STRING)
-        return diag_set(why, ST_FORMAT, "%s.message: expected a text", where);
+    if (!jsn_string(jsn_get(e, "code"), "")[0] || jsn_kind(jsn_get(e, "message")) != JSON_KIND_STRING)
+        return diag_set(why, ST_FORMAT, "%s: code and message are needed", where);
     return ST_OK;
 }
 
-static enum status check_answer(const struct json *v, const char *where, struct diag *why)
+static enum status check_entity(const struct json *e, struct diag *why)
 {
-    if (jsn_string_len(jsn_get(v, "id")) == 0)
-        return diag_set(why, ST_FORMAT, "%s.id: expected a text", where);
-    if (jsn_get(v, "error")) {
-        enum status s = check_error(jsn_get(v, "error"), "error", why);
-        return s == ST_OK ? s : diag_wrap(why, s, "%s", where);
-    }
-    if (jsn_kind(jsn_get(v, "text")) != JSON_KIND_STRING)
-        return diag_set(why, ST_FORMAT, "%s.text: expected a text, since there is no error", where);
-    if (jsn_kind(jsn_get(v, "entities")) != JSON_KIND_ARRAY)
-        return diag_set(why, ST_FORMAT, "%s.entities: expected a list", where);
+    const struct json *span = jsn_get(e, "span"), *boxes = jsn_get(e, "boxes");
+    if (jsn_kind(jsn_get(e, "phrase")) != JSON_KIND_STRING || jsn_size(span) != 2 || jsn_kind(boxes) != JSON_KIND_ARRAY)
+        return diag_set(why, ST_FORMAT, "tasks[].entities[]: phrase, span of two and boxes are needed");
+    for (size_t i = 0; i < jsn_size(boxes); i++)
+        if (jsn_size(jsn_at(boxes, i)) != 4)
+            return diag_set(why, ST_FORMAT, "tasks[].entities[].boxes[]: four numbers are needed");
     return ST_OK;
 }
 
-static enum status check_answers(const struct json *answers, struct diag *why)
+static enum status check_task(const struct json *t, struct diag *why)
 {
-    if (jsn_kind(answers) != JSON_KIND_ARRAY)
-        return diag_set(why, ST_FORMAT, "tasks: expected a list");
-    for (size_t i = 0; i < jsn_size(answers); i++) {
-        char where[32];
-        snprintf(where, sizeof where, "tasks[%zu]", i);
-        enum status s = check_answer(jsn_at(answers, i), where, why);
+    static const char *const finishes[] = {"stop", "length", "repetition"};
+    if (!jsn_string(jsn_get(t, "id"), "")[0] ||
+        task_kind_parse(jsn_string(jsn_get(t, "task"), ""), &(enum task_kind){0}, why) != ST_OK)
+        return diag_set(why, ST_FORMAT, "tasks[]: id and task (one of the four kinds) are needed");
+    if (jsn_get(t, "error"))
+        return check_error(jsn_get(t, "error"), "tasks[].error", why);
+    if (jsn_kind(jsn_get(t, "text")) != JSON_KIND_STRING || !is_one_of(jsn_get(t, "finish"), finishes, 3))
+        return diag_set(why, ST_FORMAT, "tasks[]: text and finish are needed where there is no error");
+    const struct json *entities = jsn_get(t, "entities");
+    for (size_t i = 0; i < jsn_size(entities); i++) {
+        enum status s = check_entity(jsn_at(entities, i), why);
         if (s != ST_OK)
             return s;
     }
@@ -173,26 +132,23 @@ static enum status check_answers(const struct json *answers, struct diag *why)
 enum status result_check(const struct json *record, struct diag *why)
 {
     static const char *const states[] = {"ok", "partial", "failed"};
-    if (jsn_kind(record) != JSON_KIND_OBJECT)
-        return diag_set(why, ST_FORMAT, "a record is an object");
-    if (jsn_int(jsn_get(record, "schema"), 0) != 1)
-        return diag_set(why, ST_FORMAT, "schema: expected 1");
-    if (jsn_string_len(jsn_get(record, "id")) == 0)
-        return diag_set(why, ST_FORMAT, "id: expected a text");
-    if (!is_word(jsn_get(record, "status"), states, 3))
+    if (jsn_kind(record) != JSON_KIND_OBJECT || jsn_int(jsn_get(record, "schema"), 0) != SCHEMA)
+        return diag_set(why, ST_FORMAT, "schema: expected %d", SCHEMA);
+    if (!jsn_string(jsn_get(record, "id"), "")[0])
+        return diag_set(why, ST_FORMAT, "id: a key is needed");
+    if (!is_one_of(jsn_get(record, "status"), states, 3))
         return diag_set(why, ST_FORMAT, "status: expected ok, partial or failed");
-    if (jsn_kind(jsn_get(jsn_get(record, "image"), "uri")) != JSON_KIND_STRING)
-        return diag_set(why, ST_FORMAT, "image.uri: expected a text");
+    if (jsn_kind(jsn_get(record, "image")) != JSON_KIND_OBJECT || jsn_kind(jsn_get(record, "tasks")) != JSON_KIND_ARRAY)
+        return diag_set(why, ST_FORMAT, "image and tasks are needed");
     bool failed = strcmp(jsn_string(jsn_get(record, "status"), ""), "failed") == 0;
-    if (failed || jsn_get(record, "error")) {
-        enum status s = check_error(jsn_get(record, "error"), "error", why);
+    if (jsn_get(record, "error"))
+        return check_error(jsn_get(record, "error"), "error", why);
+    if (failed && jsn_size(jsn_get(record, "tasks")) == 0)
+        return diag_set(why, ST_FORMAT, "error: a failed record says why");
+    for (size_t i = 0; i < jsn_size(jsn_get(record, "tasks")); i++) {
+        enum status s = check_task(jsn_at(jsn_get(record, "tasks"), i), why);
         if (s != ST_OK)
             return s;
     }
-    if (failed && !jsn_get(record, "tasks"))
-        return ST_OK;
-    if (jsn_int(jsn_get(jsn_get(record, "image"), "width"), 0) < 1 ||
-        jsn_int(jsn_get(jsn_get(record, "image"), "height"), 0) < 1)
-        return diag_set(why, ST_FORMAT, "image.width, image.height: expected whole numbers from 1 on");
-    return check_answers(jsn_get(record, "tasks"), why);
+    return ST_OK;
 }

@@ -1,5 +1,5 @@
 -- ARGV: session, sequence number, jobs wanted, quantum, jobs a session may hold, bytes an answer may have.
--- Answers {'ok', (id, fails, crashes, body)*} | {'gone'} | {'lapsed'} | {'stale'}. A number that was answered with jobs is
+-- Answers {'ok', (id, fails, crashes, body)*} | {'alone'} (nothing while suspects run) | {'gone'} | {'lapsed'} | {'stale'}. A number that was answered with jobs is
 -- never answered again: a lost answer is repaired by RESUME, which sets a higher one.
 local sid, seq, want, quantum = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local max_held, max_bytes = tonumber(ARGV[5]), tonumber(ARGV[6])
@@ -127,6 +127,8 @@ end
 
 if not suspects_first() then
     take_ready()
+elseif #out == 1 then
+    return {'alone'}
 end
 if #out > 1 then
     call('HSET', K .. 'cseq', sid, ARGV[2])

@@ -1,0 +1,124 @@
+/* Inside of the dispatcher: shared by dispatch.c (calls, outputs, ticks), submits.c, sessions.c and requests.c. */
+#ifndef BROKER_DISPATCH_IMPL_H
+#define BROKER_DISPATCH_IMPL_H
+
+#include "broker/dispatch.h"
+#include "protocol/message.h"
+
+enum {
+    MAX_CALLS = 8192, /* on the way; over it clients get BUSY */
+    SUBMIT_GROUP_JOBS = 256,
+    SUBMITS_AT_ONCE = 2,
+    CLAIMS_AT_ONCE = 4,
+    CLAIM_QUANTUM = 16,
+    ANSWER_BYTES = 2 << 20, /* of jobs or records in one answer; the frame has room for one more of the largest */
+    POISON_CRASHES = 3,
+    RETRY_MS = 200,
+    IDLE_POLL_MS = 5,
+    IDLE_POLL_MOST_MS = 50,
+};
+
+/* A SUBMIT that waits for its answer. */
+struct submit_group {
+    struct link_peer peer;
+    uint64_t request;
+    size_t n;
+};
+/* SUBMITs that share a call. */
+struct submit_batch {
+    struct submit_batch *next;
+    struct store_args args;
+    struct submit_group *groups;
+    size_t n_groups, cap_groups, n_jobs;
+};
+
+/* A worker's session, as this broker knows it. */
+struct session {
+    uint8_t id[SESSION_BYTES];
+    int class_index;
+    struct link_peer peer;
+    uint64_t seq, want; /* credit not yet answered: want > 0 */
+    bool claiming;
+    int64_t not_before; /* of its next CLAIM */
+    int64_t heard_at;
+};
+
+/* While a class had no work its sessions are asked for rarely. */
+struct work_class {
+    char name[CLASS_BYTES + 1];
+    int64_t dry_until;
+    int pause_ms;
+};
+
+/* What is remembered of a call on the way. */
+struct pending {
+    bool used;
+    uint32_t generation;
+    enum script script;
+    enum side side;
+    struct link_peer peer;
+    uint64_t request, seq;
+    uint64_t n; /* how many were asked for */
+    uint8_t session[SESSION_BYTES];
+    char class_name[CLASS_BYTES + 1];
+    bool bye;
+    struct submit_batch *batch;
+};
+
+/* Background scripts, each at most once on the way. */
+enum chore { CHORE_REAP, CHORE_PROMOTE, CHORE_SWEEP, CHORE_DOOMED, CHORE_COUNT_ };
+struct chore_state {
+    bool on_the_way;
+    int64_t due;
+};
+
+struct dispatch {
+    struct dispatch_options options;
+    char *worker_redis;
+    bool ready, draining;
+
+    struct pending *calls;
+    uint32_t n_calls, cap_calls, free_hint;
+
+    struct dispatch_output *outputs; /* ring */
+    size_t out_head, out_n, out_cap;
+
+    struct submit_batch *first, *last; /* not sent yet; the last one is open */
+    int submits_on_the_way;
+    size_t held_bytes;
+
+    struct session *sessions;
+    size_t n_sessions, cap_sessions, next_session;
+    struct work_class *classes;
+    size_t n_classes;
+    int claims_on_the_way;
+
+    struct chore_state chores[CHORE_COUNT_];
+};
+
+/* dispatch.c */
+/* Queues a call; takes args over. The pending row is the caller's to fill until the next call; NULL: memory is short or
+ * too many are on the way, and args are freed. */
+struct pending *dispatch_call(struct dispatch *d, enum script script, struct store_args *args);
+void dispatch_send(struct dispatch *d, enum side side, const struct link_peer *peer, const struct message *m);
+void dispatch_error(struct dispatch *d, enum side side, const struct link_peer *peer, const struct message *to,
+                    enum message_code code, const char *text);
+struct wire_view view_of_text(const char *text);
+
+/* submits.c */
+void submits_add(struct dispatch *d, const struct link_peer *peer, const struct message *m);
+void submits_flush(struct dispatch *d);
+void submits_on_reply(struct dispatch *d, struct submit_batch *batch, const struct reply *r);
+void submit_batch_free(struct submit_batch *b);
+
+/* sessions.c */
+void sessions_on_message(struct dispatch *d, const struct link_peer *peer, const struct message *m, int64_t now_ms);
+void sessions_on_reply(struct dispatch *d, const struct pending *p, const struct reply *r, int64_t now_ms);
+int sessions_claim(struct dispatch *d, int64_t now_ms); /* in how many ms again */
+void sessions_wake(struct dispatch *d);                 /* there may be work */
+
+/* requests.c: what clients ask beside SUBMIT */
+void requests_on_message(struct dispatch *d, const struct link_peer *peer, const struct message *m);
+void requests_on_reply(struct dispatch *d, const struct pending *p, const struct reply *r);
+
+#endif

@@ -1,0 +1,226 @@
+/* ferret-broker: hands out jobs. All state is in Redis; several may run at once on one Redis. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/settings.h"
+#include "broker/server.h"
+#include "protocol/message.h"
+#include "protocol/paths.h"
+
+enum { LAYOUT_VERSION = 1, START_MS = 10000 };
+
+static volatile sig_atomic_t stop;
+
+static void on_signal(int sig)
+{
+    (void)sig;
+    stop = 1;
+}
+
+struct broker_flags {
+    const char *data, *redis, *client_bind, *worker_bind, *worker_redis;
+    const char *curve_public, *curve_secret;
+    int route;
+    int64_t lease_ms, beat_ms, window, held_bytes, drain_ms;
+    bool is_unsafe, insecure, verbose;
+};
+
+#define ROW(field, flag, kind, def, ...)                                                                               \
+    {                                                                                                                  \
+        .name = flag, .type = kind, .offset = offsetof(struct broker_flags, field), .fallback = def, __VA_ARGS__       \
+    }
+static const struct setting rows[] = {
+    ROW(data, "data", SETTING_STRING, NULL, .value = "DIR", .help = "folder with redis.sock; sockets are made there"),
+    ROW(redis, "redis", SETTING_STRING, NULL, .value = "ADDR",
+        .help = "Redis: /path/of/socket or host:port; default: DIR/redis.sock"),
+    ROW(client_bind, "client-bind", SETTING_STRING, NULL, .value = "URL",
+        .help = "where clients connect, e.g. tcp://127.0.0.1:7411; default: a socket in DIR"),
+    ROW(worker_bind, "worker-bind", SETTING_STRING, NULL, .value = "URL",
+        .help = "where workers connect, e.g. tcp://127.0.0.1:7412; default: a socket in DIR"),
+    ROW(route, "route", SETTING_CHOICE, "direct", .choices = "direct|relay", .value = "R",
+        .help = "workers write results to Redis themselves, or through the broker"),
+    ROW(worker_redis, "worker-redis", SETTING_STRING, NULL, .value = "ADDR",
+        .help = "Redis as workers reach it, for the direct route; default: --redis"),
+    ROW(lease_ms, "lease-ms", SETTING_INT, "12000", .min = 200, .max = 3600000, .value = "MS",
+        .help = "a worker not heard of for so long loses its jobs"),
+    ROW(beat_ms, "beat-ms", SETTING_INT, "3000", .min = 50, .max = 600000, .value = "MS",
+        .help = "how often workers renew their lease; at most a third of it"),
+    ROW(window, "window", SETTING_INT, "200000", .min = 1, .max = 1e9, .value = "N",
+        .help = "unfinished jobs a campaign may have in Redis"),
+    ROW(held_bytes, "held-bytes", SETTING_BYTES, "64MiB", .min = 1 << 20, .max = 1e12, .value = "BYTES",
+        .help = "submits held in memory before clients are made to wait"),
+    ROW(drain_ms, "drain-ms", SETTING_INT, "3000", .min = 0, .max = 600000, .value = "MS",
+        .help = "how long a stop waits for answers of Redis"),
+    ROW(curve_public, "curve-public-key", SETTING_STRING, NULL, .value = "KEY",
+        .help = "CURVE key of this broker (Z85)"),
+    ROW(curve_secret, "curve-secret-key", SETTING_STRING, NULL, .value = "KEY",
+        .help = "its secret half, from the environment or a file", .secret = true),
+    ROW(insecure, "insecure", SETTING_BOOL, NULL, .help = "allow addresses that other hosts reach without CURVE keys"),
+    ROW(is_unsafe, "unsafe", SETTING_BOOL, NULL, .help = "run on a Redis that may lose acknowledged jobs"),
+    ROW(verbose, "verbose", SETTING_BOOL, NULL, .help = "log more"),
+};
+static const struct setting_group groups[] = {{"Broker", rows, sizeof rows / sizeof rows[0], 0}};
+static const struct settings_program program = {
+    .name = "ferret-broker",
+    .args = "",
+    .summary = "Hands out jobs between clients and workers; everything durable is in Redis.",
+    .examples = "  ferret-broker --data /var/lib/ferretry\n"
+                "  ferret-broker --redis 127.0.0.1:6379 --client-bind tcp://127.0.0.1:7411 --worker-bind "
+                "tcp://127.0.0.1:7412\n",
+    .groups = groups,
+    .n_groups = 1,
+};
+
+/* What the flags come to once defaults under --data are filled in. */
+struct addresses {
+    char redis[PATHS_BYTES], clients[PATHS_BYTES], workers[PATHS_BYTES];
+};
+
+static enum status pick(const char *given, const char *data,
+                        enum status (*in_data)(const char *, char *, struct diag *), const char *flag, char *out,
+                        struct diag *why)
+{
+    if (!given && !data)
+        return diag_set(why, ST_INVALID, "--%s or --data is needed", flag);
+    if (!given)
+        return in_data(data, out, why);
+    if (snprintf(out, PATHS_BYTES, "%s", given) >= PATHS_BYTES)
+        return diag_set(why, ST_LIMIT, "--%s: over %d bytes", flag, PATHS_BYTES - 1);
+    return ST_OK;
+}
+
+static enum status resolve(const struct broker_flags *f, struct addresses *a, struct diag *why)
+{
+    enum status s = pick(f->redis, f->data, paths_redis, "redis", a->redis, why);
+    if (s == ST_OK)
+        s = pick(f->client_bind, f->data, paths_client, "client-bind", a->clients, why);
+    if (s == ST_OK)
+        s = pick(f->worker_bind, f->data, paths_worker, "worker-bind", a->workers, why);
+    if (s == ST_OK && 3 * f->beat_ms > f->lease_ms)
+        s = diag_set(why, ST_INVALID, "--beat-ms %lld is over a third of --lease-ms %lld", (long long)f->beat_ms,
+                     (long long)f->lease_ms);
+    if (s == ST_OK && !f->curve_secret && !f->insecure && (!link_is_local(a->clients) || !link_is_local(a->workers)))
+        s = diag_set(why, ST_REFUSED,
+                     "%s is reached by other hosts and no CURVE keys are set; set --curve-public-key and "
+                     "FERRET_CURVE_SECRET_KEY, or say --insecure",
+                     link_is_local(a->clients) ? a->workers : a->clients);
+    return s;
+}
+
+/* Redis must have been made for this layout and one shard; the first broker writes that down. */
+static enum status check_layout(struct store *store, struct diag *why)
+{
+    struct store_args args = {0};
+    store_arg_u64(&args, LAYOUT_VERSION);
+    store_arg_u64(&args, 1);
+    struct store_answer a;
+    enum status s = store_call(store, SCRIPT_BOOT, &args, START_MS, &a, why);
+    store_args_fini(&args);
+    if (s != ST_OK)
+        return s;
+    long long version = reply_number(&a.reply, 0), shards = reply_number(&a.reply, 1);
+    store_answer_free(&a);
+    if (version != LAYOUT_VERSION || shards != 1)
+        return diag_set(why, ST_REFUSED,
+                        "this Redis holds layout %lld with %lld shards; this program uses layout %d, 1 shard", version,
+                        shards, LAYOUT_VERSION);
+    return ST_OK;
+}
+
+static enum status open_store(const struct broker_flags *f, const struct addresses *a, const struct log *log,
+                              struct store **out, struct diag *why)
+{
+    struct store *store;
+    enum status s = store_open(a->redis, 0, &store, why);
+    if (s != ST_OK)
+        return s;
+    s = store_wait_ready(store, START_MS, why);
+    if (s == ST_OK)
+        s = store_check_safety(store, START_MS, why);
+    if (s == ST_REFUSED && f->is_unsafe) {
+        log_line(log, LOG_WARN, "%s", why->text);
+        s = ST_OK;
+    } else if (s == ST_REFUSED) {
+        s = diag_wrap(why, ST_REFUSED, "refused (--unsafe runs all the same)");
+    }
+    if (s == ST_OK)
+        s = check_layout(store, why);
+    if (s != ST_OK) {
+        store_close(store);
+        return s;
+    }
+    *out = store;
+    return ST_OK;
+}
+
+static int exit_code(enum status s)
+{
+    switch (s) {
+    case ST_OK: return EXIT_OK;
+    case ST_IO:
+    case ST_TIMEOUT: return EXIT_UNREACHABLE;
+    case ST_REFUSED:
+    case ST_UNSUPPORTED:
+    case ST_LIMIT: return EXIT_REFUSED;
+    default: return EXIT_USAGE;
+    }
+}
+
+static enum status serve(const struct broker_flags *f, const struct log *log, struct diag *why)
+{
+    struct addresses a;
+    struct store *store = NULL;
+    struct server *server = NULL;
+    enum status s = resolve(f, &a, why);
+    if (s == ST_OK)
+        s = open_store(f, &a, log, &store, why);
+    if (s != ST_OK)
+        return s;
+    struct link_keys keys = {.public_key = f->curve_public, .secret_key = f->curve_secret};
+    struct server_options o = {
+        .client_address = a.clients,
+        .worker_address = a.workers,
+        .keys = f->curve_secret ? &keys : NULL,
+        .store = store,
+        .log = log,
+        .drain_ms = (int)f->drain_ms,
+        .dispatch = {.worker_redis = f->worker_redis ? f->worker_redis : a.redis,
+                     .route = f->route == 0 ? ROUTE_DIRECT : ROUTE_RELAY,
+                     .lease_ms = f->lease_ms,
+                     .beat_ms = f->beat_ms,
+                     .window = (uint64_t)f->window,
+                     .max_held_bytes = (size_t)f->held_bytes},
+    };
+    s = server_open(&o, &server, why);
+    if (s == ST_OK) {
+        log_line(log, LOG_INFO, "ready: clients at %s, workers at %s, Redis at %s", a.clients, a.workers, a.redis);
+        s = server_run(server, &stop);
+        log_line(log, LOG_INFO, "stopped");
+    }
+    server_close(server);
+    store_close(store);
+    return s;
+}
+
+int main(int argc, char **argv)
+{
+    struct broker_flags f = {0};
+    struct settings *settings;
+    int code;
+    if (!settings_start(&program, argc, argv, &f, &settings, &code))
+        return code;
+    struct log log = {.component = "broker", .level = f.verbose ? LOG_DEBUG : LOG_INFO};
+    struct sigaction act = {.sa_handler = on_signal};
+    sigaction(SIGTERM, &act, NULL);
+    sigaction(SIGINT, &act, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    struct diag why = {.text = ""};
+    enum status s = serve(&f, &log, &why);
+    if (s != ST_OK)
+        log_line(&log, LOG_ERROR, "%s", why.text[0] ? why.text : status_word(s));
+    settings_free(settings);
+    return exit_code(s);
+}

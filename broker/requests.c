@@ -1,0 +1,247 @@
+/* What clients ask beside SUBMIT: campaigns, workers, results. */
+#include <stdio.h>
+#include <string.h>
+
+#include "broker/dispatch_impl.h"
+
+static void arg_view(struct store_args *args, struct wire_view v)
+{
+    store_arg(args, v.bytes, v.len);
+}
+
+static bool is_name(struct wire_view v)
+{
+    if (v.len == 0)
+        return false;
+    for (size_t i = 0; i < v.len; i++)
+        if (v.bytes[i] < ' ' || v.bytes[i] == 0x7f)
+            return false;
+    return true;
+}
+
+static bool is_class(struct wire_view v)
+{
+    for (size_t i = 0; i < v.len; i++)
+        if (v.bytes[i] == '|' || v.bytes[i] == ':' || v.bytes[i] <= ' ')
+            return false;
+    return true;
+}
+
+static bool build(const struct message *m, enum script *script, struct store_args *args)
+{
+    enum { TRIM_MOST = 512 };
+    switch (m->kind) {
+    case MESSAGE_CAMPAIGN:
+        *script = SCRIPT_CAMPAIGN;
+        arg_view(args, m->campaign);
+        arg_view(args, m->tenant);
+        arg_view(args, m->class_name);
+        arg_view(args, m->pin);
+        return true;
+    case MESSAGE_CAMPAIGN_SET:
+        *script = SCRIPT_CAMPAIGN_SET;
+        arg_view(args, m->campaign);
+        store_arg_str(args, campaign_state_name((enum campaign_state)m->state));
+        return true;
+    case MESSAGE_STATUS:
+        *script = SCRIPT_STATUS;
+        arg_view(args, m->campaign);
+        store_arg_u64(args, m->cursor);
+        return true;
+    case MESSAGE_WORKERS: *script = SCRIPT_WORKERS; return true;
+    case MESSAGE_RESULTS:
+        *script = SCRIPT_RESULTS;
+        arg_view(args, m->campaign);
+        store_arg_u64(args, m->cursor);
+        store_arg_u64(args, m->max ? m->max : 1);
+        store_arg_u64(args, ANSWER_BYTES);
+        return true;
+    case MESSAGE_TRIM:
+        *script = SCRIPT_TRIM;
+        arg_view(args, m->campaign);
+        store_arg_u64(args, m->cursor);
+        store_arg_u64(args, TRIM_MOST);
+        return true;
+    default: return false;
+    }
+}
+
+void requests_on_message(struct dispatch *d, const struct link_peer *peer, const struct message *m)
+{
+    if (m->kind == MESSAGE_CAMPAIGN && (!is_name(m->campaign) || !is_name(m->tenant) || !is_class(m->class_name))) {
+        dispatch_error(d, SIDE_CLIENT, peer, m, CODE_FORMAT,
+                       "CAMPAIGN: names are not empty and have no control characters; a class has no space, | or :");
+        return;
+    }
+    enum script script = SCRIPT_STATUS;
+    struct store_args args = {0};
+    if (!build(m, &script, &args)) {
+        dispatch_error(d, SIDE_CLIENT, peer, m, CODE_FORMAT, "not a message for a broker");
+        return;
+    }
+    struct pending *p = dispatch_call(d, script, &args);
+    if (!p) {
+        dispatch_error(d, SIDE_CLIENT, peer, m, CODE_STORE, "too many calls on the way");
+        return;
+    }
+    p->side = SIDE_CLIENT;
+    p->peer = *peer;
+    p->request = m->request;
+    p->n = m->campaign.len; /* STATUS: one or all */
+}
+
+/* ---- answers -------------------------------------------------------------------------------------------------------
+ */
+
+static void copy_text(const struct reply *r, size_t i, char *out, size_t max)
+{
+    size_t len;
+    const char *bytes = reply_bytes(r, i, &len);
+    len = len < max ? len : max;
+    memcpy(out, bytes, len);
+    out[len] = '\0';
+}
+
+static void put_campaign(struct wire_writer *w, const struct reply *row)
+{
+    enum { STATE_AT = 3, COUNTERS_AT = 4, MANIFEST_AT = 13, OFFSET_AT = 14 };
+    struct campaign_status c = {.state = CAMPAIGN_ACTIVE};
+    copy_text(row, 0, c.name, LIMIT_NAME_BYTES);
+    copy_text(row, 1, c.tenant, LIMIT_NAME_BYTES);
+    copy_text(row, 2, c.class_name, CLASS_BYTES);
+    for (int i = 0; i < CAMPAIGN_STATE_COUNT_; i++)
+        if (reply_is(row, STATE_AT, campaign_state_name((enum campaign_state)i)))
+            c.state = (enum campaign_state)i;
+    uint64_t *counters[] = {&c.total,  &c.ready,     &c.running, &c.delayed, &c.done,
+                            &c.failed, &c.cancelled, &c.trimmed, &c.workers};
+    for (size_t i = 0; i < sizeof counters / sizeof counters[0]; i++)
+        *counters[i] = (uint64_t)reply_number(row, COUNTERS_AT + i);
+    size_t len;
+    const char *manifest = reply_bytes(row, MANIFEST_AT, &len);
+    if (len == PLACE_HASH_BYTES) {
+        memcpy(c.place.manifest, manifest, PLACE_HASH_BYTES);
+        c.place.offset = (uint64_t)reply_number(row, OFFSET_AT);
+    }
+    message_campaign_put(w, &c);
+}
+
+static void put_worker(struct wire_writer *w, const struct reply *r, size_t at)
+{
+    struct worker_status s = {.lease_ms = reply_number(r, at + 3), .running = (uint64_t)reply_number(r, at + 2)};
+    size_t len;
+    const char *bytes = reply_bytes(r, at, &len);
+    for (size_t i = 0; i < len && i < SESSION_BYTES; i++)
+        snprintf(s.session + 2 * i, 3, "%02x", (unsigned char)bytes[i]);
+    const char *info = reply_bytes(r, at + 1, &len);
+    const char *bar = memchr(info, '|', len);
+    size_t n = bar ? (size_t)(bar - info) : len;
+    memcpy(s.class_name, info, n < CLASS_BYTES ? n : CLASS_BYTES);
+    const char *label = memrchr(info, '|', len);
+    size_t left = label ? (size_t)(info + len - label - 1) : 0;
+    if (left)
+        memcpy(s.label, label + 1, left < LIMIT_NAME_BYTES ? left : LIMIT_NAME_BYTES);
+    message_worker_put(w, &s);
+}
+
+static void send_rows(struct dispatch *d, const struct pending *p, struct message *m, struct wire_writer *w)
+{
+    if (w->state == ST_OK) {
+        m->rows = (struct wire_view){.bytes = w->bytes, .len = w->len};
+        dispatch_send(d, SIDE_CLIENT, &p->peer, m);
+    } else {
+        dispatch_error(d, SIDE_CLIENT, &p->peer, m, CODE_STORE, "memory is short");
+    }
+}
+
+static void answer_campaigns(struct dispatch *d, const struct pending *p, const struct reply *r)
+{
+    struct message m = {.kind = MESSAGE_CAMPAIGNS, .request = p->request, .cursor = (uint64_t)reply_number(r, 0)};
+    struct wire_writer w;
+    wire_writer_init(&w, LIMIT_FRAME_BYTES);
+    wire_put_array(&w, r->n - 1);
+    for (size_t i = 1; i < r->n; i++)
+        put_campaign(&w, &r->items[i]);
+    send_rows(d, p, &m, &w);
+    wire_writer_fini(&w);
+}
+
+static void answer_made(struct dispatch *d, const struct pending *p, const struct reply *r)
+{
+    struct message m = {.request = p->request};
+    char text[DIAG_BYTES], field[LIMIT_NAME_BYTES + 1], found[LIMIT_NAME_BYTES + 1];
+    if (reply_is(r, 0, "ok")) {
+        answer_campaigns(d, p, r);
+    } else if (reply_is(r, 0, "missing")) {
+        dispatch_error(d, SIDE_CLIENT, &p->peer, &m, CODE_MISSING, "no such campaign");
+    } else if (reply_is(r, 0, "cancelled")) {
+        dispatch_error(d, SIDE_CLIENT, &p->peer, &m, CODE_REFUSED, "the campaign is cancelled, which is final");
+    } else if (reply_is(r, 0, "noclass")) {
+        snprintf(text, sizeof text, "the model was left open and %lld kinds of workers are there, not one",
+                 (long long)reply_number(r, 1));
+        dispatch_error(d, SIDE_CLIENT, &p->peer, &m, CODE_NO_CLASS, text);
+    } else {
+        copy_text(r, 1, field, LIMIT_NAME_BYTES);
+        copy_text(r, 2, found, LIMIT_NAME_BYTES);
+        snprintf(text, sizeof text, "the campaign exists with another %s (%s); choose another name", field, found);
+        dispatch_error(d, SIDE_CLIENT, &p->peer, &m, CODE_REFUSED, text);
+    }
+}
+
+static void answer_workers(struct dispatch *d, const struct pending *p, const struct reply *r)
+{
+    struct message m = {.kind = MESSAGE_SESSIONS, .request = p->request};
+    struct wire_writer w;
+    wire_writer_init(&w, LIMIT_FRAME_BYTES);
+    wire_put_array(&w, r->n / 4);
+    for (size_t i = 0; i + 3 < r->n; i += 4)
+        put_worker(&w, r, i);
+    send_rows(d, p, &m, &w);
+    wire_writer_fini(&w);
+}
+
+static void answer_records(struct dispatch *d, const struct pending *p, const struct reply *r)
+{
+    struct message m = {.kind = MESSAGE_RECORDS, .request = p->request};
+    m.cursor = (uint64_t)reply_number(r, 0);
+    m.more = (uint64_t)reply_number(r, 1);
+    struct wire_writer w;
+    wire_writer_init(&w, LIMIT_FRAME_BYTES);
+    wire_put_array(&w, (r->n - 2) / 2);
+    for (size_t i = 2; i + 1 < r->n; i += 2) {
+        size_t id_len, len;
+        const char *id = reply_bytes(r, i, &id_len), *record = reply_bytes(r, i + 1, &len);
+        struct message_row row = {.id = (const uint8_t *)id, .body = {(const uint8_t *)record, len}};
+        if (id_len == ID_BYTES)
+            message_row_put(&w, &row);
+    }
+    send_rows(d, p, &m, &w);
+    wire_writer_fini(&w);
+}
+
+void requests_on_reply(struct dispatch *d, const struct pending *p, const struct reply *r)
+{
+    struct message m = {.request = p->request};
+    if (r->kind != REPLY_ARRAY || (r->n == 0 && p->script != SCRIPT_WORKERS)) {
+        dispatch_error(d, SIDE_CLIENT, &p->peer, &m, CODE_STORE, "Redis gave no answer");
+        return;
+    }
+    bool missing = reply_is(r, 0, "missing") || (p->script == SCRIPT_STATUS && p->n && r->n == 1);
+    if (missing) {
+        dispatch_error(d, SIDE_CLIENT, &p->peer, &m, CODE_MISSING, "no such campaign");
+        return;
+    }
+    switch (p->script) {
+    case SCRIPT_CAMPAIGN:
+    case SCRIPT_CAMPAIGN_SET: answer_made(d, p, r); break;
+    case SCRIPT_STATUS: answer_campaigns(d, p, r); break;
+    case SCRIPT_WORKERS: answer_workers(d, p, r); break;
+    case SCRIPT_RESULTS: answer_records(d, p, r); break;
+    case SCRIPT_TRIM:
+        m.kind = MESSAGE_TRIMMED;
+        m.cursor = (uint64_t)reply_number(r, 0);
+        m.more = (uint64_t)reply_number(r, 1);
+        dispatch_send(d, SIDE_CLIENT, &p->peer, &m);
+        break;
+    default: break;
+    }
+}

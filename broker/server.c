@@ -1,0 +1,141 @@
+#include "broker/server.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+
+struct server {
+    struct server_options options;
+    struct link_context *context;
+    struct link *clients, *workers;
+    struct dispatch *dispatch;
+    bool was_ready;
+};
+
+static enum status open_router(struct server *s, const char *address, struct link **out, struct diag *why)
+{
+    enum { LINGER_MS = 200 };
+    struct link_options o = {.kind = LINK_ROUTER, .address = address, .keys = s->options.keys, .linger_ms = LINGER_MS};
+    return link_open(s->context, &o, out, why);
+}
+
+enum status server_open(const struct server_options *o, struct server **out, struct diag *why)
+{
+    struct server *s = calloc(1, sizeof *s);
+    if (!s)
+        return ST_NOMEM;
+    s->options = *o;
+    s->was_ready = true;
+    enum status st = dispatch_new(&o->dispatch, &s->dispatch);
+    if (st == ST_OK)
+        st = link_context_new(&s->context);
+    if (st == ST_OK)
+        st = open_router(s, o->client_address, &s->clients, why);
+    if (st == ST_OK)
+        st = open_router(s, o->worker_address, &s->workers, why);
+    if (st != ST_OK) {
+        server_close(s);
+        return st;
+    }
+    *out = s;
+    return ST_OK;
+}
+
+void server_close(struct server *s)
+{
+    if (!s)
+        return;
+    link_close(s->clients);
+    link_close(s->workers);
+    link_context_free(s->context);
+    dispatch_free(s->dispatch);
+    free(s);
+}
+
+/* A bounded burst, so that neither side starves the other or Redis. */
+static void read_side(struct server *s, enum side side)
+{
+    enum { BURST = 128 };
+    struct link *l = side == SIDE_CLIENT ? s->clients : s->workers;
+    struct link_frame f;
+    for (int i = 0; i < BURST; i++) {
+        if (side == SIDE_CLIENT && !dispatch_wants_clients(s->dispatch))
+            return;
+        if (link_receive(l, &f) != ST_OK)
+            return;
+        dispatch_on_message(s->dispatch, side, &f.peer, f.bytes, f.len, clock_ms());
+        link_frame_free(&f);
+    }
+}
+
+static void read_store(struct server *s)
+{
+    struct store_answer a;
+    while (store_take(s->options.store, &a)) {
+        dispatch_on_reply(s->dispatch, a.tag, &a.reply, clock_ms());
+        store_answer_free(&a);
+    }
+    bool ready = store_is_ready(s->options.store);
+    if (ready != s->was_ready)
+        log_line(s->options.log, ready ? LOG_INFO : LOG_ERROR, "%s",
+                 ready ? "Redis is back" : store_trouble(s->options.store));
+    s->was_ready = ready;
+    dispatch_on_store(s->dispatch, ready);
+}
+
+/* Sends what the dispatcher wants sent. A frame that can't be delivered is dropped: its receiver asks again. */
+static void flush(struct server *s)
+{
+    static const struct reply lost = {.kind = REPLY_LOST};
+    struct dispatch_output o;
+    while (dispatch_next(s->dispatch, &o)) {
+        if (o.kind == OUTPUT_SEND) {
+            uint8_t *bytes = o.bytes;
+            o.bytes = NULL;
+            enum status st = link_send(o.side == SIDE_CLIENT ? s->clients : s->workers, &o.peer, bytes, o.len);
+            if (st != ST_OK)
+                log_line(s->options.log, LOG_DEBUG, "a message was dropped: its receiver is %s",
+                         st == ST_BUSY ? "slow" : "gone");
+        } else if (store_send(s->options.store, o.script, &o.args, o.tag) != ST_OK) {
+            dispatch_on_reply(s->dispatch, o.tag, &lost, clock_ms());
+        }
+        dispatch_output_fini(&o);
+    }
+}
+
+static enum status wait_for(struct server *s, int timeout_ms)
+{
+    struct link_poll items[] = {
+        {.link = s->clients, .want_read = dispatch_wants_clients(s->dispatch)},
+        {.link = s->workers, .want_read = true},
+        {.fd = store_fd(s->options.store), .want_read = true, .want_write = store_wants_write(s->options.store)},
+    };
+    return link_wait(items, 3, timeout_ms);
+}
+
+enum status server_run(struct server *s, const volatile sig_atomic_t *stop)
+{
+    int64_t stop_at = -1;
+    for (;;) {
+        int64_t now = clock_ms();
+        if (*stop && stop_at < 0) {
+            dispatch_drain(s->dispatch);
+            stop_at = now + s->options.drain_ms;
+        }
+        int store_due = store_pump(s->options.store, now);
+        read_store(s);
+        read_side(s, SIDE_WORKER);
+        read_side(s, SIDE_CLIENT);
+        int due = dispatch_tick(s->dispatch, clock_ms());
+        flush(s);
+        (void)store_pump(s->options.store, clock_ms()); /* writes at once what was just queued */
+        if (stop_at >= 0 && (dispatch_is_idle(s->dispatch) || now >= stop_at))
+            return ST_OK;
+        if (store_due >= 0 && store_due < due)
+            due = store_due;
+        enum { DRAIN_STEP_MS = 10 };
+        enum status st = wait_for(s, stop_at >= 0 && due > DRAIN_STEP_MS ? DRAIN_STEP_MS : due);
+        if (st != ST_OK)
+            return st;
+    }
+}

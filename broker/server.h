@@ -1,0 +1,28 @@
+/* The broker's sockets and its loop: two routers, one Redis connection, the dispatcher in between. One thread. */
+#ifndef BROKER_SERVER_H
+#define BROKER_SERVER_H
+
+#include <signal.h>
+
+#include "base/log.h"
+#include "base/status.h"
+#include "broker/dispatch.h"
+#include "protocol/link.h"
+#include "protocol/store.h"
+
+struct server_options {
+    const char *client_address, *worker_address;
+    const struct link_keys *keys; /* CURVE, or NULL */
+    struct store *store;          /* ready; borrowed */
+    struct dispatch_options dispatch;
+    const struct log *log;
+    int drain_ms; /* how long a stop waits for answers of Redis */
+};
+
+struct server;
+MUST_CHECK enum status server_open(const struct server_options *o, struct server **out, struct diag *why);
+/* Runs until *stop is set, then drains. */
+MUST_CHECK enum status server_run(struct server *s, const volatile sig_atomic_t *stop);
+void server_close(struct server *s); /* NULL is fine */
+
+#endif

@@ -1,0 +1,405 @@
+/* Workers' sessions: HELLO, credit and CLAIM, and the messages of the relay route. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/dispatch_impl.h"
+
+/* ---- tables --------------------------------------------------------------------------------------------------------
+ */
+
+static struct session *find_session(struct dispatch *d, const uint8_t *id)
+{
+    for (size_t i = 0; i < d->n_sessions; i++)
+        if (memcmp(d->sessions[i].id, id, SESSION_BYTES) == 0)
+            return &d->sessions[i];
+    return NULL;
+}
+
+static int class_of(struct dispatch *d, const char *name)
+{
+    for (size_t i = 0; i < d->n_classes; i++)
+        if (strcmp(d->classes[i].name, name) == 0)
+            return (int)i;
+    struct work_class *classes = realloc(d->classes, (d->n_classes + 1) * sizeof *classes);
+    if (!classes)
+        return -1;
+    d->classes = classes;
+    classes[d->n_classes] = (struct work_class){.dry_until = 0};
+    memcpy(classes[d->n_classes].name, name, strlen(name) + 1);
+    return (int)d->n_classes++;
+}
+
+static struct session *add_session(struct dispatch *d, const uint8_t *id)
+{
+    enum { FIRST = 16 };
+    if (d->n_sessions == d->cap_sessions) {
+        size_t cap = d->cap_sessions ? 2 * d->cap_sessions : FIRST;
+        struct session *sessions = realloc(d->sessions, cap * sizeof *sessions);
+        if (!sessions)
+            return NULL;
+        d->sessions = sessions;
+        d->cap_sessions = cap;
+    }
+    struct session *s = &d->sessions[d->n_sessions++];
+    *s = (struct session){.class_index = -1};
+    memcpy(s->id, id, SESSION_BYTES);
+    return s;
+}
+
+static void remove_session(struct dispatch *d, const uint8_t *id)
+{
+    struct session *s = find_session(d, id);
+    if (s)
+        *s = d->sessions[--d->n_sessions];
+}
+
+void sessions_wake(struct dispatch *d)
+{
+    for (size_t i = 0; i < d->n_classes; i++) {
+        d->classes[i].dry_until = 0;
+        d->classes[i].pause_ms = 0;
+    }
+}
+
+/* ---- from workers --------------------------------------------------------------------------------------------------
+ */
+
+static void arg_session(struct store_args *args, struct wire_view session)
+{
+    store_arg(args, session.bytes, session.len);
+}
+
+static void args_of_hello(struct dispatch *d, const struct message *m, struct store_args *args)
+{
+    enum { INFO = CLASS_BYTES + 2 * LIMIT_NAME_BYTES + 32 };
+    struct wire_view parts[] = {m->class_name, m->tasks, view_of_text(""), m->label};
+    char info[INFO];
+    size_t len = 0;
+    for (int i = 0; i < 4; i++) {
+        if (i)
+            info[len++] = '|';
+        if (parts[i].len)
+            memcpy(info + len, parts[i].bytes, parts[i].len);
+        len += parts[i].len;
+    }
+    arg_session(args, m->session);
+    store_arg_u64(args, (uint64_t)d->options.lease_ms);
+    store_arg(args, info, len);
+}
+
+static void args_of_rows(const struct message *m, struct store_args *args)
+{
+    struct wire_reader r;
+    arg_session(args, m->session);
+    for (size_t n = message_rows_open(m, &r); n > 0; n--) {
+        struct message_row row = message_row_next(&r);
+        char outcome = (char)row.n[0];
+        store_arg(args, row.id, ID_BYTES);
+        store_arg(args, &outcome, 1);
+        store_arg(args, row.body.bytes, row.body.len);
+    }
+}
+
+static void args_of_ids(const struct message *m, struct store_args *args)
+{
+    for (size_t i = 0; i < m->ids.len; i += ID_BYTES)
+        store_arg(args, m->ids.bytes + i, ID_BYTES);
+}
+
+/* Characters that separate fields in Redis may not stand in a class or a list of task kinds. */
+static bool is_plain(struct wire_view v)
+{
+    for (size_t i = 0; i < v.len; i++)
+        if (v.bytes[i] == '|' || v.bytes[i] == ':' || v.bytes[i] < ' ')
+            return false;
+    return true;
+}
+
+static const char *wrong_with(const struct message *m)
+{
+    struct wire_reader r;
+    if (m->kind == MESSAGE_HELLO && (m->class_name.len == 0 || !is_plain(m->class_name) || !is_plain(m->tasks)))
+        return "HELLO: class and tasks are words without | and :";
+    if (m->kind != MESSAGE_DONE)
+        return NULL;
+    size_t n = message_rows_open(m, &r);
+    if (n == 0 || n > LIMIT_JOBS_PER_MESSAGE)
+        return "DONE: 1 to 256 rows";
+    while (n-- > 0) {
+        uint64_t outcome = message_row_next(&r).n[0];
+        if (outcome != OUTCOME_DONE && outcome != OUTCOME_FAILED && outcome != OUTCOME_TRANSIENT &&
+            outcome != OUTCOME_ENVIRONMENT)
+            return "DONE: unknown outcome";
+    }
+    return NULL;
+}
+
+static void on_credit(struct dispatch *d, const struct link_peer *peer, const struct message *m, int64_t now_ms)
+{
+    struct session *s = find_session(d, m->session.bytes);
+    if (!s) {
+        dispatch_error(d, SIDE_WORKER, peer, m, CODE_SESSION, "this broker does not know the session; say HELLO");
+        return;
+    }
+    s->peer = *peer;
+    s->heard_at = now_ms;
+    if (m->seq < s->seq || s->claiming)
+        return;
+    s->seq = m->seq;
+    s->want = m->want;
+}
+
+/* The script that answers a message, and its arguments. */
+static bool script_for(struct dispatch *d, const struct message *m, enum script *script, struct store_args *args)
+{
+    switch (m->kind) {
+    case MESSAGE_HELLO:
+        *script = SCRIPT_HELLO;
+        args_of_hello(d, m, args);
+        return true;
+    case MESSAGE_RESUME:
+        *script = SCRIPT_RESUME;
+        arg_session(args, m->session);
+        store_arg_u64(args, m->seq);
+        store_arg_u64(args, ANSWER_BYTES);
+        args_of_ids(m, args);
+        return true;
+    case MESSAGE_DONE:
+        *script = SCRIPT_FINISH;
+        args_of_rows(m, args);
+        return true;
+    case MESSAGE_BEAT:
+        *script = SCRIPT_HEARTBEAT;
+        arg_session(args, m->session);
+        store_arg_u64(args, (uint64_t)d->options.lease_ms);
+        args_of_ids(m, args);
+        return true;
+    case MESSAGE_HANDBACK:
+        *script = SCRIPT_HANDBACK;
+        arg_session(args, m->session);
+        store_arg_u64(args, m->bye);
+        args_of_ids(m, args);
+        return true;
+    default: return false;
+    }
+}
+
+void sessions_on_message(struct dispatch *d, const struct link_peer *peer, const struct message *m, int64_t now_ms)
+{
+    const char *wrong = wrong_with(m);
+    if (wrong) {
+        dispatch_error(d, SIDE_WORKER, peer, m, CODE_FORMAT, wrong);
+        return;
+    }
+    if (m->kind == MESSAGE_CREDIT) {
+        on_credit(d, peer, m, now_ms);
+        return;
+    }
+    enum script script = SCRIPT_HELLO;
+    struct store_args args = {0};
+    if (!script_for(d, m, &script, &args)) {
+        dispatch_error(d, SIDE_WORKER, peer, m, CODE_FORMAT, "not a message for a broker");
+        return;
+    }
+    struct pending *p = dispatch_call(d, script, &args);
+    if (!p) {
+        dispatch_error(d, SIDE_WORKER, peer, m, CODE_STORE, "too many calls on the way");
+        return;
+    }
+    p->side = SIDE_WORKER;
+    p->peer = *peer;
+    p->request = m->request;
+    p->seq = m->seq;
+    p->bye = m->bye;
+    memcpy(p->session, m->session.bytes, SESSION_BYTES);
+    if (m->class_name.len)
+        memcpy(p->class_name, m->class_name.bytes, m->class_name.len);
+}
+
+/* ---- to workers ----------------------------------------------------------------------------------------------------
+ */
+
+static struct wire_view session_view(const uint8_t *id)
+{
+    return (struct wire_view){.bytes = id, .len = SESSION_BYTES};
+}
+
+static struct wire_view bytes_at(const struct reply *r, size_t i)
+{
+    size_t len;
+    const char *bytes = reply_bytes(r, i, &len);
+    return (struct wire_view){.bytes = (const uint8_t *)bytes, .len = len};
+}
+
+/* Jobs from element `at` on: id, fails, crashes, body. */
+static enum status put_jobs(struct wire_writer *w, const struct reply *r, size_t at)
+{
+    wire_writer_init(w, LIMIT_FRAME_BYTES);
+    wire_put_array(w, r->n > at ? (r->n - at) / 4 : 0);
+    for (size_t i = at; i + 3 < r->n; i += 4) {
+        struct wire_view id = bytes_at(r, i);
+        if (id.len != ID_BYTES)
+            return ST_FORMAT;
+        struct message_row row = {.id = id.bytes,
+                                  .n = {(uint64_t)reply_number(r, i + 1), (uint64_t)reply_number(r, i + 2)},
+                                  .body = bytes_at(r, i + 3)};
+        message_row_put(w, &row);
+    }
+    return w->state;
+}
+
+static void welcome(struct dispatch *d, const struct pending *p, const struct reply *r, int64_t now_ms)
+{
+    struct session *s = find_session(d, p->session);
+    if (!s)
+        s = add_session(d, p->session);
+    int class_index = class_of(d, p->class_name);
+    if (!s || class_index < 0)
+        return;
+    s->class_index = class_index;
+    s->peer = p->peer;
+    s->heard_at = now_ms;
+    s->want = 0;
+    struct message m = {.kind = MESSAGE_WELCOME,
+                        .request = p->request,
+                        .session = session_view(p->session),
+                        .route = (uint64_t)d->options.route,
+                        .shards = 1,
+                        .lease_ms = (uint64_t)d->options.lease_ms,
+                        .beat_ms = (uint64_t)d->options.beat_ms,
+                        .owned = (uint64_t)reply_number(r, 1)};
+    if (d->options.route == ROUTE_DIRECT)
+        m.address = view_of_text(d->worker_redis);
+    dispatch_send(d, SIDE_WORKER, &p->peer, &m);
+}
+
+static void send_jobs(struct dispatch *d, enum message_kind kind, const struct link_peer *peer, const struct pending *p,
+                      const struct reply *r)
+{
+    struct wire_writer w;
+    size_t first = kind == MESSAGE_RESUMED ? 3 : 1;
+    struct message m = {.kind = kind, .request = p->request, .session = session_view(p->session), .seq = p->seq};
+    if (put_jobs(&w, r, first) == ST_OK) {
+        m.rows = (struct wire_view){.bytes = w.bytes, .len = w.len};
+        if (kind == MESSAGE_RESUMED) {
+            m.more = (uint64_t)reply_number(r, 1);
+            m.ids = bytes_at(r, 2);
+        }
+        dispatch_send(d, SIDE_WORKER, peer, &m);
+    }
+    wire_writer_fini(&w);
+}
+
+static void on_claim(struct dispatch *d, const struct pending *p, const struct reply *r, int64_t now_ms)
+{
+    d->claims_on_the_way--;
+    struct session *s = find_session(d, p->session);
+    if (!s)
+        return; /* said BYE in between; its jobs, if any, have gone back or will be reaped */
+    s->claiming = false;
+    if (reply_is(r, 0, "gone")) {
+        struct message m = {.session = session_view(p->session)};
+        dispatch_error(d, SIDE_WORKER, &s->peer, &m, CODE_SESSION, "the lease has ended; say HELLO");
+        remove_session(d, p->session);
+    } else if (reply_is(r, 0, "lapsed")) {
+        s->not_before = now_ms + d->options.beat_ms / 2;
+    } else if (reply_is(r, 0, "alone")) {
+        s->not_before = now_ms + IDLE_POLL_MS;
+    } else if (reply_is(r, 0, "ok") && r->n == 1) {
+        struct work_class *c = &d->classes[s->class_index];
+        c->pause_ms = c->pause_ms == 0 ? IDLE_POLL_MS : c->pause_ms * 2;
+        if (c->pause_ms > IDLE_POLL_MOST_MS)
+            c->pause_ms = IDLE_POLL_MOST_MS;
+        c->dry_until = now_ms + c->pause_ms;
+    } else {
+        /* Jobs; or the answer was lost, or given before: JOBS without rows tells the worker to RESUME. */
+        static const struct reply nothing = {.kind = REPLY_ARRAY};
+        d->classes[s->class_index].pause_ms = 0;
+        s->want = 0;
+        s->seq = p->seq + 1;
+        if (!reply_is(r, 0, "ok"))
+            s->not_before = now_ms + RETRY_MS;
+        send_jobs(d, MESSAGE_JOBS, &s->peer, p, reply_is(r, 0, "ok") ? r : &nothing);
+    }
+}
+
+int sessions_claim(struct dispatch *d, int64_t now_ms)
+{
+    enum { LONGEST_MS = 1000, FORGET_LEASES = 20 };
+    int64_t wait = LONGEST_MS;
+    for (size_t i = 0; i < d->n_sessions; i++) {
+        struct session *s = &d->sessions[(d->next_session + i) % d->n_sessions];
+        if (s->claiming || s->want == 0)
+            continue;
+        int64_t from = d->classes[s->class_index].dry_until;
+        from = s->not_before > from ? s->not_before : from;
+        if (from > now_ms) {
+            wait = from - now_ms < wait ? from - now_ms : wait;
+            continue;
+        }
+        if (now_ms - s->heard_at > FORGET_LEASES * d->options.lease_ms || d->claims_on_the_way == CLAIMS_AT_ONCE)
+            continue;
+        struct store_args args = {0};
+        store_arg(&args, s->id, SESSION_BYTES);
+        store_arg_u64(&args, s->seq);
+        store_arg_u64(&args, s->want < LIMIT_JOBS_PER_MESSAGE ? s->want : LIMIT_JOBS_PER_MESSAGE);
+        store_arg_u64(&args, CLAIM_QUANTUM);
+        store_arg_u64(&args, LIMIT_HELD_JOBS);
+        store_arg_u64(&args, ANSWER_BYTES);
+        struct pending *p = dispatch_call(d, SCRIPT_CLAIM, &args);
+        if (!p)
+            break;
+        p->side = SIDE_WORKER;
+        p->seq = s->seq;
+        memcpy(p->session, s->id, SESSION_BYTES);
+        s->claiming = true;
+        d->claims_on_the_way++;
+    }
+    if (d->n_sessions)
+        d->next_session = (d->next_session + 1) % d->n_sessions;
+    return (int)wait;
+}
+
+static void on_done(struct dispatch *d, const struct pending *p, const struct reply *r)
+{
+    struct message m = {.kind = MESSAGE_DONE_ACK, .request = p->request, .session = session_view(p->session)};
+    m.statuses = bytes_at(r, 0);
+    dispatch_send(d, SIDE_WORKER, &p->peer, &m);
+}
+
+void sessions_on_reply(struct dispatch *d, const struct pending *p, const struct reply *r, int64_t now_ms)
+{
+    struct message m = {.request = p->request, .session = session_view(p->session)};
+    if (p->script == SCRIPT_CLAIM) {
+        on_claim(d, p, r, now_ms);
+        return;
+    }
+    if (r->kind == REPLY_LOST || r->kind == REPLY_ERROR) {
+        dispatch_error(d, SIDE_WORKER, &p->peer, &m, CODE_STORE, "Redis gave no answer");
+        return;
+    }
+    if (reply_is(r, 0, "gone")) {
+        dispatch_error(d, SIDE_WORKER, &p->peer, &m, CODE_SESSION, "the lease has ended; say HELLO");
+        remove_session(d, p->session);
+        return;
+    }
+    switch (p->script) {
+    case SCRIPT_HELLO: welcome(d, p, r, now_ms); break;
+    case SCRIPT_RESUME: send_jobs(d, MESSAGE_RESUMED, &p->peer, p, r); break;
+    case SCRIPT_FINISH: on_done(d, p, r); break;
+    case SCRIPT_HEARTBEAT:
+        m.kind = MESSAGE_BEAT_ACK;
+        m.owned = (uint64_t)reply_number(r, 1);
+        m.ids = bytes_at(r, 2);
+        dispatch_send(d, SIDE_WORKER, &p->peer, &m);
+        break;
+    case SCRIPT_HANDBACK:
+        m.kind = MESSAGE_HANDBACK_ACK;
+        dispatch_send(d, SIDE_WORKER, &p->peer, &m);
+        if (p->bye)
+            remove_session(d, p->session);
+        sessions_wake(d);
+        break;
+    default: break;
+    }
+}

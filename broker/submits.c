@@ -1,0 +1,176 @@
+/* SUBMIT: group commit. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/dispatch_impl.h"
+
+void submit_batch_free(struct submit_batch *b)
+{
+    if (!b)
+        return;
+    store_args_fini(&b->args);
+    free(b->groups);
+    free(b);
+}
+
+static void answer_busy(struct dispatch *d, const struct link_peer *peer, uint64_t request, uint64_t retry_ms)
+{
+    struct message m = {.kind = MESSAGE_BUSY, .request = request, .retry_ms = retry_ms};
+    dispatch_send(d, SIDE_CLIENT, peer, &m);
+}
+
+/* The batch that is being filled; a full one is followed by a fresh one. */
+static struct submit_batch *open_batch(struct dispatch *d, size_t n_jobs)
+{
+    if (d->last && d->last->n_jobs + n_jobs <= SUBMIT_GROUP_JOBS)
+        return d->last;
+    struct submit_batch *b = calloc(1, sizeof *b);
+    if (!b)
+        return NULL;
+    store_arg_u64(&b->args, d->options.window);
+    if (d->last)
+        d->last->next = b;
+    else
+        d->first = b;
+    d->last = b;
+    return b;
+}
+
+static bool add_group(struct submit_batch *b, const struct submit_group *g)
+{
+    enum { FIRST = 16 };
+    if (b->n_groups == b->cap_groups) {
+        size_t cap = b->cap_groups ? 2 * b->cap_groups : FIRST;
+        struct submit_group *groups = realloc(b->groups, cap * sizeof *groups);
+        if (!groups)
+            return false;
+        b->groups = groups;
+        b->cap_groups = cap;
+    }
+    b->groups[b->n_groups++] = *g;
+    b->n_jobs += g->n;
+    return true;
+}
+
+/* NULL, or what is wrong with a row. */
+static const char *check_rows(const struct message *m)
+{
+    enum { PRIORITIES = 3, RETRIES = 100 };
+    struct wire_reader r;
+    size_t n = message_rows_open(m, &r);
+    if (n > LIMIT_JOBS_PER_MESSAGE)
+        return "SUBMIT: over 256 jobs";
+    for (size_t i = 0; i < n; i++) {
+        struct message_row row = message_row_next(&r);
+        if (row.n[0] >= PRIORITIES)
+            return "SUBMIT: priority is 0, 1 or 2";
+        if (row.n[1] > RETRIES)
+            return "SUBMIT: at most 100 retries";
+        if (row.body.len == 0)
+            return "SUBMIT: a job without a body";
+    }
+    return NULL;
+}
+
+static void put_rows(struct store_args *args, const struct message *m, size_t n)
+{
+    store_arg(args, m->campaign.bytes, m->campaign.len);
+    store_arg(args, m->manifest.bytes, m->manifest.len);
+    store_arg_u64(args, m->offset);
+    store_arg_u64(args, n);
+    struct wire_reader r;
+    for (size_t i = message_rows_open(m, &r); i > 0; i--) {
+        struct message_row row = message_row_next(&r);
+        store_arg(args, row.id, ID_BYTES);
+        for (int k = 0; k < 3; k++)
+            store_arg_u64(args, row.n[k]);
+        store_arg(args, row.body.bytes, row.body.len);
+    }
+}
+
+void submits_add(struct dispatch *d, const struct link_peer *peer, const struct message *m)
+{
+    const char *wrong = check_rows(m);
+    if (wrong) {
+        dispatch_error(d, SIDE_CLIENT, peer, m, CODE_LIMIT, wrong);
+        return;
+    }
+    struct wire_reader r;
+    struct submit_group g = {.peer = *peer, .request = m->request, .n = message_rows_open(m, &r)};
+    struct submit_batch *b = dispatch_wants_clients(d) ? open_batch(d, g.n) : NULL;
+    if (!b || !add_group(b, &g)) {
+        answer_busy(d, peer, m->request, RETRY_MS);
+        return;
+    }
+    size_t before = b->args.len;
+    put_rows(&b->args, m, g.n);
+    d->held_bytes += b->args.len - before;
+}
+
+static void answer_all_busy(struct dispatch *d, const struct submit_batch *b, uint64_t retry_ms)
+{
+    for (size_t i = 0; i < b->n_groups; i++)
+        answer_busy(d, &b->groups[i].peer, b->groups[i].request, retry_ms);
+}
+
+/* One call is always on the way while there is work; a second one only once a whole group has gathered. */
+void submits_flush(struct dispatch *d)
+{
+    while (d->first && (d->submits_on_the_way == 0 ||
+                        (d->submits_on_the_way < SUBMITS_AT_ONCE && d->first->n_jobs >= SUBMIT_GROUP_JOBS / 2))) {
+        struct submit_batch *b = d->first;
+        d->first = b->next;
+        if (!d->first)
+            d->last = NULL;
+        b->next = NULL;
+        size_t bytes = b->args.len;
+        struct pending *p = dispatch_call(d, SCRIPT_SUBMIT, &b->args);
+        if (!p) {
+            d->held_bytes -= bytes < d->held_bytes ? bytes : d->held_bytes;
+            answer_all_busy(d, b, RETRY_MS);
+            submit_batch_free(b);
+            continue;
+        }
+        p->n = bytes;
+        p->batch = b;
+        b->n_jobs = bytes; /* from here on: the bytes that are held for it */
+        d->submits_on_the_way++;
+    }
+}
+
+static void answer_group(struct dispatch *d, const struct submit_group *g, const struct reply *r, size_t at)
+{
+    size_t len;
+    const char *statuses = reply_bytes(r, at, &len);
+    struct message m = {.kind = MESSAGE_ACCEPTED, .request = g->request};
+    m.unfinished = (uint64_t)reply_number(r, at + 1);
+    if (len == g->n && !(len == 1 && strchr("BXC", *statuses))) {
+        m.statuses = (struct wire_view){.bytes = (const uint8_t *)statuses, .len = len};
+        dispatch_send(d, SIDE_CLIENT, &g->peer, &m);
+    } else if (reply_is(r, at, "X")) {
+        dispatch_error(d, SIDE_CLIENT, &g->peer, &m, CODE_MISSING, "no such campaign");
+    } else if (reply_is(r, at, "C")) {
+        dispatch_error(d, SIDE_CLIENT, &g->peer, &m, CODE_REFUSED, "the campaign is cancelled");
+    } else {
+        m.kind = MESSAGE_BUSY;
+        m.retry_ms = RETRY_MS;
+        dispatch_send(d, SIDE_CLIENT, &g->peer, &m);
+    }
+}
+
+void submits_on_reply(struct dispatch *d, struct submit_batch *b, const struct reply *r)
+{
+    enum { FULL_MS = 1000 };
+    d->submits_on_the_way--;
+    size_t bytes = b->n_jobs;
+    d->held_bytes -= bytes < d->held_bytes ? bytes : d->held_bytes;
+    if (r->kind == REPLY_ARRAY && r->n == 2 * b->n_groups) {
+        for (size_t i = 0; i < b->n_groups; i++)
+            answer_group(d, &b->groups[i], r, 2 * i);
+        sessions_wake(d);
+    } else {
+        /* Lost: perhaps committed; the same ids come again and are duplicates then. Memory of Redis full: later. */
+        answer_all_busy(d, b, reply_error_is(r, "OOM") ? FULL_MS : RETRY_MS);
+    }
+    submit_batch_free(b);
+}
