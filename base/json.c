@@ -23,6 +23,8 @@ enum status jsn_parse(const char *text, size_t len, const char *what, struct jso
 {
     json_error_t error;
     json_t *v = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
+    if (!v && !error.text[0]) /* Jansson has no words for short memory */
+        return ST_NOMEM;
     if (!v)
         return diag_set(why, ST_FORMAT, "%s: not valid JSON: %s (line %d, column %d)", what, error.text, error.line,
                         error.column);

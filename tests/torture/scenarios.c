@@ -28,8 +28,8 @@ static enum status json_round(void)
 {
     struct json *root = NULL;
     enum status s = jsn_parse(job_line, strlen(job_line), "line", &root, NULL);
-    if (s != ST_OK) /* Jansson reports short memory as a parse error without a position of its own */
-        return ST_NOMEM;
+    if (s != ST_OK)
+        return s;
     struct json *copy = jsn_copy(root);
     char *text = copy ? jsn_text_indented(copy, 2) : NULL;
     free(text);
@@ -73,18 +73,15 @@ static enum status help_round(void)
     return s;
 }
 
-/* The line is parsed before memory gets short: what Jansson makes of it is json_round's matter. */
 static enum status job_round(void)
 {
-    static struct json *line;
-    struct json *out = NULL;
+    struct json *line = NULL, *out = NULL;
     struct job *job = NULL, *back = NULL;
     uint8_t *bytes = NULL;
     size_t len = 0;
-    enum status s = line ? ST_OK : jsn_parse(job_line, strlen(job_line), "line", &line, NULL);
-    if (s != ST_OK)
-        return ST_NOMEM;
-    s = job_from_json(line, NULL, &job, NULL);
+    enum status s = jsn_parse(job_line, strlen(job_line), "line", &line, NULL);
+    if (s == ST_OK)
+        s = job_from_json(line, NULL, &job, NULL);
     if (s == ST_OK)
         s = job_encode(job, &bytes, &len, NULL);
     if (s == ST_OK)
@@ -92,6 +89,7 @@ static enum status job_round(void)
     if (s == ST_OK)
         s = job_to_json(back, &out);
     jsn_free(out);
+    jsn_free(line);
     if (s == ST_OK) {
         struct json *record = result_failure(back, ERROR_PERMANENT, "missing", "no such file");
         s = record ? ST_OK : ST_NOMEM;
@@ -153,12 +151,12 @@ static enum status checkpoint_round(void)
 }
 
 const struct scenario scenarios[] = {
-    {"json", json_round},
-    {"settings and task flags", settings_round},
-    {"settings as JSON", help_round},
-    {"job: JSON, MessagePack, record", job_round},
-    {"message", message_round},
-    {"region: polygon and draws", region_round},
-    {"checkpoint: config, delta, tower, prompt", checkpoint_round},
-    {NULL, NULL},
+    {"json", json_round, true},
+    {"settings and task flags", settings_round, false},
+    {"settings as JSON", help_round, false},
+    {"job: JSON, MessagePack, record", job_round, false},
+    {"message", message_round, false},
+    {"region: polygon and draws", region_round, false},
+    {"checkpoint: config, delta, tower, prompt", checkpoint_round, false},
+    {NULL, NULL, false},
 };

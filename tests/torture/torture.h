@@ -10,6 +10,7 @@
 struct scenario {
     const char *name;
     enum status (*run)(void);
+    bool in_jansson; /* Jansson's own allocations fail too; it takes that for a bad token, or does without */
 };
 extern const struct scenario scenarios[]; /* ends with a NULL name */
 
