@@ -1,0 +1,269 @@
+/* `ferret annotate`: the worker's pipeline over PATH arguments, in this process. */
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/commands.h"
+#include "formats/read/inputs.h"
+#include "formats/write/jsonl.h"
+#include "media/fetch.h"
+#include "worker/pipeline.h"
+
+struct annotate_flags {
+    struct task_flags task;
+    struct model_flags model;
+    const char *out;
+    struct setting_list roots;
+    bool allow_private_hosts;
+};
+
+static const struct setting annotate_rows[] = {
+    {.name = "out",
+     .type = SETTING_STRING,
+     .offset = offsetof(struct annotate_flags, out),
+     .fallback = "-",
+     .value = "FILE",
+     .help = "where records go, one a line; - is stdout",
+     .letter = 'o'},
+    {.name = "root",
+     .type = SETTING_LIST,
+     .offset = offsetof(struct annotate_flags, roots),
+     .value = "NAME=DIR",
+     .help = "a folder that manifests name files in, as NAME:path"},
+    {.name = "allow-private-hosts",
+     .type = SETTING_BOOL,
+     .offset = offsetof(struct annotate_flags, allow_private_hosts),
+     .help = "fetch URLs of private and local addresses too"},
+};
+
+/* Set by SIGINT and SIGTERM: take no further input, finish what has begun. */
+static volatile sig_atomic_t interrupted;
+
+static void interrupt(int signal_number)
+{
+    (void)signal_number;
+    interrupted = 1;
+}
+
+/* A second signal ends the program at once. */
+static void watch_signals(void)
+{
+    struct sigaction stop = {.sa_handler = interrupt, .sa_flags = SA_RESTART | (int)SA_RESETHAND};
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    sigaction(SIGINT, &stop, NULL);
+    sigaction(SIGTERM, &stop, NULL);
+    sigaction(SIGPIPE, &ignore, NULL);
+}
+
+/* ---- records -------------------------------------------------------------------------------------------------------
+ */
+
+/* Where records go; several threads of the pipeline write. */
+struct output {
+    pthread_mutex_t lock;
+    struct jsonl *file;
+    enum status status; /* of writing: the first that failed */
+    struct diag why;
+    long n_ok, n_partial, n_failed, n_not_begun;
+};
+
+static void write_record(struct output *o, const struct json *record)
+{
+    const char *status = jsn_string(jsn_get(record, "status"), "failed");
+    char *text = record ? jsn_text(record) : NULL;
+    pthread_mutex_lock(&o->lock);
+    if (strcmp(status, "ok") == 0)
+        o->n_ok++;
+    else if (strcmp(status, "partial") == 0)
+        o->n_partial++;
+    else
+        o->n_failed++;
+    if (o->status == ST_OK)
+        o->status = text ? jsonl_put(o->file, text, strlen(text), &o->why) : ST_NOMEM;
+    pthread_mutex_unlock(&o->lock);
+    free(text);
+}
+
+static void on_done(void *ctx, struct pipeline_done *done)
+{
+    struct output *o = ctx;
+    if (done->handed_back && interrupted) {
+        pthread_mutex_lock(&o->lock);
+        o->n_not_begun++;
+        pthread_mutex_unlock(&o->lock);
+    } else {
+        if (done->handed_back)
+            done->record =
+                result_failure(done->job, ERROR_ENVIRONMENT, "device", "the engine was lost before it began");
+        write_record(o, done->record);
+    }
+    jsn_free(done->record);
+    job_free(done->job);
+}
+
+static bool can_write(struct output *o)
+{
+    pthread_mutex_lock(&o->lock);
+    bool ok = o->status == ST_OK;
+    pthread_mutex_unlock(&o->lock);
+    return ok;
+}
+
+/* ---- inputs --------------------------------------------------------------------------------------------------------
+ */
+
+/* Any file of this machine may be named, since whoever types the command may read it; links are followed here, where
+ * they may lead anywhere. */
+static enum status local_uri(void *ctx, const char *path, char **uri, struct diag *why)
+{
+    (void)ctx, (void)why;
+    *uri = realpath(path, NULL);
+    if (!*uri)
+        *uri = strdup(path);
+    return *uri ? ST_OK : ST_NOMEM;
+}
+
+static enum status feed(struct inputs *in, struct pipeline *p, struct output *o, struct diag *why)
+{
+    while (!interrupted && can_write(o)) {
+        struct input input = {0};
+        enum status s = inputs_next(in, &input, why);
+        if (s != ST_OK)
+            return s == ST_CLOSED ? ST_OK : s;
+        if (input.error) {
+            struct json *record = result_failure(input.job, input.error_class, input.error, input.message);
+            write_record(o, record);
+            jsn_free(record);
+        } else {
+            s = pipeline_put(p, input.job, NULL, true, why);
+            input.job = NULL;
+        }
+        input_fini(&input);
+        if (s != ST_OK)
+            return s;
+    }
+    return ST_OK;
+}
+
+static enum status open_roots(const struct annotate_flags *f, struct media_roots **out, struct diag *why)
+{
+    const char **specs = calloc((size_t)f->roots.n + 1, sizeof *specs);
+    if (!specs)
+        return ST_NOMEM;
+    for (int i = 0; i < f->roots.n; i++)
+        specs[i] = f->roots.items[i];
+    specs[f->roots.n] = "local=/"; /* behind the named ones, for plain paths */
+    enum status s = media_roots_new(specs, f->roots.n + 1, out, why);
+    free(specs);
+    return s;
+}
+
+/* ---- the command ---------------------------------------------------------------------------------------------------
+ */
+
+/* Everything that is open while images are annotated. */
+struct session {
+    const char **paths;
+    struct job *defaults;
+    uint8_t background[3];
+    struct engine_choice choice;
+    struct media_roots *roots;
+    struct inputs *inputs;
+    struct pipeline *pipeline;
+    struct output output;
+};
+
+static enum status open_session(struct session *s, const struct annotate_flags *f, const struct settings *settings,
+                                struct diag *why)
+{
+    enum status st = task_flags_job(&f->task, &s->defaults, s->background, why);
+    if (!(s->paths = calloc((size_t)settings_n_args(settings), sizeof *s->paths)))
+        st = ST_NOMEM;
+    for (int i = 0; st == ST_OK && i < settings_n_args(settings); i++)
+        s->paths[i] = settings_arg(settings, i);
+    if (st == ST_OK)
+        st = model_flags_resolve(&f->model, &s->choice, why);
+    if (st == ST_OK)
+        st = open_roots(f, &s->roots, why);
+    struct inputs_options in = {
+        .paths = s->paths, .n_paths = settings_n_args(settings), .defaults = s->defaults, .uri = local_uri};
+    if (st == ST_OK)
+        st = inputs_open(&in, &s->inputs, why);
+    if (st == ST_OK)
+        fputs(s->choice.notice, stderr);
+    struct pipeline_options options = {.engine = s->choice.options,
+                                       .roots = s->roots,
+                                       .allow_private_hosts = f->allow_private_hosts,
+                                       .background = s->background};
+    if (st == ST_OK)
+        st = pipeline_open(&options, on_done, &s->output, &s->pipeline, why);
+    return st == ST_OK ? jsonl_open(f->out, false, &s->output.file, why) : st;
+}
+
+static void close_session(struct session *s)
+{
+    pipeline_close(s->pipeline);
+    inputs_close(s->inputs);
+    media_roots_free(s->roots);
+    engine_choice_fini(&s->choice);
+    job_free(s->defaults);
+    jsonl_close(s->output.file);
+    free(s->paths);
+}
+
+static enum status annotate(struct session *s, struct diag *why)
+{
+    struct output *o = &s->output;
+    enum status st = feed(s->inputs, s->pipeline, o, why);
+    pipeline_drain(s->pipeline, interrupted || !can_write(o));
+    if (st == ST_OK && o->status != ST_OK)
+        st = diag_set(why, o->status, "%s", o->why.text);
+    if (st == ST_OK)
+        st = jsonl_sync(o->file, why);
+    fprintf(stderr, "%ld ok, %ld partial, %ld failed", o->n_ok, o->n_partial, o->n_failed);
+    fprintf(stderr, interrupted ? ", %ld not begun (interrupted)\n" : "\n", o->n_not_begun);
+    return st;
+}
+
+int cmd_annotate(int argc, char **argv)
+{
+    struct annotate_flags f = {0};
+    const struct setting_group groups[] = {
+        {.title = "output", .rows = annotate_rows, .n_rows = sizeof annotate_rows / sizeof *annotate_rows},
+        task_flags_group(offsetof(struct annotate_flags, task)),
+        model_flags_group(offsetof(struct annotate_flags, model)),
+    };
+    const struct settings_program program = {
+        .name = "ferret annotate",
+        .args = "PATH...",
+        .summary = "Annotates images in this process and writes one JSON record a line, as they end. A PATH is an\n"
+                   "image, a folder, a glob, a manifest (*.jsonl, .jsonl.gz, .jsonl.zst) or - for one on stdin.",
+        .examples = "  ferret annotate photos/ -o captions.jsonl\n"
+                    "  ferret annotate a.jpg --task locate --phrase 'red ball' --phrase dog\n"
+                    "  ferret annotate a.jpg --task describe --box 10,20,200,180\n"
+                    "  ferret annotate a.jpg --task ask --point 50,60 --question 'What is at {region0}?'\n"
+                    "  zcat jobs.jsonl.gz | ferret annotate - | jq -r .tasks[].text\n",
+        .min_args = 1,
+        .max_args = -1,
+        .groups = groups,
+        .n_groups = sizeof groups / sizeof *groups,
+    };
+    struct settings *settings;
+    int code;
+    if (!settings_start(&program, argc, argv, &f, &settings, &code))
+        return code;
+    struct session s = {.output = {.lock = PTHREAD_MUTEX_INITIALIZER}};
+    struct diag why = {{0}};
+    watch_signals();
+    enum status st = open_session(&s, &f, settings, &why);
+    if (st == ST_OK)
+        st = annotate(&s, &why);
+    bool failed = s.output.n_failed + s.output.n_partial + s.output.n_not_begun > 0;
+    close_session(&s);
+    settings_free(settings);
+    if (st != ST_OK)
+        return command_fail("annotate", st, &why);
+    return failed || interrupted ? EXIT_ITEMS_FAILED : EXIT_OK;
+}
