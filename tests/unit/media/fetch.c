@@ -1,0 +1,299 @@
+/* Claims of media/fetch.h: what is read, what is refused and under which name. HTTP is tried against a small server of
+ * our own. */
+#include "media/fetch.h"
+
+#include <arpa/inet.h>
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct place {
+    char dir[64], spec[96];
+    struct media_roots *roots;
+    struct fetcher *fetcher;
+};
+
+static void write_file(const struct place *p, const char *name, const char *text)
+{
+    char path[160];
+    snprintf(path, sizeof path, "%s/%s", p->dir, name);
+    FILE *f = fopen(path, "wb");
+    cr_assert(f);
+    cr_assert_eq(fwrite(text, 1, strlen(text), f), strlen(text));
+    fclose(f);
+}
+
+static struct place place_open(bool allow_private, size_t max_bytes)
+{
+    struct place p = {.dir = "/tmp/fetch-test-XXXXXX"};
+    struct diag why = {0};
+    cr_assert(mkdtemp(p.dir));
+    snprintf(p.spec, sizeof p.spec, "pics=%s/root", p.dir);
+    char root[96];
+    snprintf(root, sizeof root, "%s/root", p.dir);
+    cr_assert_eq(mkdir(root, 0755), 0);
+    write_file(&p, "secret.txt", "secret");
+    write_file(&p, "root/a b's.jpg", "hello");
+    write_file(&p, "root/shard.tar", "0123456789");
+    const char *specs[] = {p.spec};
+    cr_assert_eq(media_roots_new(specs, 1, &p.roots, &why), ST_OK, "%s", why.text);
+    struct fetch_options o = {.roots = p.roots,
+                              .allow_private_hosts = allow_private,
+                              .max_bytes = max_bytes,
+                              .connect_timeout_ms = 2000,
+                              .timeout_ms = 2000};
+    cr_assert_eq(fetcher_open(&o, &p.fetcher, &why), ST_OK, "%s", why.text);
+    return p;
+}
+
+static void place_close(struct place *p)
+{
+    char command[96];
+    fetcher_close(p->fetcher);
+    media_roots_free(p->roots);
+    snprintf(command, sizeof command, "rm -rf %s", p->dir);
+    cr_assert_eq(system(command), 0);
+}
+
+static void expect(const struct place *p, const char *uri, enum fetch_error want, const char *text)
+{
+    struct bytes b = {0};
+    struct diag why = {0};
+    enum fetch_error kind = FETCH_ERROR_COUNT_;
+    enum status s = fetch(p->fetcher, uri, &b, &kind, &why);
+    cr_expect_str_eq(fetch_error_word(kind), fetch_error_word(want), "%s: %s (%s)", uri, fetch_error_word(kind),
+                     why.text);
+    cr_expect_eq(s == ST_OK, want == FETCH_OK);
+    if (text) {
+        cr_expect_eq(b.len, strlen(text));
+        cr_expect(b.len == strlen(text) && memcmp(b.data, text, b.len) == 0, "%s", uri);
+    }
+    if (want != FETCH_OK)
+        cr_expect(why.text[0], "%s: a refusal without a sentence", uri);
+    bytes_fini(&b);
+}
+
+Test(fetch, a_file_is_read_by_root_by_path_and_as_the_only_root)
+{
+    struct place p = place_open(false, 0);
+    char uri[160];
+    expect(&p, "pics:a b's.jpg", FETCH_OK, "hello");
+    expect(&p, "a b's.jpg", FETCH_OK, "hello");
+    snprintf(uri, sizeof uri, "%s/root/a b's.jpg", p.dir);
+    expect(&p, uri, FETCH_OK, "hello");
+    snprintf(uri, sizeof uri, "file://%s/root/a b's.jpg", p.dir);
+    expect(&p, uri, FETCH_OK, "hello");
+    place_close(&p);
+}
+
+Test(fetch, nothing_outside_the_root_is_read)
+{
+    struct place p = place_open(false, 0);
+    char link[128], to[128];
+    snprintf(link, sizeof link, "%s/root/out.jpg", p.dir);
+    snprintf(to, sizeof to, "%s/secret.txt", p.dir);
+    cr_assert_eq(symlink(to, link), 0);
+    snprintf(link, sizeof link, "%s/root/up", p.dir);
+    cr_assert_eq(symlink("..", link), 0);
+    expect(&p, "pics:../secret.txt", FETCH_OUTSIDE_ROOT, NULL);
+    expect(&p, "pics:out.jpg", FETCH_OUTSIDE_ROOT, NULL);
+    expect(&p, "pics:up/secret.txt", FETCH_OUTSIDE_ROOT, NULL);
+    expect(&p, "pics:/etc/passwd", FETCH_OUTSIDE_ROOT, NULL);
+    expect(&p, "/etc/passwd", FETCH_UNKNOWN_ROOT, NULL);
+    expect(&p, to, FETCH_UNKNOWN_ROOT, NULL);
+    place_close(&p);
+}
+
+Test(fetch, what_is_no_regular_file_ends_at_once_with_its_name, .timeout = 10)
+{
+    struct place p = place_open(false, 0);
+    char path[128];
+    snprintf(path, sizeof path, "%s/root/fifo.jpg", p.dir);
+    cr_assert_eq(mkfifo(path, 0644), 0);
+    snprintf(path, sizeof path, "%s/root/folder.jpg", p.dir);
+    cr_assert_eq(mkdir(path, 0755), 0);
+    snprintf(path, sizeof path, "%s/root/dangling.jpg", p.dir);
+    cr_assert_eq(symlink("nowhere", path), 0);
+    expect(&p, "pics:fifo.jpg", FETCH_NOT_A_FILE, NULL);
+    expect(&p, "pics:folder.jpg", FETCH_NOT_A_FILE, NULL);
+    expect(&p, "pics:dangling.jpg", FETCH_MISSING, NULL);
+    expect(&p, "pics:absent.jpg", FETCH_MISSING, NULL);
+    expect(&p, "", FETCH_BAD_URI, NULL);
+    place_close(&p);
+}
+
+Test(fetch, an_unknown_root_and_an_absent_folder_are_the_environments_fault)
+{
+    struct place p = place_open(false, 0);
+    struct diag why = {0};
+    expect(&p, "other:a.jpg", FETCH_UNKNOWN_ROOT, NULL);
+    cr_expect_eq(fetch_error_class(FETCH_UNKNOWN_ROOT), MEDIA_ENVIRONMENT);
+    const char *specs[] = {"gone=/nonexistent/folder"};
+    struct media_roots *roots;
+    struct fetcher *f;
+    cr_assert_eq(media_roots_new(specs, 1, &roots, &why), ST_OK);
+    struct fetch_options o = {.roots = roots, .no_http = true};
+    cr_assert_eq(fetcher_open(&o, &f, &why), ST_OK);
+    struct place gone = {.roots = roots, .fetcher = f};
+    expect(&gone, "gone:a.jpg", FETCH_ROOT_ABSENT, NULL);
+    expect(&gone, "http://example.org/", FETCH_BAD_URI, NULL);
+    fetcher_close(f);
+    media_roots_free(roots);
+    place_close(&p);
+}
+
+Test(fetch, a_shards_member_is_one_range)
+{
+    struct place p = place_open(false, 0);
+    expect(&p, "pics:shard.tar#x/y.jpg@3+4", FETCH_OK, "3456");
+    expect(&p, "pics:shard.tar#x#y@z.jpg@0+10", FETCH_OK, "0123456789");
+    expect(&p, "pics:shard.tar#x@3+8", FETCH_BAD_MEMBER, NULL);
+    expect(&p, "pics:shard.tar#x@3+0", FETCH_BAD_MEMBER, NULL);
+    expect(&p, "pics:shard.tar#x", FETCH_BAD_MEMBER, NULL);
+    expect(&p, "pics:shard.tar#x@9223372036854775807+9223372036854775807", FETCH_BAD_MEMBER, NULL);
+    place_close(&p);
+}
+
+Test(fetch, data_uris_are_taken_in_both_codings_and_bounded)
+{
+    struct place p = place_open(false, 0);
+    expect(&p, "data:image/png;base64,aGVsbG8=", FETCH_OK, "hello");
+    expect(&p, "data:,hel%6Co", FETCH_OK, "hello");
+    expect(&p, "data:image/png;base64,a*b", FETCH_BAD_URI, NULL);
+    expect(&p, "data:image/png", FETCH_BAD_URI, NULL);
+    char *big = malloc((3 << 20) + 16);
+    cr_assert(big);
+    memset(big, 'A', (3 << 20) + 15);
+    big[(3 << 20) + 15] = '\0';
+    memcpy(big, "data:,", 6);
+    expect(&p, big, FETCH_TOO_LARGE, NULL);
+    free(big);
+    place_close(&p);
+}
+
+Test(fetch, a_file_over_the_limit_is_refused_before_it_is_read)
+{
+    struct place p = place_open(false, 4);
+    expect(&p, "pics:a b's.jpg", FETCH_TOO_LARGE, NULL);
+    place_close(&p);
+}
+
+Test(fetch, roots_are_checked_when_they_are_named)
+{
+    struct media_roots *roots = NULL;
+    struct diag why = {0};
+    const char *bad[] = {"noequals", "a=relative", "=/x", "a/b=/x", "http=/x"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        cr_expect_eq(media_roots_new(&bad[i], 1, &roots, &why), ST_INVALID, "%s", bad[i]);
+        cr_expect(strstr(why.text, bad[i]), "%s is not named in: %s", bad[i], why.text);
+    }
+    const char *twice[] = {"a=/x", "a=/y"};
+    cr_expect_eq(media_roots_new(twice, 2, &roots, &why), ST_INVALID);
+    const char *nested[] = {"outer=/x/", "inner=/x/y", "all=/"};
+    char *uri = NULL;
+    cr_assert_eq(media_roots_new(nested, 3, &roots, &why), ST_OK);
+    cr_assert_eq(media_roots_uri(roots, "/x/y/z.jpg", &uri, &why), ST_OK);
+    cr_expect_str_eq(uri, "inner:z.jpg");
+    free(uri);
+    cr_assert_eq(media_roots_uri(roots, "/xy/z.jpg", &uri, &why), ST_OK);
+    cr_expect_str_eq(uri, "all:xy/z.jpg");
+    free(uri);
+    media_roots_free(roots);
+}
+
+/* ---- HTTP: a server that answers by path ---- */
+
+struct server {
+    int fd, port;
+    pthread_t thread;
+};
+
+static void answer(int fd)
+{
+    char request[2048] = {0};
+    if (read(fd, request, sizeof request - 1) <= 0)
+        return;
+    const char *reply = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    if (strncmp(request, "GET /hello", 10) == 0)
+        reply = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello";
+    else if (strncmp(request, "GET /busy", 9) == 0)
+        reply = "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    else if (strncmp(request, "GET /loop", 9) == 0)
+        reply = "HTTP/1.1 302 Found\r\nLocation: /loop\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    else if (strncmp(request, "GET /endless", 12) == 0)
+        reply = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nmore than sixteen bytes are sent here";
+    else if (strncmp(request, "GET /file", 9) == 0)
+        reply = "HTTP/1.1 302 Found\r\nLocation: file:///etc/passwd\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    else if (strncmp(request, "GET /s.tar", 10) == 0 && strstr(request, "ange: bytes=2-4"))
+        reply = "HTTP/1.1 206 Partial\r\nContent-Length: 3\r\nConnection: close\r\n\r\n234";
+    if (write(fd, reply, strlen(reply)) < 0)
+        return;
+}
+
+static void *serve(void *ctx)
+{
+    struct server *s = ctx;
+    for (int fd; (fd = accept(s->fd, NULL, NULL)) >= 0; close(fd))
+        answer(fd);
+    return NULL;
+}
+
+static struct server server_open(void)
+{
+    struct server s = {.fd = socket(AF_INET, SOCK_STREAM, 0)};
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof a;
+    cr_assert_eq(bind(s.fd, (struct sockaddr *)(void *)&a, sizeof a), 0);
+    cr_assert_eq(listen(s.fd, 8), 0);
+    cr_assert_eq(getsockname(s.fd, (struct sockaddr *)(void *)&a, &len), 0);
+    s.port = ntohs(a.sin_port);
+    return s;
+}
+
+static void expect_http(const struct place *p, const struct server *s, const char *path, enum fetch_error want,
+                        const char *text)
+{
+    char uri[128];
+    snprintf(uri, sizeof uri, "http://user:word@127.0.0.1:%d%s", s->port, path);
+    expect(p, uri, want, text);
+}
+
+Test(fetch, http_answers_map_to_kinds_and_bounds_hold, .timeout = 30)
+{
+    struct place p = place_open(true, 16);
+    struct server s = server_open();
+    cr_assert_eq(pthread_create(&s.thread, NULL, serve, &s), 0);
+    expect_http(&p, &s, "/hello?token=x", FETCH_OK, "hello");
+    expect_http(&p, &s, "/gone", FETCH_MISSING, NULL);
+    expect_http(&p, &s, "/busy", FETCH_HTTP_SERVER, NULL);
+    expect_http(&p, &s, "/loop", FETCH_HTTP_STATUS, NULL);
+    expect_http(&p, &s, "/endless", FETCH_TOO_LARGE, NULL);
+    expect_http(&p, &s, "/file", FETCH_BAD_URI, NULL);
+    expect_http(&p, &s, "/s.tar#m.jpg@2+3", FETCH_OK, "234");
+    expect_http(&p, &s, "/hello.tar#m.jpg@2+3", FETCH_BAD_MEMBER, NULL);
+    shutdown(s.fd, SHUT_RDWR);
+    pthread_join(s.thread, NULL);
+    close(s.fd);
+    place_close(&p);
+}
+
+Test(fetch, private_addresses_are_refused_unless_allowed_and_secrets_are_not_shown, .timeout = 30)
+{
+    struct place p = place_open(false, 0);
+    struct diag why = {0};
+    struct bytes b = {0};
+    enum fetch_error kind;
+    expect(&p, "http://127.0.0.1:9/", FETCH_BLOCKED_ADDRESS, NULL);
+    expect(&p, "http://[::1]:9/", FETCH_BLOCKED_ADDRESS, NULL);
+    expect(&p, "http://169.254.169.254/latest", FETCH_BLOCKED_ADDRESS, NULL);
+    expect(&p, "http://[::ffff:10.0.0.1]/", FETCH_BLOCKED_ADDRESS, NULL);
+    cr_expect_eq(fetch(p.fetcher, "http://user:word@127.0.0.1:9/a?token=hidden", &b, &kind, &why), ST_REFUSED);
+    cr_expect_not(strstr(why.text, "word") || strstr(why.text, "hidden"), "%s", why.text);
+    place_close(&p);
+}
