@@ -25,23 +25,25 @@ struct parity_options {
 };
 MUST_CHECK enum status parity_run(const struct parity_options *o, struct diag *why);
 
-/* Largest differences asked for, and found. */
+/* Largest differences: allowed, and found. */
 struct parity_limits {
     double vision, projected; /* absolute */
     double region;            /* of the largest value of the region's feature */
     double hidden, logits;    /* absolute */
-    double margin;            /* ids count up to the first step whose recorded margin is at most this; 0: all ids */
+    double margin_factor;     /* ids count up to the first step whose recorded margin is at most this many times the
+                                 largest logit error of the comparison; 0: all ids */
 };
 /* A float32 engine (with a RoPE table of its own). */
 struct parity_limits parity_limits_f32(void);
 
 struct parity_report {
     int n_cases, n_ids, n_ids_skipped, n_failures;
-    struct parity_limits largest; /* margin: largest difference of a step's top logit */
-    char *text;                   /* a table of the cases and what failed, for people */
+    struct parity_limits found; /* margin_factor: unused */
+    double logprob;             /* largest difference of a step's log-probability, where the ids agree */
+    char *text;                 /* differences found and what failed, for people */
 };
 /* Compares two such folders: choices, prompts, ids and texts for equality, numbers within limits. Differences are no
- * failure of the call. parity_report_fini. */
+ * failure of the call. The caller owns *out: parity_report_fini. */
 MUST_CHECK enum status parity_compare(const char *expected_dir, const char *actual_dir,
                                       const struct parity_limits *limits, struct parity_report *out, struct diag *why);
 void parity_report_fini(struct parity_report *r);
