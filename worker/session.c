@@ -1,0 +1,537 @@
+#include "worker/session.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "worker/session_impl.h"
+
+/* ---- flights --------------------------------------------------------------------------------------------------------
+ */
+
+struct flight *session_find(const struct session *s, const uint8_t *id)
+{
+    for (size_t i = 0; i < s->n_flights; i++)
+        if (memcmp(s->flights[i]->id, id, ID_BYTES) == 0)
+            return s->flights[i];
+    return NULL;
+}
+
+static void free_flight(struct flight *f)
+{
+    free(f->end.record);
+    free(f);
+}
+
+void session_drop_flight(struct session *s, struct flight *f)
+{
+    for (size_t i = 0; i < s->n_flights; i++)
+        if (s->flights[i] == f) {
+            s->flights[i] = s->flights[--s->n_flights];
+            break;
+        }
+    free_flight(f);
+}
+
+/* It is not ours any more. What the engine still makes of it is dropped when it comes. */
+static void lose_flight(struct session *s, struct flight *f)
+{
+    f->lost = true;
+    if (f->in_engine)
+        s->engine.cancel(s->engine.ctx, f);
+    else
+        session_drop_flight(s, f);
+}
+
+/* ---- events from the engine
+ * ------------------------------------------------------------------------------------------ */
+
+static void raise_event(struct session *s, struct flight *f)
+{
+    if (!f->event_began && !f->event_ended) {
+        f->next = s->events;
+        s->events = f;
+    }
+}
+
+static void wake(struct session *s)
+{
+    uint64_t one = 1;
+    ssize_t n;
+    do
+        n = write(s->event_fd, &one, sizeof one);
+    while (n < 0 && errno == EINTR);
+}
+
+void session_started(struct session *s, struct flight *f)
+{
+    pthread_mutex_lock(&s->lock);
+    raise_event(s, f);
+    f->event_began = true;
+    pthread_mutex_unlock(&s->lock);
+    wake(s);
+}
+
+void session_finished(struct session *s, struct flight *f, const struct session_end *end)
+{
+    pthread_mutex_lock(&s->lock);
+    raise_event(s, f);
+    f->event_ended = true;
+    f->end = *end;
+    pthread_mutex_unlock(&s->lock);
+    wake(s);
+}
+
+/* A record that can't be stored is replaced by one that says so. */
+static void bound_record(struct flight *f)
+{
+    if (f->end.handed_back || (f->end.record && strlen(f->end.record) <= LIMIT_RESULT_BYTES))
+        return;
+    char hex[2 * ID_BYTES + 1];
+    job_id_hex(f->id, hex);
+    struct job j = {.key = hex, .image = hex};
+    struct json *r = result_failure(&j, ERROR_PERMANENT, f->end.record ? "result-too-large" : "out-of-memory",
+                                    "the record could not be kept");
+    free(f->end.record);
+    f->end.record = r ? jsn_text(r) : NULL;
+    f->end.failed = true;
+    f->end.error_class = ERROR_PERMANENT;
+    if (!f->end.record)
+        f->end.handed_back = true; /* no memory even for that: somebody else may have some */
+    jsn_free(r);
+}
+
+static void take_events(struct session *s)
+{
+    uint64_t count;
+    ssize_t n = read(s->event_fd, &count, sizeof count);
+    (void)n;                     /* non-blocking: nothing there is fine */
+    struct flight *ended = NULL; /* no more events come for these, so their links are ours */
+    pthread_mutex_lock(&s->lock);
+    for (struct flight *f = s->events, *next; f; f = next) {
+        next = f->next;
+        if (f->event_began && !f->began) {
+            f->began = true;
+            s->tell_begun = true;
+        }
+        if (f->event_ended) {
+            f->in_engine = false;
+            f->state = FLIGHT_ENDED;
+            f->next = ended;
+            ended = f;
+        }
+        f->event_began = f->event_ended = false;
+    }
+    s->events = NULL;
+    pthread_mutex_unlock(&s->lock);
+    while (ended) {
+        struct flight *f = ended;
+        ended = f->next;
+        if (f->lost)
+            session_drop_flight(s, f);
+        else
+            bound_record(f);
+    }
+}
+
+/* ---- jobs come in
+ * ---------------------------------------------------------------------------------------------------- */
+
+static void end_here(struct flight *f, const struct job *j, const char *code, const char *message)
+{
+    struct json *r = result_failure(j, ERROR_PERMANENT, code, message);
+    f->state = FLIGHT_ENDED;
+    f->end = (struct session_end){.failed = true, .error_class = ERROR_PERMANENT, .record = r ? jsn_text(r) : NULL};
+    jsn_free(r);
+    bound_record(f);
+}
+
+static void start_job(struct session *s, struct flight *f, struct wire_view body)
+{
+    struct job *job;
+    struct diag why = {.text = ""};
+    if (job_decode(body.bytes, body.len, &job, &why) != ST_OK) {
+        char hex[2 * ID_BYTES + 1];
+        job_id_hex(f->id, hex);
+        struct job unknown = {.key = hex, .image = hex};
+        end_here(f, &unknown, "bad-job", why.text);
+        return;
+    }
+    if (job->deadline_ms > 0 && clock_wall_ms() > job->deadline_ms) {
+        end_here(f, job, "expired", "the job's deadline passed before a worker got to it");
+        job_free(job);
+        return;
+    }
+    if (s->draining) {
+        f->state = FLIGHT_ENDED;
+        f->end.handed_back = true;
+        job_free(job);
+        return;
+    }
+    char *key = strdup(job->key), *image = strdup(job->image);
+    f->in_engine = true;
+    if (s->engine.start(s->engine.ctx, job, f, &why) != ST_OK) {
+        struct job short_job = {.key = key, .image = image};
+        f->in_engine = false;
+        end_here(f, &short_job, "not-started", why.text);
+    }
+    free(key);
+    free(image);
+}
+
+static void take_rows(struct session *s, const struct message *m)
+{
+    struct wire_reader r;
+    for (size_t n = message_rows_open(m, &r); n > 0; n--) {
+        struct message_row row = message_row_next(&r);
+        if (session_find(s, row.id) || s->n_flights == LIMIT_HELD_JOBS)
+            continue; /* what does not fit is found again by RESUME */
+        struct flight *f = calloc(1, sizeof *f);
+        if (!f)
+            continue;
+        f->session = s;
+        memcpy(f->id, row.id, ID_BYTES);
+        s->flights[s->n_flights++] = f;
+        s->jobs_came = true;
+        start_job(s, f, row.body);
+    }
+}
+
+/* ---- messages to the broker
+ * ------------------------------------------------------------------------------------------- */
+
+static bool post(struct session *s, struct message *m)
+{
+    uint8_t *bytes;
+    size_t len;
+    m->session = (struct wire_view){.bytes = s->id, .len = SESSION_BYTES};
+    m->request = ++s->last_request;
+    return message_encode(m, &bytes, &len) == ST_OK && link_send(s->link, NULL, bytes, len) == ST_OK;
+}
+
+static struct wire_view text_view(const char *t)
+{
+    return (struct wire_view){.bytes = (const uint8_t *)(t ? t : ""), .len = t ? strlen(t) : 0};
+}
+
+void session_say_hello(struct session *s)
+{
+    s->state = SESSION_HELLO;
+    s->ask_at = 0;
+}
+
+void session_resume(struct session *s)
+{
+    s->state = SESSION_RESUMING;
+    s->seq++;
+    s->ask_at = 0;
+}
+
+static bool post_resume(struct session *s)
+{
+    uint8_t *ids = malloc(LIMIT_HELD_JOBS * ID_BYTES);
+    size_t n = 0;
+    for (size_t i = 0; ids && i < s->n_flights; i++)
+        if (!s->flights[i]->lost)
+            memcpy(ids + n++ * ID_BYTES, s->flights[i]->id, ID_BYTES);
+    struct message m = {.kind = MESSAGE_RESUME, .seq = s->seq, .ids = {ids, n * ID_BYTES}};
+    bool sent = ids && post(s, &m);
+    free(ids);
+    return sent;
+}
+
+static bool post_hello(struct session *s)
+{
+    struct message m = {.kind = MESSAGE_HELLO,
+                        .class_name = text_view(s->options.class_name),
+                        .tasks = text_view(s->options.tasks),
+                        .label = text_view(s->options.label),
+                        .context = (uint64_t)s->options.context};
+    return post(s, &m);
+}
+
+/* Tells the broker how many jobs fit: at once when that changed, else once a beat, in case it was lost. */
+static void tell_credit(struct session *s, int64_t now_ms)
+{
+    size_t credit = s->draining ? 0 : (size_t)s->options.credit;
+    uint64_t want = credit > s->n_flights ? credit - s->n_flights : 0;
+    if (s->state != SESSION_OPEN || (want == s->told_want && now_ms < s->credit_at))
+        return;
+    struct message m = {.kind = MESSAGE_CREDIT, .seq = s->seq, .want = want};
+    if (post(s, &m))
+        s->told_want = want;
+    s->credit_at = now_ms + s->beat_ms;
+}
+
+static void ask(struct session *s, int64_t now_ms)
+{
+    enum { AGAIN_MS = 1000, NOT_CONNECTED_MS = 50 };
+    if (s->state == SESSION_OPEN || now_ms < s->ask_at)
+        return;
+    bool sent = s->state == SESSION_HELLO ? post_hello(s) : post_resume(s);
+    s->ask_at = now_ms + (sent ? AGAIN_MS : NOT_CONNECTED_MS);
+}
+
+/* ---- messages from the broker
+ * ----------------------------------------------------------------------------------------- */
+
+static void use_store(struct session *s, const struct message *m)
+{
+    char *address = m->route == ROUTE_DIRECT ? wire_view_dup(m->address) : NULL;
+    if (address && s->store && strcmp(address, s->store_address) == 0) {
+        free(address);
+        return;
+    }
+    struct diag why;
+    store_close(s->store);
+    s->store = NULL;
+    for (int k = 0; k < WRITE_COUNT_; k++)
+        s->writes[k].on_the_way = false;
+    for (size_t i = 0; i < s->n_flights; i++)
+        s->flights[i]->on_the_way = false;
+    if (address && store_open(address, 0, &s->store, &why) == ST_OK)
+        memcpy(s->store_address, address, strlen(address) + 1);
+    else if (address)
+        log_line(s->options.log, LOG_ERROR, "%s; results travel through the broker", why.text);
+    free(address);
+}
+
+static void on_welcome(struct session *s, const struct message *m)
+{
+    if (s->state != SESSION_HELLO)
+        return;
+    if (s->lease_ms == 0)
+        log_line(s->options.log, LOG_INFO, "connected: %s route, lease %llu ms",
+                 m->route == ROUTE_DIRECT ? "direct" : "relay", (unsigned long long)m->lease_ms);
+    s->lease_ms = (int64_t)m->lease_ms;
+    s->beat_ms = (int64_t)m->beat_ms;
+    use_store(s, m);
+    session_resume(s);
+}
+
+static void on_resumed(struct session *s, const struct message *m)
+{
+    if (s->state != SESSION_RESUMING || m->seq != s->seq)
+        return;
+    for (size_t at = 0; at + ID_BYTES <= m->ids.len; at += ID_BYTES) {
+        struct flight *f = session_find(s, m->ids.bytes + at);
+        if (f && !f->lost)
+            lose_flight(s, f);
+    }
+    take_rows(s, m);
+    s->seq++;
+    s->told_want = UINT64_MAX;
+    if (m->more)
+        session_resume(s);
+    else
+        s->state = SESSION_OPEN;
+}
+
+static void on_jobs(struct session *s, const struct message *m)
+{
+    if (s->state != SESSION_OPEN || m->seq != s->seq)
+        return;
+    struct wire_reader r;
+    if (message_rows_open(m, &r) == 0) {
+        session_resume(s);
+        return;
+    }
+    take_rows(s, m);
+    s->seq++;
+    s->told_want = UINT64_MAX;
+}
+
+static void on_message(struct session *s, const struct link_frame *f, int64_t now_ms)
+{
+    struct message m;
+    struct diag why;
+    if (message_decode(f->bytes, f->len, &m, &why) != ST_OK) {
+        log_line(s->options.log, LOG_WARN, "from the broker: %s", why.text);
+        return;
+    }
+    if (results_on_message(s, &m, now_ms))
+        return;
+    switch (m.kind) {
+    case MESSAGE_WELCOME: on_welcome(s, &m); break;
+    case MESSAGE_RESUMED: on_resumed(s, &m); break;
+    case MESSAGE_JOBS: on_jobs(s, &m); break;
+    case MESSAGE_ERROR:
+        if (wire_view_is(m.code, message_code_name(CODE_SESSION))) {
+            if (s->state != SESSION_HELLO)
+                session_say_hello(s);
+        } else if (!wire_view_is(m.code, message_code_name(CODE_STORE))) {
+            log_line(s->options.log, LOG_WARN, "the broker says: %.*s", (int)m.text.len, (const char *)m.text.bytes);
+        }
+        break;
+    default: break;
+    }
+}
+
+/* ---- drain
+ * ------------------------------------------------------------------------------------------------------------- */
+
+static void *run_drain(void *arg)
+{
+    struct session *s = arg;
+    s->engine.drain(s->engine.ctx);
+    pthread_mutex_lock(&s->lock);
+    s->drained = true;
+    pthread_mutex_unlock(&s->lock);
+    wake(s);
+    return NULL;
+}
+
+static void start_drain(struct session *s, int64_t now_ms)
+{
+    if (s->draining)
+        return;
+    s->draining = true;
+    s->drain_until = now_ms + s->options.drain_ms;
+    s->drainer_runs = pthread_create(&s->drainer, NULL, run_drain, s) == 0;
+    if (!s->drainer_runs)
+        s->drain_until = now_ms;
+    log_line(s->options.log, LOG_INFO, "stopping: %zu jobs in flight", s->n_flights);
+}
+
+/* True once nothing is left to be done. Past the grace the session says BYE, which sends back what is left. */
+static bool is_drained(struct session *s, int64_t now_ms)
+{
+    enum { BYE_MS = 2000 };
+    if (!s->draining)
+        return false;
+    pthread_mutex_lock(&s->lock);
+    bool drained = s->drained && s->events == NULL;
+    pthread_mutex_unlock(&s->lock);
+    if (s->lease_ms == 0)
+        return true; /* never welcomed: nothing is owned */
+    if (!s->bye && ((drained && results_all_stored(s)) || now_ms >= s->drain_until)) {
+        s->bye = true;
+        s->drain_until = now_ms + BYE_MS;
+    }
+    return s->bye && (s->gone || now_ms >= s->drain_until);
+}
+
+/* ---- loop
+ * -------------------------------------------------------------------------------------------------------------- */
+
+static enum status wait_for(struct session *s, int timeout_ms)
+{
+    struct link_poll items[] = {
+        {.link = s->link, .want_read = true},
+        {.fd = s->event_fd, .want_read = true},
+        {.fd = s->store ? store_fd(s->store) : -1,
+         .want_read = true,
+         .want_write = s->store && store_wants_write(s->store)},
+    };
+    return link_wait(items, 3, timeout_ms);
+}
+
+static int pump_store(struct session *s)
+{
+    if (!s->store)
+        return -1;
+    struct store_answer a;
+    int due = store_pump(s->store, clock_ms());
+    while (s->store && store_take(s->store, &a)) {
+        results_on_store(s, &a, clock_ms());
+        store_answer_free(&a);
+    }
+    return due;
+}
+
+static void read_link(struct session *s)
+{
+    enum { BURST = 64 };
+    struct link_frame f;
+    for (int i = 0; i < BURST && link_receive(s->link, &f) == ST_OK; i++) {
+        on_message(s, &f, clock_ms());
+        link_frame_free(&f);
+    }
+}
+
+enum status session_run(struct session *s, const volatile sig_atomic_t *stop, struct diag *why)
+{
+    enum { STEP_MS = 200 };
+    for (;;) {
+        int64_t now = clock_ms();
+        enum status health = s->engine.state(s->engine.ctx, why);
+        if (*stop || health != ST_OK)
+            start_drain(s, now);
+        if (is_drained(s, now)) {
+            pthread_mutex_lock(&s->lock);
+            bool drained = s->drained;
+            pthread_mutex_unlock(&s->lock);
+            return health != ST_OK || drained ? health : diag_set(why, ST_TIMEOUT, "work was still running");
+        }
+        take_events(s);
+        int store_due = pump_store(s);
+        read_link(s);
+        ask(s, now);
+        results_write(s, now);
+        if (s->store)
+            (void)store_pump(s->store, now);
+        tell_credit(s, now);
+        int wait = results_due(s, now);
+        wait = store_due >= 0 && store_due < wait ? store_due : wait;
+        wait = s->state != SESSION_OPEN && s->ask_at - now < wait ? (int)(s->ask_at - now) : wait;
+        enum status st = wait_for(s, wait < STEP_MS ? (wait > 0 ? wait : 0) : STEP_MS);
+        if (st != ST_OK)
+            return diag_set(why, st, "waiting for the broker failed");
+    }
+}
+
+/* ---- life
+ * -------------------------------------------------------------------------------------------------------------- */
+
+enum status session_open(const struct session_options *o, const struct session_engine *engine, struct session **out,
+                         struct diag *why)
+{
+    enum { LINGER_MS = 500 };
+    if (o->credit < 1 || o->credit > LIMIT_HELD_JOBS)
+        return diag_set(why, ST_INVALID, "credit %d; expected 1 to %d", o->credit, LIMIT_HELD_JOBS);
+    struct session *s = calloc(1, sizeof *s);
+    if (!s)
+        return ST_NOMEM;
+    s->options = *o;
+    s->engine = *engine;
+    pthread_mutex_init(&s->lock, NULL);
+    s->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    s->flights = calloc(LIMIT_HELD_JOBS, sizeof *s->flights);
+    struct link_options l = {.kind = LINK_DEALER, .address = o->broker, .keys = o->keys, .linger_ms = LINGER_MS};
+    enum status st = s->flights && s->event_fd >= 0 ? ST_OK : ST_NOMEM;
+    if (st == ST_OK && getrandom(s->id, sizeof s->id, 0) != (ssize_t)sizeof s->id)
+        st = diag_set(why, ST_IO, "no random bytes for the session's name");
+    if (st == ST_OK)
+        st = link_context_new(&s->context);
+    if (st == ST_OK)
+        st = link_open(s->context, &l, &s->link, why);
+    if (st != ST_OK) {
+        session_close(s);
+        return st;
+    }
+    *out = s;
+    return ST_OK;
+}
+
+void session_close(struct session *s)
+{
+    if (!s)
+        return;
+    if (s->drainer_runs)
+        pthread_join(s->drainer, NULL);
+    if (s->flights)
+        while (s->n_flights)
+            session_drop_flight(s, s->flights[0]);
+    free(s->flights);
+    store_close(s->store);
+    link_close(s->link);
+    link_context_free(s->context);
+    if (s->event_fd >= 0)
+        close(s->event_fd);
+    pthread_mutex_destroy(&s->lock);
+    free(s);
+}

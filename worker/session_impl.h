@@ -1,0 +1,86 @@
+/* Inside of the session: shared by session.c (loop, broker) and results.c (what is written to the queue). */
+#ifndef WORKER_SESSION_IMPL_H
+#define WORKER_SESSION_IMPL_H
+
+#include <pthread.h>
+
+#include "protocol/message.h"
+#include "protocol/store.h"
+#include "worker/session.h"
+
+enum flight_state { FLIGHT_RUNNING, FLIGHT_ENDED };
+
+struct flight {
+    struct flight *next; /* in the list of events */
+    struct session *session;
+    uint8_t id[ID_BYTES];
+    enum flight_state state;
+    bool in_engine; /* session_finished is still to come */
+    bool lost;      /* belongs to somebody else by now: whatever it comes to is dropped */
+    bool on_the_way;
+    bool began, began_is_told;
+    struct session_end end;
+    bool event_began, event_ended; /* under the lock */
+};
+
+/* What the session writes to the queue; each kind at most once on the way. */
+enum write_kind { WRITE_FINISH, WRITE_BEAT, WRITE_HANDBACK, WRITE_COUNT_ };
+struct write_state {
+    bool on_the_way;
+    uint64_t request;
+    int64_t again_at; /* relay: no answer until then, so once more */
+};
+
+enum session_state { SESSION_HELLO, SESSION_RESUMING, SESSION_OPEN };
+
+struct session {
+    struct session_options options;
+    struct session_engine engine;
+    uint8_t id[SESSION_BYTES];
+    struct link_context *context;
+    struct link *link;
+    struct store *store; /* direct route; NULL before the first WELCOME and on the relay route */
+    char store_address[LIMIT_URI_BYTES + 1];
+
+    enum session_state state;
+    int64_t ask_at; /* HELLO, RESUME: next time */
+    int64_t lease_ms, beat_ms;
+    uint64_t last_request;
+
+    struct flight **flights;
+    size_t n_flights;
+
+    uint64_t seq, told_want; /* credit as last told to the broker */
+    int64_t credit_at;
+    int strays; /* beats in a row at which the queue counted more jobs than we know of */
+    bool jobs_came;
+
+    struct write_state writes[WRITE_COUNT_];
+    int64_t beat_at;
+    bool tell_begun;
+
+    bool draining, bye, gone;
+    int64_t drain_until;
+    pthread_t drainer;
+    bool drainer_runs;
+
+    int event_fd;
+    pthread_mutex_t lock; /* guards what follows */
+    struct flight *events;
+    bool drained;
+};
+
+/* session.c */
+void session_drop_flight(struct session *s, struct flight *f); /* out of the table; freed */
+void session_say_hello(struct session *s);                     /* the session is not known any more, or not yet */
+void session_resume(struct session *s);
+struct flight *session_find(const struct session *s, const uint8_t *id);
+
+/* results.c */
+void results_write(struct session *s, int64_t now_ms); /* starts what is due */
+int results_due(const struct session *s, int64_t now_ms);
+void results_on_store(struct session *s, const struct store_answer *a, int64_t now_ms);
+bool results_on_message(struct session *s, const struct message *m, int64_t now_ms); /* false: not one of ours */
+bool results_all_stored(const struct session *s);
+
+#endif
