@@ -61,8 +61,8 @@ enum image_note {
     IMAGE_NOTE_ICC_FAILED = 1 << 5,      /* an embedded profile could not be applied and was ignored */
     IMAGE_NOTE_FIRST_FRAME = 1 << 6,     /* of several */
     IMAGE_NOTE_BAD_ORIENTATION = 1 << 7, /* outside 1..8, taken as 1 */
-    IMAGE_N_NOTES = 8
 };
+enum { IMAGE_N_NOTES = 8 };
 const char *image_note_word(enum image_note bit); /* "truncated", "degenerate_size", ... Static storage. */
 
 struct image {

@@ -1,0 +1,445 @@
+#include "media/image.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <vips/vips.h>
+
+#include "media/pixels.h"
+#include "media/sniff.h"
+
+enum {
+    STRIP_ROWS = 16, /* decoded at a time; what the loaders keep around anyway */
+    FILL = 128,      /* behind the last row of a truncated file */
+    DEGENERATE_SIDE = 8,
+    DEGENERATE_RATIO = 50,
+};
+
+struct image_policy image_policy_default(enum image_policy_kind kind)
+{
+    return (struct image_policy){.kind = kind,
+                                 .background = {255, 255, 255},
+                                 .max_bytes = (size_t)256 << 20,
+                                 .max_pixels = 200 * 1000 * 1000,
+                                 .max_side = 65535,
+                                 .min_rows_fraction = 0.5};
+}
+
+const char *image_policy_word(enum image_policy_kind kind)
+{
+    return kind == IMAGE_POLICY_ML_FERRET ? "ml-ferret" : "default";
+}
+
+const char *image_error_word(enum image_error e)
+{
+    static const char *const words[] = {
+        [IMAGE_OK] = "ok",
+        [IMAGE_MISSING] = "missing",
+        [IMAGE_EMPTY] = "empty",
+        [IMAGE_NOT_AN_IMAGE] = "not_an_image",
+        [IMAGE_UNSUPPORTED_FORMAT] = "unsupported_format",
+        [IMAGE_TOO_LARGE] = "too_large",
+        [IMAGE_TRUNCATED] = "truncated",
+        [IMAGE_CORRUPT] = "corrupt",
+        [IMAGE_DECODE_FAILED] = "decode_failed",
+        [IMAGE_TIMEOUT] = "timeout",
+        [IMAGE_CRASHED] = "crashed",
+    };
+    return (unsigned)e < IMAGE_ERROR_COUNT_ ? words[e] : "unknown";
+}
+
+const char *image_note_word(enum image_note bit)
+{
+    switch (bit) {
+    case IMAGE_NOTE_TRUNCATED: return "truncated";
+    case IMAGE_NOTE_DEGENERATE: return "degenerate_size";
+    case IMAGE_NOTE_CMYK: return "cmyk";
+    case IMAGE_NOTE_SIXTEEN_BIT: return "sixteen_bit";
+    case IMAGE_NOTE_ICC: return "icc";
+    case IMAGE_NOTE_ICC_FAILED: return "icc_failed";
+    case IMAGE_NOTE_FIRST_FRAME: return "first_frame";
+    case IMAGE_NOTE_BAD_ORIENTATION: return "bad_orientation";
+    }
+    return "unknown";
+}
+
+enum status image_library_start(const char *program, struct diag *why)
+{
+    if (vips_init(program) != 0)
+        return diag_set(why, ST_IO, "libvips does not start: %s", vips_error_buffer());
+    vips_concurrency_set(1);
+    vips_cache_set_max(0);
+    return ST_OK;
+}
+
+/* One decode on its way. */
+struct decode {
+    const uint8_t *bytes;
+    size_t len;
+    const struct image_policy *policy;
+    struct file_facts facts;
+    VipsImage *file;    /* as the loader gives it */
+    VipsImage *samples; /* 8 bits, laid out as `layout` says */
+    struct pixel_layout layout;
+    struct image image;
+    enum image_error kind;
+    struct diag *why;
+};
+
+static enum status refuse(struct decode *d, enum image_error kind, enum status s, const char *text)
+{
+    d->kind = kind;
+    return diag_set(d->why, s, "image: %s", text);
+}
+
+/* What libvips said, in one line, and what it means given how the file ends. */
+static enum status refuse_damage(struct decode *d)
+{
+    char *said = vips_error_buffer_copy();
+    for (char *p = said; *p; p++)
+        if (*p == '\n')
+            *p = p[1] ? ';' : '\0';
+    bool cut = d->facts.ending == ENDING_MISSING;
+    bool memory = strstr(said, "out of memory") != NULL;
+    d->kind = memory ? IMAGE_DECODE_FAILED : cut ? IMAGE_TRUNCATED : IMAGE_CORRUPT;
+    enum status s = diag_set(d->why, memory ? ST_NOMEM : ST_FORMAT, "image: %s %s: %s", d->image.format,
+                             memory ? "not decoded"
+                             : cut  ? "breaks off"
+                                    : "is damaged",
+                             said);
+    g_free(said);
+    return s;
+}
+
+typedef int (*loader_fn)(void *buf, size_t len, VipsImage **out, ...);
+struct loader {
+    const char *format, *nickname;
+    loader_fn load;
+    bool turns_itself; /* the decoder has already applied the file's orientation */
+};
+static const struct loader loaders[] = {
+    {"jpeg", "jpegload_buffer", vips_jpegload_buffer, false}, {"png", "pngload_buffer", vips_pngload_buffer, false},
+    {"webp", "webpload_buffer", vips_webpload_buffer, false}, {"gif", "gifload_buffer", vips_gifload_buffer, false},
+    {"tiff", "tiffload_buffer", vips_tiffload_buffer, false}, {"heif", "heifload_buffer", vips_heifload_buffer, true},
+    {"avif", "heifload_buffer", vips_heifload_buffer, true},  {"jxl", "jxlload_buffer", vips_jxlload_buffer, true},
+};
+
+static const struct loader *find_loader(const char *format)
+{
+    for (size_t i = 0; i < sizeof loaders / sizeof *loaders; i++)
+        if (strcmp(loaders[i].format, format) == 0)
+            return vips_type_find("VipsOperation", loaders[i].nickname) ? &loaders[i] : NULL;
+    return NULL;
+}
+
+static enum status open_file(struct decode *d, VipsFailOn fail_on)
+{
+    const struct loader *l = find_loader(d->image.format);
+    if (!l) {
+        d->kind = IMAGE_UNSUPPORTED_FORMAT;
+        return diag_set(d->why, ST_UNSUPPORTED, "image: no decoder for %s here", d->image.format);
+    }
+    g_clear_object(&d->file);
+    vips_error_clear();
+    /* The loader only reads; its parameter lacks a const. */
+    if (l->load((void *)(uintptr_t)d->bytes, d->len, &d->file, "access", VIPS_ACCESS_SEQUENTIAL, "fail_on", fail_on,
+                NULL) != 0)
+        return refuse_damage(d);
+    return ST_OK;
+}
+
+static enum status check_bytes(struct decode *d)
+{
+    bool supported = false;
+    if (d->len == 0)
+        return refuse(d, IMAGE_EMPTY, ST_FORMAT, "the file is empty");
+    if (d->len > d->policy->max_bytes) {
+        d->kind = IMAGE_TOO_LARGE;
+        return diag_set(d->why, ST_LIMIT, "image: a file of %zu bytes, the limit is %zu", d->len, d->policy->max_bytes);
+    }
+    const char *format = image_sniff(d->bytes, d->len, &supported);
+    if (!format)
+        return refuse(d, IMAGE_NOT_AN_IMAGE, ST_FORMAT, "the bytes are no image");
+    if (strcmp(format, "html") == 0 || strcmp(format, "xml") == 0)
+        return refuse(d, IMAGE_NOT_AN_IMAGE, ST_FORMAT, "the bytes are a text with markup, no image");
+    if (!supported) {
+        d->kind = IMAGE_UNSUPPORTED_FORMAT;
+        return diag_set(d->why, ST_UNSUPPORTED, "image: %s is not a format that is read here", format);
+    }
+    snprintf(d->image.format, sizeof d->image.format, "%s", format);
+    d->facts = file_facts(format, d->bytes, d->len);
+    return ST_OK;
+}
+
+/* The header's word against the policy, before any pixel. */
+static enum status check_header(struct decode *d)
+{
+    struct image *im = &d->image;
+    int orientation = vips_image_get_orientation(d->file), pages = vips_image_get_n_pages(d->file);
+    im->stored_width = vips_image_get_width(d->file);
+    im->stored_height = vips_image_get_height(d->file);
+    if (im->stored_width > d->policy->max_side || im->stored_height > d->policy->max_side ||
+        (int64_t)im->stored_width * im->stored_height > d->policy->max_pixels) {
+        d->kind = IMAGE_TOO_LARGE;
+        return diag_set(d->why, ST_LIMIT, "image: %d x %d pixels, the limits are %d a side and %lld in all",
+                        im->stored_width, im->stored_height, d->policy->max_side, (long long)d->policy->max_pixels);
+    }
+    if (orientation < 1 || orientation > 8)
+        im->notes |= IMAGE_NOTE_BAD_ORIENTATION;
+    const struct loader *l = find_loader(im->format);
+    im->orientation = orientation < 1 || orientation > 8 || (l && l->turns_itself) ? 1 : orientation;
+    im->frames = d->facts.frames > 0 ? d->facts.frames : pages;
+    im->had_alpha = vips_image_hasalpha(d->file);
+    int width = im->stored_width, height = im->stored_height;
+    int longer = width > height ? width : height, shorter = width > height ? height : width;
+    if (shorter < DEGENERATE_SIDE || longer / DEGENERATE_RATIO > shorter)
+        im->notes |= IMAGE_NOTE_DEGENERATE;
+    if (im->frames > 1)
+        im->notes |= IMAGE_NOTE_FIRST_FRAME;
+    if (vips_image_get_interpretation(d->file) == VIPS_INTERPRETATION_CMYK)
+        im->notes |= IMAGE_NOTE_CMYK;
+    if (vips_image_get_format(d->file) != VIPS_FORMAT_UCHAR)
+        im->notes |= IMAGE_NOTE_SIXTEEN_BIT;
+    return ST_OK;
+}
+
+/* Replaces *im by what `next` holds. */
+static void step(VipsImage **im, VipsImage *next)
+{
+    g_object_unref(*im);
+    *im = next;
+}
+
+/* Samples to 8 bits by their depth: integers lose their low bits, floats are taken for 0..1. */
+static int to_bytes(VipsImage **im)
+{
+    VipsImage *next = NULL;
+    VipsBandFormat format = vips_image_get_format(*im);
+    if (format == VIPS_FORMAT_FLOAT || format == VIPS_FORMAT_DOUBLE) {
+        if (vips_linear1(*im, &next, 255, 0, NULL) != 0)
+            return -1;
+        step(im, next);
+    }
+    bool shift = format == VIPS_FORMAT_USHORT || format == VIPS_FORMAT_UINT;
+    if (vips_cast(*im, &next, VIPS_FORMAT_UCHAR, "shift", shift, NULL) != 0)
+        return -1;
+    step(im, next);
+    return 0;
+}
+
+/* Most profiles say "sRGB"; going through them would only cost time and rounding. */
+static bool profile_is_srgb(VipsImage *im)
+{
+    static const char plain[] = "sRGB", wide[] = "s\0R\0G\0B";
+    const void *profile = NULL;
+    size_t len = 0;
+    if (vips_image_get_blob(im, VIPS_META_ICC_NAME, &profile, &len) != 0)
+        return false;
+    return memmem(profile, len, plain, sizeof plain - 1) || memmem(profile, len, wide, sizeof wide - 1);
+}
+
+/* Colour samples (no alpha) to 8-bit sRGB: the embedded profile first, else by interpretation. */
+static int to_srgb(struct decode *d, VipsImage **im)
+{
+    VipsImage *next = NULL;
+    if (vips_image_get_typeof(d->file, VIPS_META_ICC_NAME) && !profile_is_srgb(d->file)) {
+        if (vips_icc_transform(*im, &next, "srgb", "embedded", TRUE, "intent", VIPS_INTENT_RELATIVE,
+                               "black_point_compensation", TRUE, NULL) == 0) {
+            d->image.notes |= IMAGE_NOTE_ICC;
+            step(im, next);
+            return 0;
+        }
+        vips_error_clear();
+        d->image.notes |= IMAGE_NOTE_ICC_FAILED;
+    }
+    VipsBandFormat format = vips_image_get_format(*im);
+    VipsInterpretation as = vips_image_guess_interpretation(*im);
+    bool plain = as == VIPS_INTERPRETATION_B_W || as == VIPS_INTERPRETATION_sRGB || as == VIPS_INTERPRETATION_GREY16 ||
+                 as == VIPS_INTERPRETATION_RGB16 || as == VIPS_INTERPRETATION_RGB ||
+                 as == VIPS_INTERPRETATION_MULTIBAND;
+    if (plain)
+        return format == VIPS_FORMAT_UCHAR ? 0 : to_bytes(im);
+    if (vips_colourspace(*im, &next, VIPS_INTERPRETATION_sRGB, NULL) != 0)
+        return -1;
+    step(im, next);
+    return vips_image_get_format(*im) == VIPS_FORMAT_UCHAR ? 0 : to_bytes(im);
+}
+
+/* Default policy: colour and alpha go different ways and meet again. */
+static int samples_by_default(struct decode *d)
+{
+    int bands = vips_image_get_bands(d->file), colours = bands - (d->image.had_alpha ? 1 : 0);
+    VipsImage *colour = NULL, *alpha = NULL, *both = NULL;
+    int bad = vips_extract_band(d->file, &colour, 0, "n", colours, NULL) != 0 || to_srgb(d, &colour) != 0;
+    if (!bad && d->image.had_alpha) {
+        bad = vips_extract_band(d->file, &alpha, colours, NULL) != 0 || to_bytes(&alpha) != 0 ||
+              vips_bandjoin2(colour, alpha, &both, NULL) != 0;
+    }
+    d->samples = bad ? NULL : d->image.had_alpha ? both : g_object_ref(colour);
+    if (!bad) {
+        int n = vips_image_get_bands(colour);
+        d->layout = (struct pixel_layout){.colour = n < 3 ? PIXEL_GREY : PIXEL_RGB,
+                                          .bands = vips_image_get_bands(d->samples),
+                                          .has_alpha = d->image.had_alpha && (n == 1 || n == 3),
+                                          .flatten = true};
+        memcpy(d->layout.background, d->policy->background, sizeof d->layout.background);
+    }
+    g_clear_object(&colour);
+    g_clear_object(&alpha);
+    return bad ? -1 : 0;
+}
+
+/* As Pillow opens files: 16-bit grey is clipped, other 16-bit samples lose their low byte. */
+static int samples_as_pillow(struct decode *d)
+{
+    VipsInterpretation as = vips_image_guess_interpretation(d->file);
+    int bands = vips_image_get_bands(d->file);
+    VipsBandFormat format = vips_image_get_format(d->file);
+    bool odd = format != VIPS_FORMAT_UCHAR && format != VIPS_FORMAT_USHORT;
+    d->samples = g_object_ref(d->file);
+    if (odd || as == VIPS_INTERPRETATION_LAB || as == VIPS_INTERPRETATION_LABS) {
+        VipsImage *next = NULL;
+        if (vips_colourspace(d->samples, &next, VIPS_INTERPRETATION_sRGB, NULL) != 0)
+            return -1;
+        step(&d->samples, next);
+        bands = vips_image_get_bands(d->samples);
+        format = vips_image_get_format(d->samples);
+    }
+    if (format != VIPS_FORMAT_UCHAR) {
+        VipsImage *next = NULL;
+        bool shift = format == VIPS_FORMAT_USHORT && bands > 1;
+        if (vips_cast(d->samples, &next, VIPS_FORMAT_UCHAR, "shift", shift, NULL) != 0)
+            return -1;
+        step(&d->samples, next);
+    }
+    d->layout = (struct pixel_layout){.colour = as == VIPS_INTERPRETATION_CMYK && bands >= 4 ? PIXEL_CMYK
+                                                : bands < 3                                  ? PIXEL_GREY
+                                                                                             : PIXEL_RGB,
+                                      .bands = bands};
+    return 0;
+}
+
+/* Decodes row by row into rgb until the end or the first failure; returns the rows. */
+static int read_rows(struct decode *d, uint8_t *rgb)
+{
+    int width = d->image.stored_width, height = d->image.stored_height, y = 0;
+    VipsRegion *region = vips_region_new(d->samples);
+    if (!region)
+        return 0;
+    while (y < height) {
+        VipsRect strip = {0, y, width, height - y < STRIP_ROWS ? height - y : STRIP_ROWS};
+        if (vips_region_prepare(region, &strip) != 0)
+            break;
+        for (int end = y + strip.height; y < end; y++)
+            pixels_to_rgb(&d->layout, VIPS_REGION_ADDR(region, 0, y), width, rgb + (size_t)y * (size_t)width * 3);
+    }
+    g_object_unref(region);
+    return y;
+}
+
+static enum status decode_once(struct decode *d, uint8_t *rgb, int *rows)
+{
+    g_clear_object(&d->samples);
+    if ((d->policy->kind == IMAGE_POLICY_ML_FERRET ? samples_as_pillow(d) : samples_by_default(d)) != 0)
+        return refuse_damage(d);
+    *rows = read_rows(d, rgb);
+    d->image.rows_decoded = (double)*rows / d->image.stored_height;
+    return ST_OK;
+}
+
+/* A JPEG in several scans has all rows once its first scan is whole; what is missing then is detail. */
+static enum status decode_begun_scans(struct decode *d, uint8_t *rgb, int *rows)
+{
+    d->image.notes |= IMAGE_NOTE_TRUNCATED;
+    enum status s = open_file(d, VIPS_FAIL_ON_NONE);
+    return s == ST_OK ? decode_once(d, rgb, rows) : s;
+}
+
+/* All rows, or as many as the policy asks for; the rest is grey. */
+static enum status decode_rows(struct decode *d, uint8_t *rgb)
+{
+    int height = d->image.stored_height, rows = 0;
+    size_t row = (size_t)d->image.stored_width * 3;
+    enum status s = decode_once(d, rgb, &rows);
+    if (s == ST_OK && rows == 0 && d->facts.progressive && d->facts.scans > 1)
+        s = decode_begun_scans(d, rgb, &rows);
+    if (s != ST_OK || rows == height)
+        return s;
+    if (rows == 0 || d->image.rows_decoded < d->policy->min_rows_fraction) {
+        s = refuse_damage(d);
+        return s == ST_FORMAT ? diag_wrap(d->why, s, "%d of %d rows", rows, height) : s;
+    }
+    d->image.notes |= IMAGE_NOTE_TRUNCATED;
+    memset(rgb + (size_t)rows * row, FILL, (size_t)(height - rows) * row);
+    return ST_OK;
+}
+
+/* rgb as stored -> as displayed. */
+static enum status turn(struct decode *d, uint8_t *rgb)
+{
+    struct image *im = &d->image;
+    int orientation = d->policy->kind == IMAGE_POLICY_DEFAULT ? im->orientation : 1;
+    im->width = orientation >= 5 ? im->stored_height : im->stored_width;
+    im->height = orientation >= 5 ? im->stored_width : im->stored_height;
+    im->rgb = rgb;
+    if (orientation == 1)
+        return ST_OK;
+    uint8_t *turned = malloc((size_t)im->width * (size_t)im->height * 3);
+    if (!turned) {
+        im->rgb = NULL;
+        free(rgb);
+        return refuse(d, IMAGE_DECODE_FAILED, ST_NOMEM, "no memory for the turned picture");
+    }
+    pixels_turn(rgb, im->stored_width, im->stored_height, orientation, turned);
+    free(rgb);
+    im->rgb = turned;
+    return ST_OK;
+}
+
+static enum status decode_pixels(struct decode *d)
+{
+    uint8_t *rgb = malloc((size_t)d->image.stored_width * (size_t)d->image.stored_height * 3);
+    if (!rgb)
+        return refuse(d, IMAGE_DECODE_FAILED, ST_NOMEM, "no memory for the pixels");
+    enum status s = decode_rows(d, rgb);
+    if (s != ST_OK) {
+        free(rgb);
+        return s;
+    }
+    return turn(d, rgb);
+}
+
+enum status image_decode(const uint8_t *bytes, size_t len, const struct image_policy *policy, struct image *out,
+                         enum image_error *kind, struct diag *why)
+{
+    struct decode d = {.bytes = bytes, .len = len, .policy = policy, .why = why};
+    enum status s = check_bytes(&d);
+    if (s == ST_OK)
+        s = open_file(&d, VIPS_FAIL_ON_ERROR);
+    if (s == ST_OK)
+        s = check_header(&d);
+    if (s == ST_OK)
+        s = decode_pixels(&d);
+    g_clear_object(&d.samples);
+    g_clear_object(&d.file);
+    vips_error_clear();
+    if (s == ST_OK) {
+        uint8_t digest[SHA256_BYTES];
+        sha256_of(bytes, len, digest);
+        sha256_hex(digest, d.image.sha256);
+        *out = d.image;
+    }
+    if (kind)
+        *kind = s == ST_OK ? IMAGE_OK : d.kind;
+    return s;
+}
+
+void image_fini(struct image *image)
+{
+    if (image->mapped)
+        munmap(image->rgb, image->mapped);
+    else
+        free(image->rgb);
+    *image = (struct image){0};
+}
