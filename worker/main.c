@@ -1,0 +1,241 @@
+/* ferret-worker: one process a device. Takes jobs from a broker, runs fetch -> decode -> engine, writes the results. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/settings.h"
+#include "media/fetch.h"
+#include "protocol/campaign.h"
+#include "protocol/paths.h"
+#include "worker/model_flags.h"
+#include "worker/pipeline.h"
+#include "worker/session.h"
+
+static volatile sig_atomic_t stop;
+
+static void on_signal(int sig)
+{
+    (void)sig;
+    stop = 1;
+}
+
+struct worker_flags {
+    const char *data, *broker;
+    struct setting_list roots;
+    int64_t credit, drain_ms;
+    bool allow_private_hosts, verbose;
+    const char *curve_public, *curve_secret, *curve_server;
+    struct model_flags model;
+};
+
+#define ROW(field, flag, kind, def, ...)                                                                               \
+    {                                                                                                                  \
+        .name = flag, .type = kind, .offset = offsetof(struct worker_flags, field), .fallback = def, __VA_ARGS__       \
+    }
+static const struct setting rows[] = {
+    ROW(data, "data", SETTING_STRING, NULL, .value = "DIR", .help = "folder of a local `ferret up`, for its sockets"),
+    ROW(broker, "broker", SETTING_STRING, NULL, .value = "URL",
+        .help = "broker's address for workers, e.g. tcp://host:7412; default: the socket in DIR"),
+    ROW(roots, "root", SETTING_LIST, NULL, .value = "NAME=DIR",
+        .help = "a folder that images are read from, for NAME:path"),
+    ROW(credit, "credit", SETTING_INT, "32", .min = 1, .max = LIMIT_HELD_JOBS, .value = "N",
+        .help = "images in flight at most, fetching and decoding included"),
+    ROW(drain_ms, "drain-ms", SETTING_INT, "25000", .min = 0, .max = 86400000, .value = "MS",
+        .help = "grace of a stop: what is unfinished then goes back to the queue"),
+    ROW(allow_private_hosts, "allow-private-hosts", SETTING_BOOL, NULL,
+        .help = "fetch from private and loopback addresses too"),
+    ROW(curve_public, "curve-public-key", SETTING_STRING, NULL, .value = "KEY",
+        .help = "CURVE key of this worker (Z85)"),
+    ROW(curve_secret, "curve-secret-key", SETTING_STRING, NULL, .value = "KEY",
+        .help = "its secret half, from the environment or a file", .secret = true),
+    ROW(curve_server, "curve-server-key", SETTING_STRING, NULL, .value = "KEY", .help = "CURVE key of the broker"),
+    ROW(verbose, "verbose", SETTING_BOOL, NULL, .help = "log more"),
+};
+
+/* ---- the engine, as a session sees it ---------------------------------------------------------------------------- */
+
+struct worker {
+    struct pipeline *pipeline;
+    struct session *session; /* set before the first job comes */
+};
+
+static enum status start(void *ctx, struct job *job, struct flight *flight, struct diag *why)
+{
+    struct worker *w = ctx;
+    return pipeline_put(w->pipeline, job, flight, false, why); /* the first queue holds a whole credit */
+}
+
+static void cancel(void *ctx, struct flight *flight)
+{
+    struct worker *w = ctx;
+    pipeline_cancel(w->pipeline, flight);
+}
+
+static void drain(void *ctx)
+{
+    struct worker *w = ctx;
+    pipeline_drain(w->pipeline, true);
+}
+
+static enum status state(void *ctx, struct diag *why)
+{
+    struct worker *w = ctx;
+    return pipeline_state(w->pipeline, why);
+}
+
+static void on_start(void *ctx, void *job_ctx)
+{
+    struct worker *w = ctx;
+    session_started(w->session, job_ctx);
+}
+
+static void on_done(void *ctx, struct pipeline_done *done)
+{
+    struct worker *w = ctx;
+    struct session_end end = {.handed_back = done->handed_back,
+                              .failed = done->failed,
+                              .error_class = done->error_class,
+                              .record = done->record ? jsn_text(done->record) : NULL};
+    session_finished(w->session, done->job_ctx, &end);
+    jsn_free(done->record);
+    job_free(done->job);
+}
+
+/* ---- program ----------------------------------------------------------------------------------------------------- */
+
+static enum status find_broker(const struct worker_flags *f, char *out, struct diag *why)
+{
+    if (!f->broker && !f->data)
+        return diag_set(why, ST_INVALID, "--broker or --data is needed");
+    if (!f->broker)
+        return paths_worker(f->data, out, why);
+    if (snprintf(out, PATHS_BYTES, "%s", f->broker) >= PATHS_BYTES)
+        return diag_set(why, ST_LIMIT, "--broker: over %d bytes", PATHS_BYTES - 1);
+    return ST_OK;
+}
+
+static void make_label(char *out, size_t size, const char *device)
+{
+    enum { HOST_BYTES = 65 };
+    char host[HOST_BYTES] = "host";
+    (void)gethostname(host, sizeof host - 1);
+    snprintf(out, size, "%s %d %s", host, (int)getpid(), device);
+}
+
+static enum status open_pipeline(const struct worker_flags *f, const struct engine_choice *choice,
+                                 struct media_roots **roots, struct worker *w, struct diag *why)
+{
+    enum status s = media_roots_new(f->roots.items, f->roots.n, roots, why);
+    if (s != ST_OK)
+        return s;
+    struct pipeline_options o = {.engine = choice->options,
+                                 .queue_images = (int)f->credit,
+                                 .roots = *roots,
+                                 .allow_private_hosts = f->allow_private_hosts,
+                                 .on_start = on_start};
+    return pipeline_open(&o, on_done, w, &w->pipeline, why);
+}
+
+static enum status run_session(const struct worker_flags *f, struct worker *w, const char *broker, const char *dtype,
+                               const struct log *log, struct diag *why)
+{
+    char class_name[CLASS_BYTES + 1], label[LIMIT_NAME_BYTES + 1];
+    const struct engine *engine = pipeline_engine(w->pipeline);
+    snprintf(class_name, sizeof class_name, "%s/%s", engine_model_hash(engine), dtype);
+    make_label(label, sizeof label, engine_caps(engine)->device);
+    struct link_keys keys = {
+        .public_key = f->curve_public, .secret_key = f->curve_secret, .server_key = f->curve_server};
+    struct session_options o = {.broker = broker,
+                                .keys = f->curve_secret && f->curve_public && f->curve_server ? &keys : NULL,
+                                .class_name = class_name,
+                                .tasks = "caption,describe,locate,ask",
+                                .label = label,
+                                .context = engine_config(engine)->decoder.max_positions,
+                                .credit = (int)f->credit,
+                                .drain_ms = (int)f->drain_ms,
+                                .log = log};
+    struct session_engine e = {.ctx = w, .start = start, .cancel = cancel, .drain = drain, .state = state};
+    enum status s = session_open(&o, &e, &w->session, why);
+    if (s != ST_OK)
+        return s;
+    log_line(log, LOG_INFO, "class %.12s.../%s on %s; broker %s", class_name, dtype, engine_caps(engine)->device,
+             broker);
+    s = session_run(w->session, &stop, why);
+    if (s == ST_TIMEOUT) { /* the grace is over and the engine is still computing: nobody waits for it */
+        log_line(log, LOG_WARN, "%s; it went back to the queue", why->text);
+        _exit(EXIT_OK);
+    }
+    return s;
+}
+
+static enum status work(const struct worker_flags *f, const struct log *log, struct diag *why)
+{
+    char broker[PATHS_BYTES];
+    struct engine_choice choice = {.notice = NULL};
+    struct media_roots *roots = NULL;
+    struct worker w = {.pipeline = NULL};
+    enum status s = find_broker(f, broker, why);
+    if (s == ST_OK)
+        s = model_flags_resolve(&f->model, &choice, why);
+    if (s == ST_OK && choice.notice)
+        fputs(choice.notice, stderr);
+    if (s == ST_OK)
+        s = open_pipeline(f, &choice, &roots, &w, why);
+    if (s == ST_OK)
+        s = run_session(f, &w, broker, dtype_name(choice.options.backend.dtype), log, why);
+    pipeline_close(w.pipeline);
+    session_close(w.session);
+    media_roots_free(roots);
+    engine_choice_fini(&choice);
+    return s;
+}
+
+static int exit_code(enum status s)
+{
+    switch (s) {
+    case ST_OK: return EXIT_OK;
+    case ST_IO:
+    case ST_TIMEOUT: return EXIT_UNREACHABLE;
+    case ST_REFUSED:
+    case ST_UNSUPPORTED:
+    case ST_LIMIT: return EXIT_REFUSED;
+    case ST_DEVICE: return EXIT_ITEMS_FAILED;
+    default: return EXIT_USAGE;
+    }
+}
+
+int main(int argc, char **argv)
+{
+    const struct setting_group groups[] = {
+        {.title = "worker", .rows = rows, .n_rows = sizeof rows / sizeof rows[0]},
+        model_flags_group(offsetof(struct worker_flags, model)),
+    };
+    const struct settings_program program = {
+        .name = "ferret-worker",
+        .args = "",
+        .summary = "Runs the model over jobs from a broker; one process a device.",
+        .examples = "  ferret-worker --data /var/lib/ferretry --root photos=/srv/photos\n"
+                    "  ferret-worker --broker tcp://queue.example:7412 --device cuda:0 --dtype f16\n",
+        .groups = groups,
+        .n_groups = 2,
+    };
+    struct worker_flags f = {0};
+    struct settings *settings;
+    int code;
+    if (!settings_start(&program, argc, argv, &f, &settings, &code))
+        return code;
+    struct log log = {.component = "worker", .level = f.verbose ? LOG_DEBUG : LOG_INFO};
+    struct sigaction act = {.sa_handler = on_signal};
+    sigaction(SIGTERM, &act, NULL);
+    sigaction(SIGINT, &act, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    struct diag why = {.text = ""};
+    enum status s = work(&f, &log, &why);
+    if (s != ST_OK)
+        log_line(&log, LOG_ERROR, "%s", why.text[0] ? why.text : status_word(s));
+    settings_free(settings);
+    return exit_code(s);
+}
