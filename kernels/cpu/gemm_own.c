@@ -5,6 +5,11 @@
 
 #include <string.h>
 
+enum {
+    K_RUN = 512,  /* even, for the pairs of int8 */
+    FEW_ROWS = 12 /* up to here a panel is read once anyway, best from end to end */
+};
+
 static size_t element_bytes(enum dtype type)
 {
     return type == DTYPE_F32 ? 4 : type == DTYPE_BF16 ? 2 : 1;
@@ -37,20 +42,23 @@ enum status own_pack(struct cpu *cpu, enum dtype type, int k, const void *plain,
     return ST_OK;
 }
 
-void own_run(struct cpu *cpu, enum dtype type, int k, const struct packed_block *block, int rows, const void *x,
-             void *y)
+/* A run of k: its part of a panel stays in the nearest cache while all rows pass. */
+static void run_panels(const struct cpu *cpu, enum dtype type, int k, int first, int n_k,
+                       const struct packed_block *block, int rows, const void *x, void *y)
 {
     int width = cpu->simd->panel;
-    size_t panel_bytes = (size_t)padded_k(type, k) * (size_t)width * element_bytes(type);
+    size_t bytes = element_bytes(type), panel_bytes = (size_t)padded_k(type, k) * (size_t)width * bytes;
     for (int n = 0; n < block->n; n += width) {
-        struct panel_job job = {.panel = (const char *)block->data + (size_t)(n / width) * panel_bytes,
-                                .x = x,
+        const char *panel = (const char *)block->data + (size_t)(n / width) * panel_bytes;
+        struct panel_job job = {.panel = panel + (size_t)first * (size_t)width * bytes,
+                                .x = (const char *)x + (size_t)first * bytes,
                                 .rows = rows,
-                                .k = k,
+                                .k = n_k,
                                 .stride = k,
                                 .y = (float *)y + n, /* int32 has the same size */
                                 .y_stride = block->n,
-                                .columns = block->n - n < width ? block->n - n : width};
+                                .columns = block->n - n < width ? block->n - n : width,
+                                .add = first > 0};
         if (type == DTYPE_F32)
             cpu->simd->panel_f32(&job);
         else if (type == DTYPE_BF16)
@@ -58,4 +66,12 @@ void own_run(struct cpu *cpu, enum dtype type, int k, const struct packed_block 
         else
             cpu->simd->panel_int8(&job);
     }
+}
+
+void own_run(struct cpu *cpu, enum dtype type, int k, const struct packed_block *block, int rows, const void *x,
+             void *y)
+{
+    int run = rows > FEW_ROWS ? K_RUN : k;
+    for (int first = 0; first < k; first += run)
+        run_panels(cpu, type, k, first, k - first < run ? k - first : run, block, rows, x, y);
 }

@@ -28,13 +28,14 @@ struct attend_row {
     float *max, *sum, *out;
 };
 
-/* One panel of `panel` columns of an own packed matrix times rows of x. */
+/* One panel of `panel` columns of an own packed matrix times rows of x, over a run of k. */
 struct panel_job {
     const void *panel; /* f32 or bf16: [k][panel]; int8: [k/2][panel][2] */
-    const void *x;     /* rows of k values (int8: padded to even) in the panel's type */
+    const void *x;     /* rows of k values in the panel's type */
     int rows, k, stride;
     void *y; /* f32, or int32 for int8; `columns` values a row */
     int y_stride, columns;
+    bool add; /* y holds the sums of the k before these */
 };
 
 struct simd {

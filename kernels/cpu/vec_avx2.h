@@ -108,9 +108,11 @@ static inline vi vi_load_pairs(const int8_t *p)
 {
     return _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(const void *)p));
 }
-static inline vi vi_set_pair(const int8_t *p)
+static inline vi vi_set_pair(const int16_t *p)
 {
-    return _mm256_set1_epi32((int32_t)((uint32_t)(uint16_t)p[0] | ((uint32_t)(uint16_t)p[1] << 16)));
+    int32_t pair;
+    memcpy(&pair, p, sizeof pair);
+    return _mm256_set1_epi32(pair);
 }
 static inline vi vi_dot(vi a, vi b, vi c)
 {

@@ -143,10 +143,10 @@ static inline vi vi_load_pairs(const int8_t *p)
     VEC_EACH r.i[e] = (int32_t)((uint32_t)(uint16_t)p[2 * e] | ((uint32_t)(uint16_t)p[2 * e + 1] << 16));
     return r;
 }
-static inline vi vi_set_pair(const int8_t *p)
+static inline vi vi_set_pair(const int16_t *p)
 {
     vi r;
-    VEC_EACH r.i[e] = (int32_t)((uint32_t)(uint16_t)p[0] | ((uint32_t)(uint16_t)p[1] << 16));
+    VEC_EACH memcpy(&r.i[e], p, sizeof r.i[e]);
     return r;
 }
 /* c + a.low * b.low + a.high * b.high */
