@@ -198,7 +198,7 @@ static enum status read_environment(struct settings *s, struct diag *why)
     return ST_OK;
 }
 
-/* ---- the command line -------------------------------------------------------------------------------------------- */
+/* ---- the command line ------------------------------------------------------------------------------------------- */
 
 /* A command line is walked twice: once for --config and the flags that replace running, since the file must be read
  * before flags are, and once for the flags themselves. */
@@ -377,8 +377,7 @@ enum status settings_read(const struct settings_program *p, int argc, char *cons
     return ST_OK;
 }
 
-/* ---- what a program asks ------------------------------------------------------------------------------------------
- */
+/* ---- what a program asks ---------------------------------------------------------------------------------------- */
 
 int settings_n_args(const struct settings *s)
 {

@@ -57,8 +57,7 @@ static void watch_signals(void)
     sigaction(SIGPIPE, &ignore, NULL);
 }
 
-/* ---- records -------------------------------------------------------------------------------------------------------
- */
+/* ---- records ---------------------------------------------------------------------------------------------------- */
 
 /* Where records go; several threads of the pipeline write. */
 struct output {
@@ -111,8 +110,7 @@ static bool can_write(struct output *o)
     return ok;
 }
 
-/* ---- inputs --------------------------------------------------------------------------------------------------------
- */
+/* ---- inputs ----------------------------------------------------------------------------------------------------- */
 
 /* Any file of this machine may be named, since whoever types the command may read it; links are followed here, where
  * they may lead anywhere. */
@@ -160,8 +158,7 @@ static enum status open_roots(const struct annotate_flags *f, struct media_roots
     return s;
 }
 
-/* ---- the command ---------------------------------------------------------------------------------------------------
- */
+/* ---- the command ------------------------------------------------------------------------------------------------ */
 
 /* Everything that is open while images are annotated. */
 struct session {

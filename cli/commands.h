@@ -24,7 +24,7 @@ int cmd_submit(int argc, char **argv);
 int cmd_up(int argc, char **argv);
 int cmd_watch(int argc, char **argv);
 
-/* ---- flags of annotate and submit: what to do with each image ------------------------------------------------- */
+/* ---- flags of annotate and submit: what to do with each image --------------------------------------------------- */
 
 struct task_flags {
     int task; /* enum task_kind */
@@ -42,18 +42,19 @@ struct setting_group task_flags_group(size_t at);
 MUST_CHECK enum status task_flags_job(const struct task_flags *f, struct job **out, uint8_t background[3],
                                       struct diag *why);
 
-/* ---- flags of what talks to a broker --------------------------------------------------------------------------- */
+/* ---- flags of what talks to a broker ---------------------------------------------------------------------------- */
 
 #define DEFAULT_DATA_DIR "ferret-data"
 struct link_flags {
     const char *data, *broker;
+    const char *curve_public, *curve_secret, *curve_server; /* all or none */
 };
 struct setting_group link_flags_group(size_t at);
 /* Connects to --broker, else to the `ferret up` on --data. ST_CLOSED: nothing runs there, and what to start. The caller
  * owns *out: client_close. */
 MUST_CHECK enum status link_flags_open(const struct link_flags *f, struct client **out, struct diag *why);
 
-/* ---- people ------------------------------------------------------------------------------------------------------ */
+/* ---- people ----------------------------------------------------------------------------------------------------- */
 
 /* "ferret COMMAND: sentence" on stderr; returns the exit code of the status: 3 for ST_TIMEOUT and ST_CLOSED, 4 for
  * ST_REFUSED and ST_LIMIT, 1 for ST_CANCELLED, 2 for the rest. */

@@ -76,8 +76,7 @@ static void all_needs(const struct subject *x, struct need out[N_NEEDS])
     out[2] = need_of(x, DTYPE_INT8);
 }
 
-/* ---- text ----------------------------------------------------------------------------------------------------------
- */
+/* ---- text ------------------------------------------------------------------------------------------------------- */
 
 static void print_tensors(const struct checkpoint *c, const char *title)
 {
@@ -116,8 +115,7 @@ static void print_text(const struct subject *x)
     print_tensors(x->tower, "vision tower");
 }
 
-/* ---- JSON ----------------------------------------------------------------------------------------------------------
- */
+/* ---- JSON ------------------------------------------------------------------------------------------------------- */
 
 static enum status put_int(struct json *o, const char *key, int64_t value)
 {

@@ -55,8 +55,7 @@ static const struct setting submit_rows[] = {
      .help = "how long to wait for the first worker"},
 };
 
-/* ---- the campaign --------------------------------------------------------------------------------------------------
- */
+/* ---- the campaign ----------------------------------------------------------------------------------------------- */
 
 /* Tasks, regions and options of the command line: a campaign takes no others. */
 static enum status make_pin(struct submit *s)
@@ -142,8 +141,7 @@ static enum status resume(struct submit *s, const struct campaign_status *status
     return inputs_seek(s->inputs, status->place.offset, why);
 }
 
-/* ---- the jobs ------------------------------------------------------------------------------------------------------
- */
+/* ---- the jobs --------------------------------------------------------------------------------------------------- */
 
 static enum status root_uri(void *ctx, const char *path, char **uri, struct diag *why)
 {
@@ -219,8 +217,7 @@ static enum status submit_all(struct submit *s, struct diag *why)
     return status;
 }
 
-/* ---- all together --------------------------------------------------------------------------------------------------
- */
+/* ---- all together ----------------------------------------------------------------------------------------------- */
 
 static enum status prepare(struct submit *s, const struct settings *settings, const char *const *paths, int n,
                            struct diag *why)

@@ -22,6 +22,7 @@ enum {
     START_LIMIT_MS = 60000,
     REDIS_LOAD_LIMIT_MS = 3600000, /* a long append-only file is read at start */
     BROKER_GRACE_MS = 15000,
+    WORKER_SLACK_MS = 5000, /* a worker hands back by itself at the end of its grace */
     REDIS_GRACE_MS = 60000,
     GIVE_UP_AFTER = 3, /* ends in a row before the first worker has ever been ready */
 };
@@ -41,7 +42,8 @@ struct up {
     char broker_program[PATH_MAX], worker_program[PATH_MAX];
     int lock_fd;
     struct engine_choice choice;
-    char dtype[16], device[48], memory[32], threads[16], isa[16];
+    char dtype[16], device[48], memory[32], threads[16], isa[16], drain_ms[32];
+    char clients[PATHS_BYTES], to_workers[PATHS_BYTES]; /* the broker's sockets */
     struct private_redis redis;
     struct children children;
     struct child *broker;
@@ -96,8 +98,7 @@ static struct setting_group up_group(void)
     return (struct setting_group){.title = "service", .rows = rows, .n_rows = sizeof rows / sizeof *rows};
 }
 
-/* ---- before anything starts ---------------------------------------------------------------------------------------
- */
+/* ---- before anything starts ------------------------------------------------------------------------------------- */
 
 static enum status prepare_data(struct up *u, struct diag *why)
 {
@@ -153,6 +154,7 @@ static void worker_values(struct up *u)
     long threads = o->model.threads ? o->model.threads : o->workers == 1 ? 0 : cores / o->workers;
     snprintf(u->threads, sizeof u->threads, "%ld", o->workers > 1 && threads < 1 ? 1 : threads);
     snprintf(u->isa, sizeof u->isa, "%s", isas[o->model.isa]);
+    snprintf(u->drain_ms, sizeof u->drain_ms, "%.0f", o->grace_s * 1000);
 }
 
 static enum status add_worker(struct up *u, int index, struct diag *why)
@@ -160,16 +162,13 @@ static enum status add_worker(struct up *u, int index, struct diag *why)
     char name[32];
     snprintf(name, sizeof name, "worker-%d", index);
     struct child *child = children_add(&u->children, name);
+    /* Addresses are said outright: a variable that means another broker must not get through. */
     const char *pairs[][2] = {
-        {"--data", u->data},
-        {"--model", u->choice.model_dir},
-        {"--vision-tower", u->o->model.vision_tower},
-        {"--base", u->o->model.base},
-        {"--dtype", u->dtype},
-        {"--device", u->device},
-        {"--memory", u->memory},
-        {"--threads", u->threads},
-        {"--isa", u->isa},
+        {"--broker", u->to_workers},      {"--drain-ms", u->drain_ms},
+        {"--model", u->choice.model_dir}, {"--vision-tower", u->o->model.vision_tower},
+        {"--base", u->o->model.base},     {"--dtype", u->dtype},
+        {"--device", u->device},          {"--memory", u->memory},
+        {"--threads", u->threads},        {"--isa", u->isa},
     };
     int n = 0;
     child->argv[n++] = u->worker_program;
@@ -208,10 +207,13 @@ static enum status prepare(struct up *u, struct diag *why)
     s = private_redis_prepare(u->data, u->o->redis_server, u->o->redis_memory, &u->redis, redis, why);
     if (s != ST_OK)
         return s;
+    if ((s = paths_client(u->data, u->clients, why)) != ST_OK ||
+        (s = paths_worker(u->data, u->to_workers, why)) != ST_OK)
+        return s;
     u->broker = children_add(&u->children, "broker");
-    u->broker->argv[0] = u->broker_program;
-    u->broker->argv[1] = "--data";
-    u->broker->argv[2] = u->data;
+    const char *const argv[] = {u->broker_program, "--redis",       u->redis.socket, "--client-bind",
+                                u->clients,        "--worker-bind", u->to_workers};
+    memcpy(u->broker->argv, argv, sizeof argv);
     worker_values(u);
     u->workers = &u->children.list[u->children.n];
     for (int i = 0; s == ST_OK && i < (int)u->o->workers; i++)
@@ -219,8 +221,7 @@ static enum status prepare(struct up *u, struct diag *why)
     return s;
 }
 
-/* ---- starting -----------------------------------------------------------------------------------------------------
- */
+/* ---- starting --------------------------------------------------------------------------------------------------- */
 
 /* Waits a tick; false when it is time to stop. */
 static bool tick(struct up *u)
@@ -287,12 +288,10 @@ static enum status start_all(struct up *u, struct diag *why)
         s = child_start(&u->children, &u->workers[i], why);
     if (s != ST_OK)
         return s;
-    char address[PATHS_BYTES];
-    s = paths_client(u->data, address, why);
     struct client *client = NULL;
     int64_t begin = clock_ms();
     while (s == ST_OK) {
-        struct client_options options = {.address = address, .timeout_ms = 1000};
+        struct client_options options = {.address = u->clients, .timeout_ms = 1000};
         s = client_open(&options, &client, why);
         if (s == ST_OK)
             break;
@@ -306,8 +305,7 @@ static enum status start_all(struct up *u, struct diag *why)
     return s;
 }
 
-/* ---- running -------------------------------------------------------------------------------------------------------
- */
+/* ---- running ---------------------------------------------------------------------------------------------------- */
 
 static void run(struct up *u)
 {
@@ -320,7 +318,7 @@ static void run(struct up *u)
 
 static void stop(struct up *u)
 {
-    children_stop(&u->children, "worker", (int)(u->o->grace_s * 1000));
+    children_stop(&u->children, "worker", (int)(u->o->grace_s * 1000) + WORKER_SLACK_MS);
     children_stop(&u->children, "broker", BROKER_GRACE_MS);
     children_stop(&u->children, "redis", REDIS_GRACE_MS);
 }
@@ -343,8 +341,11 @@ int cmd_up(int argc, char **argv)
     int code;
     if (!settings_start(&program, argc, argv, &o, &settings, &code))
         return code;
-    /* A file of settings for this command has keys that the children refuse; what they need comes as flags. */
-    unsetenv("FERRET_CONFIG");
+    /* A file of settings for this command has keys that the children refuse, and a client's keys are not theirs. */
+    static const char *const not_theirs[] = {"FERRET_CONFIG", "FERRET_CURVE_PUBLIC_KEY", "FERRET_CURVE_SECRET_KEY",
+                                             "FERRET_CURVE_SERVER_KEY"};
+    for (size_t i = 0; i < sizeof not_theirs / sizeof *not_theirs; i++)
+        unsetenv(not_theirs[i]);
     struct up *u = calloc(1, sizeof *u);
     struct diag why = {{0}};
     enum status s = u ? ST_OK : ST_NOMEM;

@@ -60,8 +60,7 @@ static const struct setting watch_rows[] = {
      .help = "between lines; a terminal's bar moves by itself"},
 };
 
-/* ---- failures by kind ----------------------------------------------------------------------------------------------
- */
+/* ---- failures by kind ------------------------------------------------------------------------------------------- */
 
 static void count_failure(struct failures *f, const char *code)
 {
@@ -117,8 +116,7 @@ static void failures_text(const struct failures *f, char *out, size_t size)
         snprintf(out + n, size - n, ")");
 }
 
-/* ---- showing -------------------------------------------------------------------------------------------------------
- */
+/* ---- showing ---------------------------------------------------------------------------------------------------- */
 
 static void remaining_text(const struct watch *w, char *out, size_t size)
 {
@@ -207,8 +205,7 @@ static enum status show(struct watch *w, bool last)
     return ST_OK;
 }
 
-/* ---- watching ------------------------------------------------------------------------------------------------------
- */
+/* ---- watching --------------------------------------------------------------------------------------------------- */
 
 /* The newest campaign that has something left to do, else the newest. */
 static enum status choose_campaign(struct client *client, char *name, size_t size, struct diag *why)
