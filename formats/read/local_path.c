@@ -126,7 +126,7 @@ enum status path_as_text(const char *path, char **out)
     char *text = malloc(3 * strlen(path) + sizeof "file://"), *to = text;
     if (!text)
         return ST_NOMEM;
-    to += sprintf(to, "file://");
+    to = mempcpy(to, "file://", strlen("file://"));
     for (const unsigned char *s = (const unsigned char *)path; *s; s++) {
         if (isalnum(*s) || strchr("/-_.~", *s)) {
             *to++ = (char)*s;

@@ -2,13 +2,15 @@
 
 #include <criterion/criterion.h>
 #include <ftw.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-static char folder[64];
+static char folder[] = "/tmp/ferret-unit.XXXXXX";
+static bool made;
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
@@ -23,9 +25,9 @@ static void remove_all(void)
 
 const char *scratch(void)
 {
-    if (!folder[0]) {
-        strcpy(folder, "/tmp/ferret-unit.XXXXXX");
+    if (!made) {
         cr_assert_not_null(mkdtemp(folder));
+        made = true;
         atexit(remove_all);
     }
     return folder;

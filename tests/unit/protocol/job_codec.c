@@ -108,12 +108,15 @@ Test(job_codec, any_changed_byte_is_a_job_within_the_rules_or_refused)
 
 Test(job_codec, a_job_over_the_limit_is_refused_by_name)
 {
-    char *line = calloc(1, 3 * LIMIT_TEXT_BYTES);
-    strcpy(line, "{\"image\":\"a\",\"id\":\"big\",\"tasks\":[{\"kind\":\"ask\",\"turns\":[\"");
-    memset(line + strlen(line), 'x', LIMIT_TEXT_BYTES);
-    strcat(line, "\",\"b\",\"");
-    memset(line + strlen(line), 'y', LIMIT_TEXT_BYTES / 2);
-    strcat(line, "\"]}]}");
+    enum { TURN = LIMIT_TEXT_BYTES * 3 / 4 };
+    char *turn = calloc(1, TURN + 1), *line = NULL;
+    memset(turn, 'x', TURN);
+    cr_assert_gt(
+        asprintf(&line,
+                 "{\"image\":\"a\",\"id\":\"big\",\"tasks\":[{\"kind\":\"ask\",\"turns\":[\"%s\",\"b\",\"%s\"]}]}",
+                 turn, turn),
+        0);
+    free(turn);
     struct job *j = read_job(line);
     uint8_t *bytes = NULL;
     size_t len = 0;

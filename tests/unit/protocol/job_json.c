@@ -1,4 +1,5 @@
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,6 +33,16 @@ static void bad(const char *text, enum status want, const char *begins)
     cr_assert_eq(strncmp(why.text, begins, strlen(begins)), 0, "%s: \"%s\" does not begin with \"%s\"", text, why.text,
                  begins);
     cr_assert_null(j);
+}
+
+/* head, n times 'x', tail. */
+static char *filled(const char *head, size_t n, const char *tail)
+{
+    char *xs = calloc(1, n + 1), *text = NULL;
+    memset(xs, 'x', n);
+    cr_assert_gt(asprintf(&text, "%s%s%s", head, xs, tail), 0);
+    free(xs);
+    return text;
 }
 
 Test(job_json, the_shortest_line_has_every_default)
@@ -150,20 +161,14 @@ Test(job_json, every_field_error_begins_with_its_path)
 
 Test(job_json, a_question_over_the_limit_is_a_limit_not_a_format_error)
 {
-    char *line = calloc(1, LIMIT_TEXT_BYTES + 200);
-    strcpy(line, "{\"image\":\"a\",\"task\":\"ask\",\"question\":\"");
-    memset(line + strlen(line), 'x', LIMIT_TEXT_BYTES + 1);
-    strcat(line, "\"}");
+    char *line = filled("{\"image\":\"a\",\"task\":\"ask\",\"question\":\"", LIMIT_TEXT_BYTES + 1, "\"}");
     bad(line, ST_LIMIT, "tasks[0].question: 12289 bytes; at most 12288");
     free(line);
 }
 
 Test(job_json, meta_over_its_size_or_depth_is_refused)
 {
-    char *line = calloc(1, LIMIT_META_BYTES + 200);
-    strcpy(line, "{\"image\":\"a\",\"task\":\"caption\",\"meta\":\"");
-    memset(line + strlen(line), 'x', LIMIT_META_BYTES);
-    strcat(line, "\"}");
+    char *line = filled("{\"image\":\"a\",\"task\":\"caption\",\"meta\":\"", LIMIT_META_BYTES, "\"}");
     bad(line, ST_INVALID, "meta: 4098 bytes");
     free(line);
     bad("{\"image\":\"a\",\"task\":\"caption\",\"meta\":[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]}", ST_INVALID,
