@@ -3,8 +3,8 @@
  *
  * A small "nursery" process is forked by decoder_pool_open and forks the children from then on, so that no process
  * with threads ever forks: open the pool before the first thread, GPU or OpenMP use. Bytes go in and pixels come back
- * in sealed memory files, without a copy. decoder_run may be called from any number of threads; those beyond the
- * number of children wait. Children start on first use and are replaced when they die. */
+ * in sealed memory files; image.rgb of the caller maps one, read-only. decoder_run may be called from any number of
+ * threads; those beyond the number of children wait. Children start on first use and are replaced when they die. */
 #ifndef MEDIA_DECODER_H
 #define MEDIA_DECODER_H
 

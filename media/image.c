@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <vips/vips.h>
 
+#include "media/image_impl.h"
 #include "media/pixels.h"
 #include "media/sniff.h"
 
@@ -410,8 +411,8 @@ static enum status decode_pixels(struct decode *d)
     return turn(d, rgb);
 }
 
-enum status image_decode(const uint8_t *bytes, size_t len, const struct image_policy *policy, struct image *out,
-                         enum image_error *kind, struct diag *why)
+enum status image_decode_pixels(const uint8_t *bytes, size_t len, const struct image_policy *policy, struct image *out,
+                                enum image_error *kind, struct diag *why)
 {
     struct decode d = {.bytes = bytes, .len = len, .policy = policy, .why = why};
     enum status s = check_bytes(&d);
@@ -424,14 +425,22 @@ enum status image_decode(const uint8_t *bytes, size_t len, const struct image_po
     g_clear_object(&d.samples);
     g_clear_object(&d.file);
     vips_error_clear();
+    if (s == ST_OK)
+        *out = d.image;
+    if (kind)
+        *kind = s == ST_OK ? IMAGE_OK : d.kind;
+    return s;
+}
+
+enum status image_decode(const uint8_t *bytes, size_t len, const struct image_policy *policy, struct image *out,
+                         enum image_error *kind, struct diag *why)
+{
+    enum status s = image_decode_pixels(bytes, len, policy, out, kind, why);
     if (s == ST_OK) {
         uint8_t digest[SHA256_BYTES];
         sha256_of(bytes, len, digest);
-        sha256_hex(digest, d.image.sha256);
-        *out = d.image;
+        sha256_hex(digest, out->sha256);
     }
-    if (kind)
-        *kind = s == ST_OK ? IMAGE_OK : d.kind;
     return s;
 }
 
