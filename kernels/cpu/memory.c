@@ -96,7 +96,7 @@ enum status cpu_reserve_scratch(struct cpu *cpu, struct diag *why)
             return s;
         cpu->product_floats = product;
     }
-    size_t wide = 2 * (size_t)cpu->max_cols + 2 * MAX_REGION_POINTS * 2;
+    size_t wide = 2 * (size_t)cpu->max_cols + 3 * 2 * MAX_REGION_POINTS;
     if (wide > cpu->wide_floats) {
         s = replace(cpu, offsetof(struct scratch, wide), wide, why);
         if (s != ST_OK)

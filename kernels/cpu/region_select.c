@@ -20,28 +20,6 @@ static void distances(int64_t *out, const int32_t *xy, int n, int p, int64_t W, 
     }
 }
 
-/* Each anchor is the point farthest from all earlier ones, the first of equals; when distinct points run out that is
- * point 0 again and again. */
-static void farthest(const struct select_job *j, int region, int64_t *nearest, int64_t *fresh)
-{
-    const int32_t *xy = j->xy + (ptrdiff_t)region * j->n_points * 2, *size = j->size + 2 * region;
-    int32_t *anchors = j->anchors + (ptrdiff_t)region * j->n_anchors;
-    int at = j->start[region];
-    assert(at >= 0 && at < j->n_points);
-    for (int i = 0; i < j->n_points; i++)
-        nearest[i] = INT64_MAX;
-    for (int s = 0; s < j->n_anchors; s++) {
-        anchors[s] = at;
-        distances(fresh, xy, j->n_points, at, size[0], size[1]);
-        at = 0;
-        for (int i = 0; i < j->n_points; i++) {
-            nearest[i] = fresh[i] < nearest[i] ? fresh[i] : nearest[i];
-            if (nearest[i] > nearest[at])
-                at = i;
-        }
-    }
-}
-
 /* The K smallest by (distance, index), ascending: candidates come in index order, so an equal one goes behind. */
 static void nearest_k(int32_t *out, int64_t *kept, const int64_t *distance, int n, int K)
 {
@@ -59,20 +37,36 @@ static void nearest_k(int32_t *out, int64_t *kept, const int64_t *distance, int 
     }
 }
 
+/* Each anchor is the point farthest from all earlier ones, the first of equals; when distinct points run out that is
+ * point 0 again and again. The distances from it serve its neighbours too. `room` holds 3 x n_points. */
+static void select_region(const struct select_job *j, int region, int64_t *room)
+{
+    int N = j->n_points, K = j->n_neighbours, at = j->start[region];
+    const int32_t *xy = j->xy + (ptrdiff_t)region * N * 2, *size = j->size + 2 * region;
+    int64_t *nearest = room, *fresh = room + N, *kept = room + 2 * N;
+    assert(at >= 0 && at < N);
+    for (int i = 0; i < N; i++)
+        nearest[i] = INT64_MAX;
+    for (int s = 0; s < j->n_anchors; s++) {
+        ptrdiff_t row = (ptrdiff_t)region * j->n_anchors + s;
+        j->anchors[row] = at;
+        distances(fresh, xy, N, at, size[0], size[1]);
+        nearest_k(j->neighbours + row * K, kept, fresh, N, K);
+        at = 0;
+        for (int i = 0; i < N; i++) {
+            nearest[i] = fresh[i] < nearest[i] ? fresh[i] : nearest[i];
+            if (nearest[i] > nearest[at])
+                at = i;
+        }
+    }
+}
+
 static void select_regions(void *ctx, int thread)
 {
     const struct select_job *j = ctx;
     struct part p = pool_part(j->regions, thread, j->cpu->threads);
-    int64_t *a = (int64_t *)(void *)j->cpu->scratch[thread].wide, *b = a + j->n_points;
-    for (int r = p.begin; r < p.end; r++) {
-        const int32_t *xy = j->xy + (ptrdiff_t)r * j->n_points * 2, *size = j->size + 2 * r;
-        farthest(j, r, a, b);
-        for (int s = 0; s < j->n_anchors; s++) {
-            ptrdiff_t row = (ptrdiff_t)r * j->n_anchors + s;
-            distances(a, xy, j->n_points, j->anchors[row], size[0], size[1]);
-            nearest_k(j->neighbours + row * j->n_neighbours, b, a, j->n_points, j->n_neighbours);
-        }
-    }
+    for (int r = p.begin; r < p.end; r++)
+        select_region(j, r, (int64_t *)(void *)j->cpu->scratch[thread].wide);
 }
 
 void cpu_region_select(struct backend *be, struct array *anchors, struct array *neighbours, const struct array *xy,
