@@ -86,7 +86,9 @@ static enum status make_cache(struct engine *e, struct diag *why)
     const struct decoder_config *d = &e->config->decoder;
     struct kv_shape shape = {.layers = d->layers, .heads = d->heads, .head_dim = d->head_dim, .n_pages = 1};
     size_t page = backend_kv_page_bytes(e->be, &shape), left = left_bytes(e);
-    size_t fit = (left - left / 64) / page; /* a little stays for what a backend allocates beside it */
+    /* Beside the pages a backend may keep the rotations of their positions, and a little of its own. */
+    size_t table = (size_t)KV_PAGE * (size_t)d->head_dim * sizeof(float);
+    size_t fit = (left - left / 64) / (page + table);
     int patches = e->config->vision.grid * e->config->vision.grid;
     size_t least = (size_t)kvcache_pages_for(patches) + 2;
     if (fit < least)

@@ -1,0 +1,151 @@
+/* Golden cases through the engine, in every precision of the CPU: `golden` from the repository's root. The shipped
+ * fixtures always; the official code's answers where FERRET_GOLDEN, or ../shared/golden, holds them. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "media/image.h"
+#include "model/parity.h"
+#include "model/parity_store.h"
+
+enum { PATH_BYTES = 4096 };
+
+struct golden {
+    const char *name, *model, *tower, *base, *cases, *images;
+};
+
+static const struct golden fixtures[] = {
+    {"fixture a", "tests/parity/fixtures/tiny-ferret-a", "tests/parity/fixtures/tiny-ferret-a-clip", NULL,
+     "tests/parity/fixtures/tiny-ferret-a-cases", "tests/parity/fixtures/images"},
+    {"fixture b", "tests/parity/fixtures/tiny-ferret-b-delta", "tests/parity/fixtures/tiny-ferret-b-clip",
+     "tests/parity/fixtures/tiny-ferret-b-base", "tests/parity/fixtures/tiny-ferret-b-cases",
+     "tests/parity/fixtures/images"},
+    {"default model", "model/pretrained", NULL, NULL, "tests/parity/fixtures/pretrained-cases",
+     "tests/parity/fixtures/images"},
+};
+static const struct golden official[] = {
+    {"official a", "tiny-ferret-a", "tiny-ferret-a-clip", NULL, "tiny-ferret-a-cases", "images"},
+    {"official b", "tiny-ferret-b-delta", "tiny-ferret-b-clip", "tiny-ferret-b-base", "tiny-ferret-b-cases", "images"},
+};
+
+/* Lower precisions are held to their own rounding: three times the largest seen over all checkpoints here. Ids count
+ * while the margin is more than twice the logit error, since both of two logits may be off. */
+static struct parity_limits limits_of(enum dtype dtype)
+{
+    if (dtype == DTYPE_BF16)
+        return (struct parity_limits){0.25, 0.3, 0.04, 0.2, 0.35, 2};
+    if (dtype == DTYPE_INT8)
+        return (struct parity_limits){1, 1.6, 0.15, 0.6, 1.2, 2};
+    return parity_limits_f32();
+}
+
+static enum status load_image(void *ctx, const char *path, uint8_t **rgb, int *width, int *height, struct diag *why)
+{
+    (void)ctx;
+    const struct image_policy policy = image_policy_default(IMAGE_POLICY_ML_FERRET);
+    struct image image = {0};
+    char *bytes = NULL;
+    size_t len = 0;
+    enum status s = parity_read_file(path, &bytes, &len, why);
+    if (s == ST_OK)
+        s = image_decode((const uint8_t *)bytes, len, &policy, &image, NULL, why);
+    size_t size = (size_t)image.width * (size_t)image.height * 3;
+    if (s == ST_OK && !(*rgb = malloc(size)))
+        s = ST_NOMEM;
+    if (s == ST_OK) {
+        memcpy(*rgb, image.rgb, size);
+        *width = image.width;
+        *height = image.height;
+    }
+    image_fini(&image);
+    free(bytes);
+    return s;
+}
+
+static enum status run(const struct golden *g, enum dtype dtype, const char *out, struct parity_report *report,
+                       struct diag *why)
+{
+    struct parity_options o = {
+        .model_dir = g->model,
+        .tower_dir = g->tower,
+        .base_dir = g->base,
+        .cases_dir = g->cases,
+        .images_dir = g->images,
+        .out_dir = out,
+        .backend = {.device = "cpu", .dtype = dtype, .memory_bytes = (size_t)1 << 30, .isa = "auto"},
+        .load_image = load_image,
+    };
+    struct parity_limits limits = limits_of(dtype);
+    enum status s = parity_run(&o, why);
+    return s == ST_OK ? parity_compare(g->cases, out, &limits, report, why) : s;
+}
+
+static bool check(const struct golden *g, enum dtype dtype, const char *out)
+{
+    struct parity_report report = {0};
+    struct diag why = {{0}};
+    enum status s = run(g, dtype, out, &report, &why);
+    bool unsupported = s == ST_UNSUPPORTED, ok = s == ST_OK && report.n_failures == 0;
+    printf("%s parity: %s, %s%s%s\n",
+           ok            ? "PASS"
+           : unsupported ? "SKIP"
+                         : "FAIL",
+           g->name, dtype_name(dtype), s == ST_OK ? "" : ": ", s == ST_OK ? "" : why.text);
+    fputs(report.text ? report.text : "", stdout);
+    parity_report_fini(&report);
+    return ok || unsupported;
+}
+
+static bool check_all(const struct golden *g, const char *out)
+{
+    static const enum dtype dtypes[] = {DTYPE_F32, DTYPE_BF16, DTYPE_INT8};
+    bool ok = true;
+    for (size_t i = 0; i < sizeof dtypes / sizeof dtypes[0]; i++)
+        ok = check(g, dtypes[i], out) && ok;
+    return ok;
+}
+
+static bool check_official(const char *root, const char *out)
+{
+    bool ok = true;
+    for (size_t i = 0; i < sizeof official / sizeof official[0]; i++) {
+        const char *parts[] = {official[i].model, official[i].tower, official[i].base, official[i].cases,
+                               official[i].images};
+        char paths[5][PATH_BYTES];
+        for (int k = 0; k < 5; k++)
+            snprintf(paths[k], PATH_BYTES, "%s/%s", root, parts[k] ? parts[k] : "");
+        struct golden g = {official[i].name, paths[0], paths[1], parts[2] ? paths[2] : NULL, paths[3], paths[4]};
+        ok = check_all(&g, out) && ok;
+    }
+    return ok;
+}
+
+int main(int argc, char **argv)
+{
+    (void)argc;
+    char out[] = "/tmp/ferret-parity-XXXXXX", path[PATH_BYTES];
+    struct diag why = {{0}};
+    if (!mkdtemp(out) || image_library_start(argv[0], &why) != ST_OK) {
+        printf("FAIL parity: %s %s\n", strerror(errno), why.text);
+        return 1;
+    }
+    bool ok = true;
+    for (size_t i = 0; i < sizeof fixtures / sizeof fixtures[0]; i++)
+        ok = check_all(&fixtures[i], out) && ok;
+    const char *golden = getenv("FERRET_GOLDEN");
+    struct stat st;
+    golden = golden ? golden : "../shared/golden";
+    if (stat(golden, &st) == 0)
+        ok = check_official(golden, out) && ok;
+    else
+        printf("SKIP parity: the official code's answers are not here (FERRET_GOLDEN names their folder)\n");
+    snprintf(path, sizeof path, "%s/cases.json", out);
+    unlink(path);
+    snprintf(path, sizeof path, "%s/tensors.safetensors", out);
+    unlink(path);
+    rmdir(out);
+    return ok ? 0 : 1;
+}
