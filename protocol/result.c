@@ -1,5 +1,6 @@
 #include "protocol/result.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "protocol/job.h"
@@ -9,75 +10,116 @@ enum { SCHEMA = 1 };
 const char *error_class_name(enum error_class c)
 {
     static const char *const names[] = {"permanent", "transient", "environment"};
-    return names[c];
+    return (unsigned)c <= ERROR_ENVIRONMENT ? names[c] : "permanent";
 }
 
-/* jsn_put that leaves out what is absent. */
-static enum status put_text(struct json *o, const char *key, const char *text)
+static void put(enum status *s, struct json *object, const char *key, struct json *value)
 {
-    return text && text[0] ? jsn_put(o, key, jsn_new_string(text)) : ST_OK;
+    enum status put_status = jsn_put(object, key, value);
+    if (*s == ST_OK)
+        *s = put_status;
 }
 
-static struct json *error_object(enum error_class c, const char *code, const char *message)
+/* Length of the UTF-8 sequence at s, or 0 where there is none (overlong forms, surrogates, cut ones). */
+static size_t sequence(const unsigned char *s)
 {
-    struct json *e = jsn_new_object();
-    if (!e)
-        return NULL;
-    /* A message may quote bytes of an image's name that are no UTF-8. */
-    struct json *text = jsn_new_string(message);
-    if (!text)
-        text = jsn_new_string("(text that is not UTF-8)");
-    if (jsn_put(e, "class", jsn_new_string(error_class_name(c))) != ST_OK ||
-        jsn_put(e, "code", jsn_new_string(code)) != ST_OK || jsn_put(e, "message", text) != ST_OK) {
-        jsn_free(e);
-        return NULL;
+    if (s[0] < 0x80)
+        return 1;
+    size_t n = s[0] >= 0xF0 && s[0] < 0xF5 ? 4 : s[0] >= 0xE0 && s[0] < 0xF0 ? 3 : s[0] >= 0xC2 && s[0] < 0xE0 ? 2 : 0;
+    for (size_t i = 1; i < n; i++) {
+        if ((s[i] & 0xC0) != 0x80)
+            return 0;
     }
-    return e;
+    bool wrong = (s[0] == 0xE0 && s[1] < 0xA0) || (s[0] == 0xED && s[1] > 0x9F) || (s[0] == 0xF0 && s[1] < 0x90) ||
+                 (s[0] == 0xF4 && s[1] > 0x8F);
+    return wrong ? 0 : n;
 }
 
-static struct json *image_object(const char *uri)
+struct json *result_text(const char *text)
 {
-    struct json *image = jsn_new_object();
-    if (image && put_text(image, "uri", uri) != ST_OK) {
-        jsn_free(image);
+    char *copy = strdup(text ? text : "");
+    if (!copy)
         return NULL;
+    for (unsigned char *at = (unsigned char *)copy; *at;) {
+        size_t n = sequence(at);
+        if (n == 0)
+            *at++ = '?';
+        else
+            at += n;
     }
-    return image;
+    struct json *v = jsn_new_string(copy);
+    free(copy);
+    return v;
 }
 
-struct json *result_failure(const struct job *j, enum error_class c, const char *code, const char *message)
+struct json *result_error(enum error_class c, const char *code, const char *message)
 {
-    struct json *r = jsn_new_object();
-    if (!r)
-        return NULL;
+    enum status s = ST_OK;
+    struct json *o = jsn_new_object();
+    put(&s, o, "class", jsn_new_string(error_class_name(c)));
+    put(&s, o, "code", jsn_new_string(code));
+    put(&s, o, "message", result_text(message));
+    if (s == ST_OK)
+        return o;
+    jsn_free(o);
+    return NULL;
+}
+
+static void put_identity(enum status *s, struct json *o, const struct job *j)
+{
     uint8_t id[ID_BYTES];
-    char hex[2 * ID_BYTES + 1] = "";
-    bool queued = j->campaign && j->campaign[0];
+    char hex[2 * ID_BYTES + 1];
+    bool queued = j->campaign && *j->campaign;
+    put(s, o, "id", result_text(j->key ? j->key : j->image));
     if (queued) {
         job_id(j, id);
         job_id_hex(id, hex);
     }
-    struct json *meta = NULL;
-    if (j->meta && jsn_parse(j->meta, strlen(j->meta), "meta", &meta, NULL) != ST_OK)
-        meta = NULL;
-    bool ok = jsn_put(r, "schema", jsn_new_int(SCHEMA)) == ST_OK &&
-              jsn_put(r, "id", jsn_new_string(j->key ? j->key : j->image)) == ST_OK &&
-              jsn_put(r, "job", queued ? jsn_new_string(hex) : jsn_new_null()) == ST_OK &&
-              jsn_put(r, "campaign", queued ? jsn_new_string(j->campaign) : jsn_new_null()) == ST_OK &&
-              jsn_put(r, "status", jsn_new_string("failed")) == ST_OK &&
-              jsn_put(r, "image", image_object(j->image)) == ST_OK && put_text(r, "policy", j->policy) == ST_OK &&
-              jsn_put(r, "tasks", jsn_new_array()) == ST_OK &&
-              jsn_put(r, "error", error_object(c, code, message)) == ST_OK;
-    if (meta && jsn_put(r, "meta", meta) != ST_OK)
-        ok = false;
-    if (!ok) {
-        jsn_free(r);
-        return NULL;
-    }
-    return r;
+    put(s, o, "job", queued ? jsn_new_string(hex) : jsn_new_null());
+    put(s, o, "campaign", queued ? jsn_new_string(j->campaign) : jsn_new_null());
 }
 
-/* ---- checking -----------------------------------------------------------------------------------------------------
+struct json *result_start(const struct job *j, const char *status)
+{
+    enum status s = ST_OK;
+    struct json *o = jsn_new_object();
+    put(&s, o, "schema", jsn_new_int(SCHEMA));
+    put_identity(&s, o, j);
+    put(&s, o, "status", jsn_new_string(status));
+    if (s == ST_OK)
+        return o;
+    jsn_free(o);
+    return NULL;
+}
+
+enum status result_put_meta(struct json *record, const struct job *j)
+{
+    struct json *meta = NULL;
+    if (!j->meta)
+        return ST_OK;
+    enum status s = jsn_parse(j->meta, strlen(j->meta), "meta", &meta, NULL);
+    return s == ST_OK ? jsn_put(record, "meta", meta) : s;
+}
+
+struct json *result_failure(const struct job *j, enum error_class c, const char *code, const char *message)
+{
+    enum status s = ST_OK;
+    struct json *o = result_start(j, "failed"), *image = jsn_new_object();
+    put(&s, image, "uri", result_text(j->image));
+    put(&s, o, "image", image);
+    if (j->policy)
+        put(&s, o, "policy", jsn_new_string(j->policy));
+    put(&s, o, "tasks", jsn_new_array());
+    put(&s, o, "error", result_error(c, code, message));
+    if (s == ST_OK)
+        s = result_put_meta(o, j);
+    if (s == ST_OK)
+        return o;
+    jsn_free(o);
+    return NULL;
+}
+
+/* ---- checking ------------------------------------------------------------------------------------------------------
  */
 
 static bool is_one_of(const struct json *v, const char *const *words, int n)
