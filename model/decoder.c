@@ -185,8 +185,8 @@ static enum status sample_rows(struct decoder *d, const struct decoder_trace *tr
     return s;
 }
 
-enum status decoder_run(struct decoder *d, const struct plan *plan, const struct act *image_rows,
-                        const struct act *region_rows, const struct decoder_trace *trace, struct diag *why)
+enum status decoder_step(struct decoder *d, const struct plan *plan, const struct act *image_rows,
+                         const struct act *region_rows, const struct decoder_trace *trace, struct diag *why)
 {
     enum status s = write_step(d, plan, why);
     if (s != ST_OK)

@@ -42,7 +42,7 @@ struct slot_start {
 /* Sets a slot's state for a new task. */
 MUST_CHECK enum status decoder_start_slot(struct decoder *d, const struct slot_start *s, struct diag *why);
 /* Runs the rows of a plan. trace may be NULL. */
-MUST_CHECK enum status decoder_run(struct decoder *d, const struct plan *plan, const struct act *image_rows,
-                                   const struct act *region_rows, const struct decoder_trace *trace, struct diag *why);
+MUST_CHECK enum status decoder_step(struct decoder *d, const struct plan *plan, const struct act *image_rows,
+                                    const struct act *region_rows, const struct decoder_trace *trace, struct diag *why);
 
 #endif

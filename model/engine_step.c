@@ -120,7 +120,7 @@ static enum status run_rows(struct engine *e, const struct plan *p, struct diag 
         s = trace.hidden && trace.logits ? ST_OK : ST_NOMEM;
     }
     if (s == ST_OK)
-        s = decoder_run(&e->decoder, p, e->image_rows, e->region_rows, traced ? &trace : NULL, why);
+        s = decoder_step(&e->decoder, p, e->image_rows, e->region_rows, traced ? &trace : NULL, why);
     if (s == ST_OK && traced)
         engine_show_step(e, p, &trace);
     free(trace.hidden);
