@@ -1,0 +1,162 @@
+#!/usr/bin/env python3
+"""`ferret annotate` over a hostile folder and a hostile manifest: every input yields exactly one record, a result or the typed
+error that is right for it, and nothing one input does touches another.
+"""
+import collections
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BIN = pathlib.Path(os.environ.get('BIN', ROOT / 'build/bin'))
+FLAGS = ['--max-tokens', '12']
+
+
+def want(what, expected, found):
+    if expected != found:
+        sys.exit('not as it should be: %s: expected %r, found %r' % (what, expected, found))
+
+
+def annotate(*arguments, stdin=None, code=None):
+    """Records by id, and what stderr had."""
+    run = subprocess.run([BIN / 'ferret', 'annotate', *FLAGS, *map(str, arguments)], input=stdin, capture_output=True, check=False)
+    stderr = run.stderr.decode(errors='replace')
+    if code is not None and run.returncode != code:
+        sys.exit('exit code %d, expected %d; stderr:\n%s' % (run.returncode, code, stderr))
+    records = [json.loads(line) for line in run.stdout.decode().splitlines()]
+    twice = [key for key, n in collections.Counter(r['id'] for r in records).items() if n > 1]
+    want('ids with several records', [], twice)
+    return {r['id']: r for r in records}, stderr
+
+
+def outcome(record):
+    return record['status'] if record['status'] != 'failed' else record['error']['code']
+
+
+def check_record(record):
+    want('schema of ' + record['id'], 1, record['schema'])
+    if record['status'] == 'failed':
+        assert record['error']['class'] in ('permanent', 'transient', 'environment'), record
+        assert record['error']['code'] and record['error']['message'], record
+        return
+    image = record['image']
+    for task in record['tasks']:
+        for entity in task.get('entities', []):
+            start, end = entity['span']
+            want('span of a phrase', entity['phrase'], task['text'].encode()[start:end].decode())
+            for x1, y1, x2, y2 in entity['boxes']:
+                assert 0 <= x1 <= x2 <= image['width'] and 0 <= y1 <= y2 <= image['height'], record
+
+
+def hostile_folder(work):
+    folder = work / 'hostile'
+    for python in dict.fromkeys((sys.executable, '/usr/bin/python3')):
+        if subprocess.run([python, '-c', 'import numpy, PIL'], capture_output=True, check=False).returncode == 0:
+            subprocess.run([python, ROOT / 'tests/e2e/hostile/make_hostile.py', folder], check=True)
+            break
+    else:
+        print('make_hostile.py needs numpy and Pillow (python3-numpy, python3-pil)')
+        sys.exit(77)
+    expected = json.loads((folder / 'expected.json').read_text())
+    records, _ = annotate(folder / 'images', code=1)
+    wrong = []
+    for name, allowed in expected.items():
+        key = str(folder / 'images' / name)
+        record = records.pop(key, None)
+        if record is None:
+            wrong.append('%r: no record' % name)
+        elif outcome(record) not in allowed:
+            wrong.append('%r: %s, expected %s' % (name, outcome(record), allowed))
+        else:
+            check_record(record)
+    want('files with another outcome', [], wrong)
+    want('records of nothing', [], list(records))
+
+
+MANIFEST = r'''
+{"id": "good", "image": "a.png", "task": "caption", "meta": {"row": 7}}
+{"id": "partial", "image": "a.png", "regions": [{"box": [1, 1, 9, 9]}, {"box": [500, 500, 600, 600], "id": "far"}], "task": "describe"}
+{"id": "outside", "image": "a.png", "regions": [{"point": [5000, 5]}], "task": "describe"}
+{"id": "empty mask", "image": "a.png", "regions": [{"rle": {"size": [90, 120], "counts": [10800]}}], "task": "describe"}
+{"id": "wrong mask", "image": "a.png", "regions": [{"rle": {"size": [9, 12], "counts": [50, 58]}}], "task": "describe"}
+{"id": "no area", "image": "a.png", "regions": [{"polygon": [[10, 10, 20, 10, 10, 10, 20, 10]]}], "task": "describe"}
+{"id": "long", "image": "a.png", "tasks": [{"kind": "ask", "question": "QUESTION"}, {"kind": "caption"}]}
+{"id": "longer", "image": "a.png", "task": "ask", "question": "QUESTION QUESTION QUESTION"}
+{"id": "region in a question", "image": "a.png", "regions": [{"point": [9, 9]}], "task": "ask", "question": "What is {region0}?"}
+{"id": "unknown region", "image": "a.png", "task": "ask", "question": "What is {region3}?"}
+{"id": "two turns", "image": "a.png", "tasks": [{"id": "chat", "kind": "ask", "turns": ["What?", "A cat.", "Where?"]}]}
+{"id": "phrases", "image": {"path": "a.png"}, "task": "locate", "phrases": ["cat", "dog"]}
+{"id": "unknown task", "image": "a.png", "task": "paint"}
+{"id": "unknown field", "image": "a.png", "task": "caption", "colour": 1}
+{"id": "absent", "image": "absent.png", "task": "caption"}
+{"id": "other root", "image": "nowhere:a.png", "task": "caption"}
+{"id": "private", "image": "http://127.0.0.1:9/a.png", "task": "caption"}
+{"image": "a.png", "task":
+not json
+{"id": "late", "image": "a.png", "policy": "ml-ferret", "task": "caption", "deadline": 1}
+'''.strip()
+
+EXPECTED = {
+    'good': 'ok', 'partial': 'partial', 'outside': 'invalid_region', 'empty mask': 'invalid_region', 'wrong mask': 'invalid_region',
+    'no area': 'invalid_region', 'long': 'partial', 'longer': 'too_long', 'region in a question': 'ok',
+    'unknown region': 'invalid_job', 'two turns': 'ok', 'phrases': 'ok', 'unknown task': 'unknown_task',
+    'unknown field': 'invalid_job', 'absent': 'missing_file', 'other root': 'unknown_root', 'private': 'fetch_failed',
+    'late': 'deadline', 'jobs.jsonl:18': 'invalid_job', 'jobs.jsonl:19': 'invalid_job',
+}
+
+
+def hostile_manifest(work):
+    folder = work / 'manifest'
+    folder.mkdir()
+    subprocess.run(['cp', ROOT / 'tests/e2e/corpus/files/tiny.png', folder / 'a.png'], check=True)
+    # about 3,000 tokens, within the limit of a job's text
+    text = MANIFEST.replace('QUESTION', ' '.join('x%d' % (i % 10) for i in range(1500)))
+    text = text.replace('[90, 120]', '[72, 72]').replace('[10800]', '[5184]')
+    manifest = folder / 'jobs.jsonl'
+    manifest.write_text(text + '\n')
+    records, _ = annotate(manifest, code=1)
+    found = {key.replace(str(folder) + '/', ''): outcome(record) for key, record in records.items()}
+    want('outcomes of the manifest', EXPECTED, found)
+    for record in records.values():
+        check_record(record)
+    want('meta', {'row': 7}, records['good']['meta'])
+    partial = records['partial']['tasks']
+    want('ids of described regions', ['describe-0', 'describe-1'], [t['id'] for t in partial])
+    want('box of a region', [1, 1, 9, 9], partial[0]['region']['box'])
+    want('error of the bad region alone', [None, 'invalid_region'], [t.get('error', {}).get('code') for t in partial])
+    want('error of the long question alone', ['too_long', None], [t.get('error', {}).get('code') for t in records['long']['tasks']])
+    want('question of the last turn', 'Where?', records['two turns']['tasks'][0]['question'])
+    want('phrases', ['cat', 'dog'], records['phrases']['tasks'][0]['phrases'])
+    again, _ = annotate('-', stdin=json.dumps({'image': str(folder / 'a.png'), 'id': 'stdin', 'task': 'caption'}).encode(), code=0)
+    want('the same answer from stdin', records['good']['tasks'][0]['text'], again['stdin']['tasks'][0]['text'])
+
+
+def closed_pipe(work):
+    """A reader that goes away ends the run without a crash."""
+    command = '"%s" annotate --max-tokens 4 "%s" 2>"%s/err" | head -n 1 >/dev/null; exit ${PIPESTATUS[0]}' % (
+        BIN / 'ferret', ROOT / 'tests/e2e/corpus/files', work)
+    run = subprocess.run(['bash', '-c', command], check=False)
+    if run.returncode not in (0, 1, 2, 3):
+        sys.exit('closed pipe: exit code %d' % run.returncode)
+
+
+def usage(work):
+    for arguments in ([], ['--task', 'locate', work], ['--box', '1,2', work], ['--model', work / 'absent', work]):
+        _, stderr = annotate(*arguments, code=2)
+        assert stderr.strip(), arguments
+
+
+def main():
+    with tempfile.TemporaryDirectory(prefix='ferret-e2e.') as name:
+        work = pathlib.Path(name)
+        usage(work)
+        hostile_manifest(work)
+        hostile_folder(work)
+        closed_pipe(work)
+
+
+if __name__ == '__main__':
+    main()
