@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/status.h"
 
@@ -40,7 +41,7 @@ void entities_fini(struct entities *e);
  * regular expression. error: name of the Python exception, or NULL. */
 struct official_box {
     char *phrase;
-    int box[4];
+    int64_t box[4]; /* no clamp, no order: int(v * (size / 1000.0)), whatever v is */
 };
 struct official_boxes {
     struct official_box *list;
