@@ -254,8 +254,11 @@ enum status fetch(const struct fetcher *f, const char *uri, struct bytes *out, e
             (void)fetch_fail(&failure, FETCH_BAD_URI, "http(s) is not allowed here");
     } else if (*uri == '\0')
         (void)fetch_fail(&failure, FETCH_BAD_URI, "empty URI");
-    else
+    else {
+        if (has_prefix(shard, "file://")) /* carries names that are no UTF-8 */
+            shard[percent_decode(shard, strlen(shard))] = '\0';
         (void)fetch_local(f, shard, range, out, &failure);
+    }
     free(shard);
     if (kind)
         *kind = failure.kind;

@@ -1,7 +1,7 @@
 /* URIs -> bytes. The only file that knows libcurl.
  *
  *   NAME:path              file under the root NAME
- *   /path, file:///path    file that lies under one of the roots' folders
+ *   /path, file:///path    file that lies under one of the roots' folders; %XX in a file: URI is a byte
  *   path                   relative to the only root, where there is exactly one
  *   ...#name@offset+length any of the above or http(s): member of a tar shard, one range read
  *   data:[type][;base64],  up to 1 MiB

@@ -65,10 +65,17 @@ const char *image_note_word(enum image_note bit)
     return "unknown";
 }
 
+/* What a codec mumbles about a file goes into the record, not to the terminal. */
+static void drop_message(const char *domain, GLogLevelFlags level, const char *message, void *ctx)
+{
+    (void)domain, (void)level, (void)message, (void)ctx;
+}
+
 enum status image_library_start(const char *program, struct diag *why)
 {
     if (vips_init(program) != 0)
         return diag_set(why, ST_IO, "libvips does not start: %s", vips_error_buffer());
+    g_log_set_handler("VIPS", G_LOG_LEVEL_WARNING, drop_message, NULL);
     vips_concurrency_set(1);
     vips_cache_set_max(0);
     return ST_OK;
@@ -441,6 +448,75 @@ enum status image_decode(const uint8_t *bytes, size_t len, const struct image_po
         sha256_of(bytes, len, digest);
         sha256_hex(digest, out->sha256);
     }
+    return s;
+}
+
+/* ---- writing -------------------------------------------------------------------------------------------------------
+ */
+
+static int draw_layer(VipsImage **im, const char *svg)
+{
+    VipsImage *layer = NULL, *both = NULL, *colour = NULL, *bytes = NULL;
+    int bad = vips_svgload_buffer((void *)(uintptr_t)svg, strlen(svg), &layer, NULL) != 0 ||
+              vips_composite2(*im, layer, &both, VIPS_BLEND_MODE_OVER, NULL) != 0 ||
+              vips_extract_band(both, &colour, 0, "n", 3, NULL) != 0 ||
+              vips_cast(colour, &bytes, VIPS_FORMAT_UCHAR, NULL) != 0;
+    g_clear_object(&layer);
+    g_clear_object(&both);
+    g_clear_object(&colour);
+    if (!bad)
+        step(im, bytes);
+    return bad;
+}
+
+static int compose(const struct image *image, double scale, const char *svg, VipsImage **out)
+{
+    size_t len = 3 * (size_t)image->width * (size_t)image->height;
+    VipsImage *plain = vips_image_new_from_memory(image->rgb, len, image->width, image->height, 3, VIPS_FORMAT_UCHAR);
+    VipsImage *next = NULL;
+    if (!plain || vips_copy(plain, out, "interpretation", VIPS_INTERPRETATION_sRGB, NULL) != 0) {
+        g_clear_object(&plain);
+        return -1;
+    }
+    g_object_unref(plain);
+    if (scale < 1) {
+        if (vips_resize(*out, &next, scale, NULL) != 0)
+            return -1;
+        step(out, next);
+    }
+    return svg ? draw_layer(out, svg) : 0;
+}
+
+static int save(VipsImage *im, const char *ending, const char *path)
+{
+    enum { JPEG_QUALITY = 90 };
+    if (strcasecmp(ending, ".png") == 0)
+        return vips_pngsave(im, path, NULL);
+    if (strcasecmp(ending, ".webp") == 0)
+        return vips_webpsave(im, path, "Q", JPEG_QUALITY, NULL);
+    return vips_jpegsave(im, path, "Q", JPEG_QUALITY, NULL);
+}
+
+enum status image_write(const struct image *image, double scale, const char *svg, const char *path, struct diag *why)
+{
+    const char *ending = strrchr(path, '.');
+    if (!ending || (strcasecmp(ending, ".png") != 0 && strcasecmp(ending, ".jpg") != 0 &&
+                    strcasecmp(ending, ".jpeg") != 0 && strcasecmp(ending, ".webp") != 0))
+        return diag_set(why, ST_INVALID, "%s: pictures are written as .png, .jpg or .webp", path);
+    char *part = NULL;
+    if (asprintf(&part, "%s.part", path) < 0)
+        return ST_NOMEM;
+    VipsImage *im = NULL;
+    enum status s = ST_OK;
+    if (compose(image, scale, svg, &im) != 0 || save(im, ending, part) != 0)
+        s = diag_set(why, ST_IO, "%s: %s", path, vips_error_buffer());
+    else if (rename(part, path) != 0)
+        s = diag_set(why, ST_IO, "%s: %s", path, strerror(errno));
+    if (s != ST_OK)
+        remove(part);
+    g_clear_object(&im);
+    vips_error_clear();
+    free(part);
     return s;
 }
 

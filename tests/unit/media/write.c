@@ -1,0 +1,81 @@
+/* image_write of media/image.h: what is drawn can be read back. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "media/image.h"
+
+enum { WIDTH = 64, HEIGHT = 48 };
+
+static struct image grey(void)
+{
+    struct image im = {.width = WIDTH, .height = HEIGHT, .rgb = malloc(3 * WIDTH * HEIGHT)};
+    memset(im.rgb, 100, 3 * WIDTH * HEIGHT);
+    return im;
+}
+
+static struct image read_back(const char *path)
+{
+    static uint8_t bytes[1 << 16];
+    FILE *f = fopen(path, "rb");
+    cr_assert_not_null(f);
+    size_t len = fread(bytes, 1, sizeof bytes, f);
+    fclose(f);
+    struct image out = {0};
+    struct diag why = {""};
+    struct image_policy policy = image_policy_default(IMAGE_POLICY_DEFAULT);
+    cr_assert_eq(image_decode(bytes, len, &policy, &out, NULL, &why), ST_OK, "%s", why.text);
+    return out;
+}
+
+static const char LAYER[] =
+    "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"64\" height=\"48\" viewBox=\"0 0 64 48\">"
+    "<rect x=\"8\" y=\"8\" width=\"16\" height=\"16\" fill=\"#f00\"/></svg>";
+
+Test(image_write, the_layer_lies_over_the_pixels_and_leaves_the_rest)
+{
+    static const char *const endings[] = {"png", "webp", "jpg"};
+    struct image im = grey();
+    cr_assert_eq(image_library_start("test", NULL), ST_OK);
+    for (size_t i = 0; i < 3; i++) {
+        char path[64];
+        snprintf(path, sizeof path, "/tmp/ferret-write-%d.%s", (int)getpid(), endings[i]);
+        struct diag why = {""};
+        cr_assert_eq(image_write(&im, 1, LAYER, path, &why), ST_OK, "%s", why.text);
+        struct image back = read_back(path);
+        cr_assert_eq(back.width, WIDTH);
+        cr_assert_eq(back.height, HEIGHT);
+        const uint8_t *inside = back.rgb + 3 * (16 * WIDTH + 16), *outside = back.rgb + 3 * (40 * WIDTH + 50);
+        cr_assert(inside[0] > 240 && inside[1] < 20, "%s: %d %d", endings[i], inside[0], inside[1]);
+        cr_assert(abs(outside[0] - 100) < 6 && abs(outside[1] - 100) < 6);
+        image_fini(&back);
+        remove(path);
+    }
+    image_fini(&im);
+}
+
+Test(image_write, a_scaled_picture_has_the_scaled_size)
+{
+    struct image im = grey();
+    char path[64];
+    snprintf(path, sizeof path, "/tmp/ferret-write-%d.png", (int)getpid());
+    cr_assert_eq(image_library_start("test", NULL), ST_OK);
+    cr_assert_eq(image_write(&im, 0.5, NULL, path, NULL), ST_OK);
+    struct image back = read_back(path);
+    cr_assert_eq(back.width, WIDTH / 2);
+    cr_assert_eq(back.height, HEIGHT / 2);
+    image_fini(&back);
+    image_fini(&im);
+    remove(path);
+}
+
+Test(image_write, other_endings_and_absent_folders_are_errors_and_leave_nothing)
+{
+    struct image im = grey();
+    cr_assert_eq(image_library_start("test", NULL), ST_OK);
+    cr_assert_eq(image_write(&im, 1, NULL, "/tmp/x.bmp", NULL), ST_INVALID);
+    cr_assert_eq(image_write(&im, 1, NULL, "/tmp/ferret-absent-folder/x.png", NULL), ST_IO);
+    image_fini(&im);
+}
