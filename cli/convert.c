@@ -12,7 +12,7 @@ struct convert_flags {
 };
 
 static const struct setting convert_rows[] = {
-    {.name = "output",
+    {.name = "out",
      .type = SETTING_STRING,
      .offset = offsetof(struct convert_flags, out),
      .value = "DIR",
