@@ -1,17 +1,66 @@
-/* Which way a URI goes: data in the URI itself, a file under a root, or a transfer. */
-#include "media/fetch_impl.h"
+#include "media/fetch.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { DATA_URI_BYTES = 1 << 20, DEFAULT_MAX_BYTES = 256 << 20 };
+#include "media/fetch_impl.h"
 
-struct fetcher {
-    struct fetch_options options;
-    struct http *http; /* NULL where no_http */
+enum {
+    DATA_MAX_BYTES = 1 << 20,
+    SHOWN_BYTES = 256, /* of a URI in messages */
+    DEFAULT_CONNECT_MS = 5000,
+    DEFAULT_TIMEOUT_MS = 60000,
+    DEFAULT_REDIRECTS = 4,
 };
+
+struct error_facts {
+    const char *word;
+    enum media_class class;
+    enum status status;
+};
+static const struct error_facts facts[] = {
+    [FETCH_OK] = {"ok", MEDIA_PERMANENT, ST_OK},
+    [FETCH_BAD_URI] = {"bad_uri", MEDIA_PERMANENT, ST_INVALID},
+    [FETCH_UNKNOWN_ROOT] = {"unknown_root", MEDIA_ENVIRONMENT, ST_MISSING},
+    [FETCH_ROOT_ABSENT] = {"root_absent", MEDIA_ENVIRONMENT, ST_MISSING},
+    [FETCH_MISSING] = {"missing", MEDIA_PERMANENT, ST_MISSING},
+    [FETCH_OUTSIDE_ROOT] = {"outside_root", MEDIA_PERMANENT, ST_REFUSED},
+    [FETCH_NOT_A_FILE] = {"not_a_file", MEDIA_PERMANENT, ST_INVALID},
+    [FETCH_DENIED] = {"denied", MEDIA_ENVIRONMENT, ST_REFUSED},
+    [FETCH_TOO_LARGE] = {"too_large", MEDIA_PERMANENT, ST_LIMIT},
+    [FETCH_BAD_MEMBER] = {"bad_member", MEDIA_PERMANENT, ST_INVALID},
+    [FETCH_BLOCKED_ADDRESS] = {"blocked_address", MEDIA_PERMANENT, ST_REFUSED},
+    [FETCH_HTTP_STATUS] = {"http_status", MEDIA_PERMANENT, ST_REFUSED},
+    [FETCH_HTTP_SERVER] = {"http_server", MEDIA_TRANSIENT, ST_IO},
+    [FETCH_UNREACHABLE] = {"unreachable", MEDIA_TRANSIENT, ST_IO},
+    [FETCH_TIMEOUT] = {"timeout", MEDIA_TRANSIENT, ST_TIMEOUT},
+    [FETCH_IO] = {"io", MEDIA_TRANSIENT, ST_IO},
+    [FETCH_NOMEM] = {"nomem", MEDIA_TRANSIENT, ST_NOMEM},
+};
+
+const char *fetch_error_word(enum fetch_error e)
+{
+    return (unsigned)e < FETCH_ERROR_COUNT_ ? facts[e].word : "unknown";
+}
+
+enum media_class fetch_error_class(enum fetch_error e)
+{
+    return (unsigned)e < FETCH_ERROR_COUNT_ ? facts[e].class : MEDIA_PERMANENT;
+}
+
+enum status fetch_refuse(enum fetch_error *kind, enum fetch_error e, struct diag *why, const char *fmt, ...)
+{
+    char text[DIAG_BYTES];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    *kind = e;
+    return diag_set(why, facts[e].status, "%s", text);
+}
 
 void bytes_fini(struct bytes *b)
 {
@@ -19,43 +68,180 @@ void bytes_fini(struct bytes *b)
     *b = (struct bytes){0};
 }
 
-const char *fetch_error_word(enum fetch_error e)
+static int hex_value(char c)
 {
-    static const char *const words[] = {
-        "ok",          "bad_uri",     "unknown_root", "root_absent", "missing",         "outside_root",
-        "not_a_file",  "denied",      "too_large",    "bad_member",  "blocked_address", "http_status",
-        "http_server", "unreachable", "timeout",      "io",          "out_of_memory"};
-    return (unsigned)e < FETCH_ERROR_COUNT_ ? words[e] : "unknown";
+    return isdigit((unsigned char)c) ? c - '0' : isxdigit((unsigned char)c) ? tolower((unsigned char)c) - 'a' + 10 : -1;
 }
 
-enum media_class fetch_error_class(enum fetch_error e)
+size_t percent_decode(const char *text, size_t len, uint8_t *out)
 {
-    switch (e) {
-    case FETCH_UNKNOWN_ROOT:
-    case FETCH_ROOT_ABSENT:
-    case FETCH_DENIED: return MEDIA_ENVIRONMENT;
-    case FETCH_HTTP_SERVER:
-    case FETCH_UNREACHABLE:
-    case FETCH_TIMEOUT:
-    case FETCH_IO:
-    case FETCH_NOMEM: return MEDIA_TRANSIENT;
-    default: return MEDIA_PERMANENT;
+    size_t n = 0;
+    for (size_t i = 0; i < len; i++) {
+        bool escaped = text[i] == '%' && i + 2 < len && hex_value(text[i + 1]) >= 0 && hex_value(text[i + 2]) >= 0;
+        out[n++] = escaped ? (uint8_t)(hex_value(text[i + 1]) << 4 | hex_value(text[i + 2])) : (uint8_t)text[i];
+        i += escaped ? 2 : 0;
     }
+    return n;
 }
 
-bool fetch_fail(struct fetch_failure *f, enum fetch_error kind, const char *fmt, ...)
+static int base64_value(char c)
 {
-    f->kind = kind;
-    if (f->why) {
-        va_list args;
-        va_start(args, fmt);
-        char text[DIAG_BYTES];
-        vsnprintf(text, sizeof text, fmt, args);
-        va_end(args);
-        (void)diag_set(f->why, ST_OK, "%s",
-                       text); /* cuts at a whole UTF-8 sequence; the status is made from the kind */
+    if (c >= 'A' && c <= 'Z')
+        return c - 'A';
+    if (c >= 'a' && c <= 'z')
+        return c - 'a' + 26;
+    if (c >= '0' && c <= '9')
+        return c - '0' + 52;
+    return c == '+' || c == '-' ? 62 : c == '/' || c == '_' ? 63 : -1;
+}
+
+/* Number of bytes, or SIZE_MAX where the text is no base64. */
+static size_t base64_decode(const char *text, size_t len, uint8_t *out)
+{
+    while (len > 0 && text[len - 1] == '=')
+        len--;
+    size_t n = 0;
+    uint32_t bits = 0;
+    for (size_t i = 0; i < len; i++) {
+        int v = base64_value(text[i]);
+        if (v < 0)
+            return SIZE_MAX;
+        bits = bits << 6 | (uint32_t)v;
+        if (i % 4 != 0)
+            out[n++] = (uint8_t)(bits >> (6 - 2 * (i % 4)));
     }
-    return false;
+    return len % 4 == 1 ? SIZE_MAX : n;
+}
+
+enum status fetch_data(const char *uri, struct bytes *out, enum fetch_error *kind, struct diag *why)
+{
+    const char *comma = strchr(uri, ',');
+    if (!comma)
+        return fetch_refuse(kind, FETCH_BAD_URI, why, "data: no comma in front of the data");
+    const char *text = comma + 1;
+    size_t len = strlen(text);
+    static const char mark[] = ";base64";
+    bool base64 =
+        (size_t)(comma - uri) >= sizeof mark - 1 && strncasecmp(comma - (sizeof mark - 1), mark, sizeof mark - 1) == 0;
+    if (len > 3 * (size_t)DATA_MAX_BYTES)
+        return fetch_refuse(kind, FETCH_TOO_LARGE, why, "data: over %d bytes", DATA_MAX_BYTES);
+    struct bytes b = {.data = malloc(len + 1)};
+    if (!b.data)
+        return fetch_refuse(kind, FETCH_NOMEM, why, "data: no memory");
+    b.len = base64 ? base64_decode(text, len, b.data) : percent_decode(text, len, b.data);
+    if (b.len > DATA_MAX_BYTES) {
+        bool broken = b.len == SIZE_MAX;
+        free(b.data);
+        return broken ? fetch_refuse(kind, FETCH_BAD_URI, why, "data: broken base64")
+                      : fetch_refuse(kind, FETCH_TOO_LARGE, why, "data: over %d bytes", DATA_MAX_BYTES);
+    }
+    *out = b;
+    return ST_OK;
+}
+
+static bool read_digits(const char **p, uint64_t *out)
+{
+    char *end = NULL;
+    if (!isdigit((unsigned char)**p))
+        return false;
+    errno = 0;
+    *out = strtoull(*p, &end, 10);
+    *p = end;
+    return errno == 0 && *out <= INT64_MAX;
+}
+
+/* Cuts "#name@offset+length" off the end of uri, if it is there. */
+static struct range take_member(char *uri)
+{
+    char *hash = strrchr(uri, '#'), *at = hash ? strrchr(hash, '@') : NULL;
+    struct range r = {.whole = true};
+    if (!at || at == hash + 1)
+        return r;
+    const char *p = at + 1;
+    if (!read_digits(&p, &r.offset) || *p++ != '+' || !read_digits(&p, &r.length) || *p)
+        return (struct range){.whole = true};
+    *hash = '\0';
+    r.whole = false;
+    return r;
+}
+
+static bool has_scheme(const char *uri, const char *scheme)
+{
+    return strncasecmp(uri, scheme, strlen(scheme)) == 0;
+}
+
+/* A path that lies under one of the roots. */
+static enum status fetch_path(const struct fetcher *f, const char *path, const struct range *range, const char *shown,
+                              struct bytes *out, enum fetch_error *kind, struct diag *why)
+{
+    const struct media_roots *roots = f->options.roots;
+    const char *rest = path;
+    int i = path[0] == '/' ? root_by_path(roots, path, &rest) : media_roots_count(roots) == 1 ? 0 : -1;
+    if (i < 0)
+        return fetch_refuse(kind, FETCH_UNKNOWN_ROOT, why, "%s: lies under none of the %d roots known here", shown,
+                            media_roots_count(roots));
+    return fetch_file(media_roots_dir(roots, i), rest, range, f->options.max_bytes, shown, out, kind, why);
+}
+
+/* "file:///path" or "file:/path", with %XX. */
+static enum status fetch_file_uri(const struct fetcher *f, char *uri, const struct range *range, const char *shown,
+                                  struct bytes *out, enum fetch_error *kind, struct diag *why)
+{
+    char *path = uri + strlen("file:");
+    if (strncmp(path, "//", 2) == 0) {
+        path += 2;
+        if (has_scheme(path, "localhost/"))
+            path += strlen("localhost");
+    }
+    if (path[0] != '/')
+        return fetch_refuse(kind, FETCH_BAD_URI, why, "%s: want file:///path", shown);
+    size_t n = percent_decode(path, strlen(path), (uint8_t *)path);
+    path[n] = '\0';
+    if (strlen(path) != n)
+        return fetch_refuse(kind, FETCH_BAD_URI, why, "%s: a zero byte in a path", shown);
+    return fetch_path(f, path, range, shown, out, kind, why);
+}
+
+static enum status fetch_local(const struct fetcher *f, char *uri, const struct range *range, const char *shown,
+                               struct bytes *out, enum fetch_error *kind, struct diag *why)
+{
+    if (has_scheme(uri, "file:"))
+        return fetch_file_uri(f, uri, range, shown, out, kind, why);
+    size_t head = strcspn(uri, ":/");
+    int i = uri[head] == ':' ? root_by_name(f->options.roots, uri, head) : -1;
+    if (i >= 0)
+        return fetch_file(media_roots_dir(f->options.roots, i), uri + head + 1, range, f->options.max_bytes, shown, out,
+                          kind, why);
+    if (uri[head] == ':' && strncmp(uri + head, "://", 3) == 0)
+        return fetch_refuse(kind, FETCH_BAD_URI, why, "%.*s: this kind of address is not read here", (int)head, uri);
+    if (uri[head] == ':' && root_name_is_sound(uri, head))
+        return fetch_refuse(kind, FETCH_UNKNOWN_ROOT, why, "%s: no root \"%.*s\" is known here", shown, (int)head, uri);
+    return fetch_path(f, uri, range, shown, out, kind, why);
+}
+
+enum status fetch(const struct fetcher *f, const char *uri, struct bytes *out, enum fetch_error *kind, struct diag *why)
+{
+    enum fetch_error unused;
+    kind = kind ? kind : &unused;
+    *kind = FETCH_OK;
+    if (has_scheme(uri, "data:"))
+        return fetch_data(uri, out, kind, why);
+    char *copy = strdup(uri), shown[SHOWN_BYTES];
+    if (!copy)
+        return fetch_refuse(kind, FETCH_NOMEM, why, "fetch: no memory");
+    snprintf(shown, sizeof shown, "%s", uri);
+    struct range range = take_member(copy);
+    enum status s;
+    if (!*copy)
+        s = fetch_refuse(kind, FETCH_BAD_URI, why, "fetch: an empty address");
+    else if (!has_scheme(uri, "http://") && !has_scheme(uri, "https://"))
+        s = fetch_local(f, copy, &range, shown, out, kind, why);
+    else if (!f->http)
+        s = fetch_refuse(kind, FETCH_BAD_URI, why, "fetch: http is switched off here");
+    else
+        s = fetch_http(f->http, copy, &range, out, kind, why);
+    free(copy);
+    return s;
 }
 
 enum status fetcher_open(const struct fetch_options *o, struct fetcher **out, struct diag *why)
@@ -65,10 +251,19 @@ enum status fetcher_open(const struct fetch_options *o, struct fetcher **out, st
         return ST_NOMEM;
     f->options = *o;
     if (f->options.max_bytes == 0)
-        f->options.max_bytes = DEFAULT_MAX_BYTES;
-    if (!o->no_http && http_open(&f->options, &f->http) != ST_OK) {
-        free(f);
-        return diag_set(why, ST_NOMEM, "fetch: libcurl could not be started");
+        f->options.max_bytes = (size_t)256 << 20;
+    if (f->options.connect_timeout_ms <= 0)
+        f->options.connect_timeout_ms = DEFAULT_CONNECT_MS;
+    if (f->options.timeout_ms <= 0)
+        f->options.timeout_ms = DEFAULT_TIMEOUT_MS;
+    if (f->options.max_redirects <= 0)
+        f->options.max_redirects = DEFAULT_REDIRECTS;
+    if (!o->no_http) {
+        enum status s = http_open(&f->options, &f->http, why);
+        if (s != ST_OK) {
+            free(f);
+            return s;
+        }
     }
     *out = f;
     return ST_OK;
@@ -80,187 +275,4 @@ void fetcher_close(struct fetcher *f)
         return;
     http_close(f->http);
     free(f);
-}
-
-static bool has_prefix(const char *s, const char *prefix)
-{
-    return strncasecmp(s, prefix, strlen(prefix)) == 0;
-}
-
-/* Splits "...tar#name@offset+length" in place behind the shard. False: the suffix is there but makes no sense. */
-static bool split_member(char *uri, struct fetch_range *range)
-{
-    char *hash = strstr(uri, ".tar#");
-    if (!hash)
-        return true;
-    hash += strlen(".tar");
-    const char *at = strrchr(hash, '@');
-    char *end;
-    if (!at || !isdigit((unsigned char)at[1]))
-        return false;
-    range->offset = strtoll(at + 1, &end, 10);
-    if (*end != '+' || !isdigit((unsigned char)end[1]))
-        return false;
-    range->length = strtoll(end + 1, &end, 10);
-    *hash = '\0';
-    return *end == '\0' && range->length > 0 && range->offset >= 0 && range->offset <= INT64_MAX - range->length;
-}
-
-static int hex_digit(char c)
-{
-    return isdigit((unsigned char)c) ? c - '0' : isxdigit((unsigned char)c) ? tolower((unsigned char)c) - 'a' + 10 : -1;
-}
-
-/* %XX sequences to bytes, in place; returns the new length. */
-static size_t percent_decode(char *s, size_t len)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < len; i++) {
-        bool coded = s[i] == '%' && i + 2 < len && hex_digit(s[i + 1]) >= 0 && hex_digit(s[i + 2]) >= 0;
-        s[n++] = coded ? (char)(hex_digit(s[i + 1]) * 16 + hex_digit(s[i + 2])) : s[i];
-        i += coded ? 2 : 0;
-    }
-    return n;
-}
-
-static int base64_digit(char c)
-{
-    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const char *p = c ? strchr(alphabet, c) : NULL;
-    return p ? (int)(p - alphabet) : c == '-' ? 62 : c == '_' ? 63 : -1;
-}
-
-/* Base64 to bytes, in place; false at a character that is none. Padding is optional. */
-static bool base64_decode(char *s, size_t len, size_t *out_len)
-{
-    while (len > 0 && s[len - 1] == '=')
-        len--;
-    unsigned bits = 0;
-    int held = 0;
-    size_t n = 0;
-    for (size_t i = 0; i < len; i++) {
-        int d = base64_digit(s[i]);
-        if (d < 0)
-            return false;
-        bits = (bits << 6 | (unsigned)d) & 0xFFFFFF;
-        held += 6;
-        if (held >= 8) {
-            held -= 8;
-            s[n++] = (char)(bits >> held & 0xFF);
-        }
-    }
-    *out_len = n;
-    return true;
-}
-
-static bool fetch_data(const char *uri, struct bytes *out, struct fetch_failure *f)
-{
-    size_t len = strlen(uri);
-    const char *comma = strchr(uri, ',');
-    if (!comma)
-        return fetch_fail(f, FETCH_BAD_URI, "data: URI without a comma");
-    if (len > 2 * (size_t)DATA_URI_BYTES)
-        return fetch_fail(f, FETCH_TOO_LARGE, "data: URI of %zu bytes; at most %d bytes of data are taken", len,
-                          DATA_URI_BYTES);
-    char *copy = strdup(comma + 1);
-    if (!copy)
-        return fetch_fail(f, FETCH_NOMEM, "data: no memory");
-    size_t n = percent_decode(copy, strlen(copy));
-    bool base64 = comma - uri >= 7 && strncasecmp(comma - 7, ";base64", 7) == 0;
-    if (base64 && !base64_decode(copy, n, &n)) {
-        free(copy);
-        return fetch_fail(f, FETCH_BAD_URI, "data: URI whose base64 holds another character");
-    }
-    if (n > DATA_URI_BYTES) {
-        free(copy);
-        return fetch_fail(f, FETCH_TOO_LARGE, "data: %zu bytes; at most %d are taken", n, DATA_URI_BYTES);
-    }
-    *out = (struct bytes){(uint8_t *)copy, n};
-    return true;
-}
-
-/* "NAME:rest": the root of that name, or NULL with *named telling whether the URI has that form at all. */
-static const struct media_root *named_root(const struct media_roots *roots, const char *uri, const char **rest,
-                                           bool *named)
-{
-    const char *colon = strchr(uri, ':'), *slash = strchr(uri, '/');
-    *named = colon && colon > uri && (!slash || colon < slash);
-    if (!*named)
-        return NULL;
-    *rest = colon + 1;
-    for (int i = 0; roots && i < roots->n; i++)
-        if (strlen(roots->list[i].name) == (size_t)(colon - uri) &&
-            strncmp(roots->list[i].name, uri, (size_t)(colon - uri)) == 0)
-            return &roots->list[i];
-    return NULL;
-}
-
-static bool fetch_local(const struct fetcher *f, const char *uri, struct fetch_range range, struct bytes *out,
-                        struct fetch_failure *failure)
-{
-    const struct media_roots *roots = f->options.roots;
-    const char *path = uri;
-    const struct media_root *root;
-    bool named = false;
-    if (has_prefix(path, "file://"))
-        path += strlen("file://");
-    if (*path == '/')
-        root = media_roots_holding(roots, path, &path);
-    else if (!(root = named_root(roots, uri, &path, &named)) && !named && roots && roots->n == 1)
-        root = &roots->list[0];
-    if (!root && named)
-        return fetch_fail(failure, FETCH_UNKNOWN_ROOT, "%s: no root of that name is known here", uri);
-    if (!root)
-        return fetch_fail(failure, FETCH_UNKNOWN_ROOT, "%s: lies under none of the %d roots known here", uri,
-                          roots ? roots->n : 0);
-    return fetch_file(root, path, range, f->options.max_bytes, uri, out, failure);
-}
-
-static enum status status_of(enum fetch_error kind)
-{
-    switch (kind) {
-    case FETCH_OK: return ST_OK;
-    case FETCH_NOMEM: return ST_NOMEM;
-    case FETCH_MISSING:
-    case FETCH_UNKNOWN_ROOT:
-    case FETCH_ROOT_ABSENT: return ST_MISSING;
-    case FETCH_TOO_LARGE: return ST_LIMIT;
-    case FETCH_TIMEOUT: return ST_TIMEOUT;
-    case FETCH_BAD_URI:
-    case FETCH_BAD_MEMBER: return ST_INVALID;
-    case FETCH_OUTSIDE_ROOT:
-    case FETCH_BLOCKED_ADDRESS:
-    case FETCH_DENIED: return ST_REFUSED;
-    default: return ST_IO;
-    }
-}
-
-enum status fetch(const struct fetcher *f, const char *uri, struct bytes *out, enum fetch_error *kind, struct diag *why)
-{
-    struct fetch_failure failure = {FETCH_OK, why};
-    struct fetch_range range = {0, 0};
-    char *shard = strdup(uri);
-    if (!shard)
-        (void)fetch_fail(&failure, FETCH_NOMEM, "fetch: no memory");
-    else if (has_prefix(uri, "data:"))
-        (void)fetch_data(uri, out, &failure);
-    else if (!split_member(shard, &range))
-        (void)fetch_fail(&failure, FETCH_BAD_MEMBER, "%s: a shard's member is written shard.tar#name@offset+length",
-                         uri);
-    else if (has_prefix(uri, "http:") || has_prefix(uri, "https:")) {
-        if (f->http)
-            (void)fetch_http(f->http, shard, range, f->options.max_bytes, out, &failure);
-        else
-            (void)fetch_fail(&failure, FETCH_BAD_URI, "http(s) is not allowed here");
-    } else if (*uri == '\0')
-        (void)fetch_fail(&failure, FETCH_BAD_URI, "empty URI");
-    else {
-        if (has_prefix(shard, "file://")) /* carries names that are no UTF-8 */
-            shard[percent_decode(shard, strlen(shard))] = '\0';
-        (void)fetch_local(f, shard, range, out, &failure);
-    }
-    free(shard);
-    if (kind)
-        *kind = failure.kind;
-    return status_of(failure.kind);
 }

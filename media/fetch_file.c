@@ -1,5 +1,3 @@
-/* Files under named roots. The kernel keeps a path beneath its root; where openat2 is not allowed (some sandboxes),
- * each component is opened by itself and symbolic links are refused altogether. */
 #include "media/fetch_impl.h"
 
 #include <errno.h>
@@ -11,218 +9,101 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Not blocking: opening a FIFO must not wait for its writer. */
-enum { OPEN_FLAGS = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC };
-
-static bool valid_name(const char *s, size_t n)
-{
-    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
-    return n > 0 && strspn(s, allowed) >= n;
-}
-
-static bool is_scheme(const char *s, size_t n)
-{
-    static const char *const schemes[] = {"http", "https", "s3", "data", "file", "ftp"};
-    for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++)
-        if (strlen(schemes[i]) == n && strncasecmp(schemes[i], s, n) == 0)
-            return true;
-    return false;
-}
-
-static enum status add_root(struct media_roots *r, const char *spec, struct diag *why)
-{
-    const char *equals = strchr(spec, '=');
-    size_t name_len = equals ? (size_t)(equals - spec) : 0;
-    if (!valid_name(spec, name_len) || !equals || equals[1] != '/')
-        return diag_set(why, ST_INVALID, "root \"%s\": expected NAME=/ABSOLUTE/FOLDER, NAME of letters, digits, _ . -",
-                        spec);
-    if (is_scheme(spec, name_len))
-        return diag_set(why, ST_INVALID, "root \"%s\": the name is that of a URI scheme", spec);
-    for (int i = 0; i < r->n; i++)
-        if (strlen(r->list[i].name) == name_len && strncmp(r->list[i].name, spec, name_len) == 0)
-            return diag_set(why, ST_INVALID, "root \"%s\": the name stands twice", spec);
-    struct media_root *root = &r->list[r->n];
-    root->name = strndup(spec, name_len);
-    root->dir = strdup(equals + 1);
-    r->n++;
-    if (!root->name || !root->dir)
-        return ST_NOMEM;
-    for (size_t n = strlen(root->dir); n > 1 && root->dir[n - 1] == '/'; n--)
-        root->dir[n - 1] = '\0';
-    return ST_OK;
-}
-
-enum status media_roots_new(const char *const *specs, int n, struct media_roots **out, struct diag *why)
-{
-    struct media_roots *r = calloc(1, sizeof *r);
-    if (!r)
-        return ST_NOMEM;
-    r->list = calloc((size_t)n + 1, sizeof *r->list);
-    enum status s = r->list ? ST_OK : ST_NOMEM;
-    for (int i = 0; s == ST_OK && i < n; i++)
-        s = add_root(r, specs[i], why);
-    if (s != ST_OK) {
-        media_roots_free(r);
-        return s;
-    }
-    *out = r;
-    return ST_OK;
-}
-
-void media_roots_free(struct media_roots *r)
-{
-    if (!r)
-        return;
-    for (int i = 0; i < r->n; i++) {
-        free(r->list[i].name);
-        free(r->list[i].dir);
-    }
-    free(r->list);
-    free(r);
-}
-
-int media_roots_count(const struct media_roots *r)
-{
-    return r->n;
-}
-
-const char *media_roots_name(const struct media_roots *r, int i)
-{
-    return r->list[i].name;
-}
-
-const char *media_roots_dir(const struct media_roots *r, int i)
-{
-    return r->list[i].dir;
-}
-
-const struct media_root *media_roots_holding(const struct media_roots *r, const char *path, const char **below)
-{
-    const struct media_root *best = NULL;
-    size_t best_len = 0;
-    for (int i = 0; r && i < r->n; i++) {
-        const char *dir = r->list[i].dir;
-        size_t n = strcmp(dir, "/") == 0 ? 0 : strlen(dir);
-        if (strncmp(path, dir, n) == 0 && path[n] == '/' && (!best || n > best_len)) {
-            best = &r->list[i];
-            best_len = n;
-        }
-    }
-    if (best)
-        *below = path + best_len + strspn(path + best_len, "/");
-    return best;
-}
-
-enum status media_roots_uri(const struct media_roots *r, const char *path, char **out, struct diag *why)
-{
-    const char *below = NULL;
-    const struct media_root *root = media_roots_holding(r, path, &below);
-    if (!root)
-        return diag_set(why, ST_MISSING, "%s: lies under none of the %d roots", path, r->n);
-    size_t name = strlen(root->name), rest = strlen(below);
-    char *uri = malloc(name + 1 + rest + 1);
-    if (!uri)
-        return ST_NOMEM;
-    memcpy(uri, root->name, name);
-    uri[name] = ':';
-    memcpy(uri + name + 1, below, rest + 1);
-    *out = uri;
-    return ST_OK;
-}
-
-/* Opens component after component without following a link; takes dir. */
-static int open_by_steps(int dir, const char *path)
-{
-    while (dir >= 0 && *path) {
-        size_t n = strcspn(path, "/");
-        char part[256];
-        if (n >= sizeof part || (n == 2 && memcmp(path, "..", 2) == 0)) {
-            close(dir);
-            errno = n == 2 ? EXDEV : ENAMETOOLONG;
-            return -1;
-        }
-        memcpy(part, path, n);
-        part[n] = '\0';
-        bool last = path[n] == '\0';
-        int next = n == 0 ? dup(dir) : openat(dir, part, OPEN_FLAGS | O_NOFOLLOW | (last ? 0 : O_DIRECTORY));
-        int error = errno == ELOOP ? EXDEV : errno;
-        close(dir);
-        errno = error;
-        dir = next;
-        path += n + (last ? 0 : 1);
-    }
-    return dir;
-}
-
-static int open_beneath(int dir, const char *path)
-{
-    struct open_how how = {.flags = OPEN_FLAGS, .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
-    long fd = syscall(SYS_openat2, dir, path, &how, sizeof how);
-    if (fd < 0 && (errno == ENOSYS || errno == EPERM))
-        return open_by_steps(dup(dir), path);
-    return (int)fd;
-}
-
-static bool open_failed(int error, const char *uri, struct fetch_failure *f)
+static enum status refuse_open(int error, const char *shown, enum fetch_error *kind, struct diag *why)
 {
     switch (error) {
     case ENOENT:
-    case ENOTDIR: return fetch_fail(f, FETCH_MISSING, "%s: no such file", uri);
+    case ENOTDIR:
+    case ENAMETOOLONG: return fetch_refuse(kind, FETCH_MISSING, why, "%s: no such file", shown);
     case EXDEV:
-    case ELOOP: return fetch_fail(f, FETCH_OUTSIDE_ROOT, "%s: the path leads out of its root", uri);
-    case EACCES: return fetch_fail(f, FETCH_DENIED, "%s: no permission to read it", uri);
-    case ENXIO: return fetch_fail(f, FETCH_NOT_A_FILE, "%s: not a regular file", uri); /* a socket */
-    case ENAMETOOLONG: return fetch_fail(f, FETCH_BAD_URI, "%s: the path is too long", uri);
-    default: return fetch_fail(f, FETCH_IO, "%s: %s", uri, strerror(error));
+    case ELOOP: return fetch_refuse(kind, FETCH_OUTSIDE_ROOT, why, "%s: leads out of its root", shown);
+    case EACCES:
+    case EPERM: return fetch_refuse(kind, FETCH_DENIED, why, "%s: permission denied", shown);
+    case ENXIO:
+    case ENODEV: return fetch_refuse(kind, FETCH_NOT_A_FILE, why, "%s: not a regular file", shown);
+    default: return fetch_refuse(kind, FETCH_IO, why, "%s: %s", shown, strerror(error));
     }
 }
 
-static bool read_range(int fd, struct fetch_range range, size_t max_bytes, const char *uri, struct bytes *out,
-                       struct fetch_failure *f)
+/* Opens without waiting for a FIFO's other end. The kernel keeps the whole way beneath the folder. */
+static enum status open_beneath(const char *dir, const char *path, const char *shown, int *out, enum fetch_error *kind,
+                                struct diag *why)
+{
+    int root = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (root < 0)
+        return fetch_refuse(kind, FETCH_ROOT_ABSENT, why, "%s: the root's folder %s: %s", shown, dir, strerror(errno));
+    struct open_how how = {.flags = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC,
+                           .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
+    int fd, error;
+    do {
+        fd = (int)syscall(SYS_openat2, root, path, &how, sizeof how);
+        error = errno;
+    } while (fd < 0 && (error == EINTR || error == EAGAIN)); /* EAGAIN: a rename raced with ".." */
+    close(root);
+    if (fd < 0)
+        return refuse_open(error, shown, kind, why);
+    *out = fd;
+    return ST_OK;
+}
+
+/* Reads up to `want` bytes from offset; a file that shrinks gives fewer. */
+static int read_at(int fd, uint64_t offset, size_t want, uint8_t *p, size_t *got)
+{
+    *got = 0;
+    while (*got < want) {
+        ssize_t n = pread(fd, p + *got, want - *got, (off_t)(offset + *got));
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -1;
+        if (n == 0)
+            break;
+        *got += (size_t)n;
+    }
+    return 0;
+}
+
+static enum status read_range(int fd, uint64_t size, const struct range *range, size_t max_bytes, const char *shown,
+                              struct bytes *out, enum fetch_error *kind, struct diag *why)
+{
+    uint64_t offset = range->whole ? 0 : range->offset, length = range->whole ? size : range->length;
+    if (!range->whole && (offset > size || length > size - offset))
+        return fetch_refuse(kind, FETCH_BAD_MEMBER, why, "%s: bytes %llu to %llu of a file of %llu", shown,
+                            (unsigned long long)offset, (unsigned long long)(offset + length),
+                            (unsigned long long)size);
+    if (length > max_bytes)
+        return fetch_refuse(kind, FETCH_TOO_LARGE, why, "%s: %llu bytes, the limit is %zu", shown,
+                            (unsigned long long)length, max_bytes);
+    struct bytes b = {.data = malloc(length ? (size_t)length : 1)};
+    if (!b.data)
+        return fetch_refuse(kind, FETCH_NOMEM, why, "%s: no memory for %llu bytes", shown, (unsigned long long)length);
+    if (read_at(fd, offset, (size_t)length, b.data, &b.len) != 0) {
+        enum status s = fetch_refuse(kind, FETCH_IO, why, "%s: %s", shown, strerror(errno));
+        free(b.data);
+        return s;
+    }
+    if (!range->whole && b.len < length) {
+        free(b.data);
+        return fetch_refuse(kind, FETCH_BAD_MEMBER, why, "%s: the file became shorter", shown);
+    }
+    *out = b;
+    return ST_OK;
+}
+
+enum status fetch_file(const char *dir, const char *path, const struct range *range, size_t max_bytes,
+                       const char *shown, struct bytes *out, enum fetch_error *kind, struct diag *why)
 {
     struct stat st;
+    int fd = -1;
+    enum status s = open_beneath(dir, path, shown, &fd, kind, why);
+    if (s != ST_OK)
+        return s;
     if (fstat(fd, &st) != 0)
-        return fetch_fail(f, FETCH_IO, "%s: %s", uri, strerror(errno));
-    if (!S_ISREG(st.st_mode))
-        return fetch_fail(f, FETCH_NOT_A_FILE, "%s: %s, not a regular file", uri,
-                          S_ISDIR(st.st_mode) ? "a folder" : "a FIFO or device");
-    if (range.length == 0)
-        range.length = st.st_size;
-    else if (range.offset + range.length > st.st_size)
-        return fetch_fail(f, FETCH_BAD_MEMBER, "%s: bytes %lld+%lld of a shard of %lld bytes", uri,
-                          (long long)range.offset, (long long)range.length, (long long)st.st_size);
-    if ((uint64_t)range.length > max_bytes)
-        return fetch_fail(f, FETCH_TOO_LARGE, "%s: %lld bytes, at most %zu are read", uri, (long long)range.length,
-                          max_bytes);
-    size_t want = (size_t)range.length, got = 0;
-    uint8_t *data = malloc(want + 1);
-    if (!data)
-        return fetch_fail(f, FETCH_NOMEM, "%s: no memory for %zu bytes", uri, want);
-    while (got < want) {
-        ssize_t n = pread(fd, data + got, want - got, range.offset + (off_t)got);
-        if (n <= 0) {
-            free(data);
-            return fetch_fail(f, FETCH_IO, "%s: %s", uri, n < 0 ? strerror(errno) : "shrank while it was read");
-        }
-        got += (size_t)n;
-    }
-    *out = (struct bytes){data, want};
-    return true;
-}
-
-bool fetch_file(const struct media_root *root, const char *path, struct fetch_range range, size_t max_bytes,
-                const char *uri, struct bytes *out, struct fetch_failure *f)
-{
-    int dir = open(root->dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (dir < 0)
-        return fetch_fail(f, FETCH_ROOT_ABSENT, "%s: the root's folder %s can't be opened: %s", uri, root->dir,
-                          strerror(errno));
-    int fd = *path ? open_beneath(dir, path) : -1;
-    int error = *path ? errno : ENOENT;
-    close(dir);
-    if (fd < 0)
-        return open_failed(error, uri, f);
-    bool ok = read_range(fd, range, max_bytes, uri, out, f);
+        s = fetch_refuse(kind, FETCH_IO, why, "%s: %s", shown, strerror(errno));
+    else if (!S_ISREG(st.st_mode))
+        s = fetch_refuse(kind, FETCH_NOT_A_FILE, why, "%s: not a regular file", shown);
+    else
+        s = read_range(fd, (uint64_t)st.st_size, range, max_bytes, shown, out, kind, why);
     close(fd);
-    return ok;
+    return s;
 }

@@ -1,41 +1,41 @@
-/* Inside fetch: how the parts of a URI's way hang together. */
+/* Inside of media: one file a kind of source. */
 #ifndef MEDIA_FETCH_IMPL_H
 #define MEDIA_FETCH_IMPL_H
 
 #include "media/fetch.h"
 
-/* Bytes [offset, offset + length) of a shard; length 0: the whole. */
-struct fetch_range {
-    int64_t offset, length;
+struct fetcher {
+    struct fetch_options options; /* defaults filled in */
+    struct http *http;            /* NULL under no_http */
 };
 
-struct fetch_failure {
-    enum fetch_error kind;
-    struct diag *why; /* may be NULL */
+/* Part of a source; whole: all of it. */
+struct range {
+    bool whole;
+    uint64_t offset, length;
 };
 
-struct media_root {
-    char *name, *dir;
-};
-struct media_roots {
-    struct media_root *list;
-    int n;
-};
+/* Sets *kind and the text; returns the status that goes with the kind. */
+enum status fetch_refuse(enum fetch_error *kind, enum fetch_error e, struct diag *why, const char *fmt, ...)
+    PRINTF_LIKE(4, 5);
 
-/* Names the cause and returns false. */
-bool fetch_fail(struct fetch_failure *f, enum fetch_error kind, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* Name of a root: letters, digits, _ . - and none of the schemes. */
+bool root_name_is_sound(const char *name, size_t len);
+/* Index of a root or -1. By path: the longest folder that holds the absolute path; *rest is what follows. */
+int root_by_name(const struct media_roots *r, const char *name, size_t len);
+int root_by_path(const struct media_roots *r, const char *path, const char **rest);
 
-/* `path` beneath root->dir. uri is for messages. */
-bool fetch_file(const struct media_root *root, const char *path, struct fetch_range range, size_t max_bytes,
-                const char *uri, struct bytes *out, struct fetch_failure *f);
+/* A file beneath a folder. `shown` names it in messages. */
+MUST_CHECK enum status fetch_file(const char *dir, const char *path, const struct range *range, size_t max_bytes,
+                                  const char *shown, struct bytes *out, enum fetch_error *kind, struct diag *why);
+MUST_CHECK enum status fetch_data(const char *uri, struct bytes *out, enum fetch_error *kind, struct diag *why);
 
-/* The root that holds an absolute path textually, and the rest of the path below it; NULL where none does. */
-const struct media_root *media_roots_holding(const struct media_roots *r, const char *path, const char **below);
-
-struct http;
-MUST_CHECK enum status http_open(const struct fetch_options *o, struct http **out);
+MUST_CHECK enum status http_open(const struct fetch_options *o, struct http **out, struct diag *why);
 void http_close(struct http *h); /* NULL is fine */
-bool fetch_http(struct http *h, const char *url, struct fetch_range range, size_t max_bytes, struct bytes *out,
-                struct fetch_failure *f);
+MUST_CHECK enum status fetch_http(struct http *h, const char *url, const struct range *range, struct bytes *out,
+                                  enum fetch_error *kind, struct diag *why);
+
+/* Resolves %XX; returns the number of bytes, never more than len. out may be the text itself. */
+size_t percent_decode(const char *text, size_t len, uint8_t *out);
 
 #endif
