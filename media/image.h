@@ -86,12 +86,6 @@ MUST_CHECK enum status image_decode(const uint8_t *bytes, size_t len, const stru
                                     struct image *out, enum image_error *kind, struct diag *why);
 void image_fini(struct image *image); /* zeroed or filled; leaves it zeroed */
 
-/* Writes the pixels at `scale` (0..1], and over them an SVG layer of that size which this program made (NULL: none):
- * libvips' SVG loader is reached here and nowhere else. The format is that of the path's ending: .png, .jpg, .webp
- * (ST_INVALID: another one). The file appears whole, by rename. `image_library_start` likewise. */
-MUST_CHECK enum status image_write(const struct image *image, double scale, const char *svg, const char *path,
-                                   struct diag *why);
-
 /* Starts libvips in this process: no cache, one thread a decode. Once, before the first image_decode; costs some ten
  * milliseconds. `program`: argv[0] or any name. */
 MUST_CHECK enum status image_library_start(const char *program, struct diag *why);
