@@ -67,15 +67,15 @@ all: $(PROGRAMS) ## build the three programs into build/bin
 $(B)/bin/ferret: $(B)/obj/cli/main.c.o $(call link_deps,cli)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(SAN) -o $@ $< $(call link,cli) $(LDLIBS_ALL)
+	$(Q)$(CC) $(SAN) -o $@.$$$$ $< $(call link,cli) $(LDLIBS_ALL) && mv -f $@.$$$$ $@
 $(B)/bin/ferret-broker: $(B)/obj/broker/main.c.o $(call link_deps,broker)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(SAN) -o $@ $< $(call link,broker) $(LDLIBS_ALL)
+	$(Q)$(CC) $(SAN) -o $@.$$$$ $< $(call link,broker) $(LDLIBS_ALL) && mv -f $@.$$$$ $@
 $(B)/bin/ferret-worker: $(B)/obj/worker/main.c.o $(call link_deps,worker)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(SAN) -o $@ $< $(call link,worker) $(LDLIBS_ALL)
+	$(Q)$(CC) $(SAN) -o $@.$$$$ $< $(call link,worker) $(LDLIBS_ALL) && mv -f $@.$$$$ $@
 
 define room_rules
 $(call archive,$(1)): $(call objects,$(1))
@@ -100,7 +100,7 @@ $(B)/obj/%.cc.o: %.cc
 # Lua scripts and assets become bytes in the library: _binary_protocol_scripts_submit_lua_start and _end.
 $(foreach r,$(ROOMS),$(patsubst %,$(B)/obj/%.o,$(call binaries,$(r)))): $(B)/obj/%.o: %
 	@mkdir -p $(@D)
-	$(Q)ld -r -b binary -z noexecstack -o $@ $<
+	$(Q)ld -r -b binary -z noexecstack -o $@.$$$$ $< && mv -f $@.$$$$ $@
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
 

@@ -18,7 +18,7 @@ define unit_rules
 $(B)/test/unit-$(1): $(patsubst %,$(B)/obj/%.o,$(wildcard tests/unit/$(1)/*.c)) $(call link_deps,$(1))
 	@mkdir -p $$(@D)
 	$$(call say,LINK,$$@)
-	$(Q)$(CC) $(SAN) -o $$@ $$(filter %.o,$$^) $(call link,$(1)) $(LDLIBS_ALL) -lcriterion
+	$(Q)$(CC) $(SAN) -o $$@.$$$$$$$$ $$(filter %.o,$$^) $(call link,$(1)) $(LDLIBS_ALL) -lcriterion && mv -f $$@.$$$$$$$$ $$@
 .PHONY: unit-$(1)
 unit-$(1): $(B)/test/unit-$(1)
 	@echo "unit: $(1)"
@@ -35,7 +35,7 @@ TORTURE_WRAPS := $(patsubst %,-Wl$(comma)--wrap=%,malloc calloc realloc strdup s
 $(B)/test/torture: $(patsubst %,$(B)/obj/%.o,$(wildcard tests/torture/*.c)) $(call link_deps,cli)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(SAN) $(TORTURE_WRAPS) -o $@ $(filter %.o,$^) $(call link,cli) $(LDLIBS_ALL)
+	$(Q)$(CC) $(SAN) $(TORTURE_WRAPS) -o $@.$$$$ $(filter %.o,$^) $(call link,cli) $(LDLIBS_ALL) && mv -f $@.$$$$ $@
 .PHONY: torture
 torture: $(B)/test/torture ## every allocation of the libraries fails once
 	@$<
@@ -46,7 +46,7 @@ TEST_STEPS += torture
 $(B)/test/%: $(B)/obj/tests/%.c.o $(call link_deps,cli)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(SAN) -o $@ $< $(call link,cli) $(LDLIBS_ALL)
+	$(Q)$(CC) $(SAN) -o $@.$$$$ $< $(call link,cli) $(LDLIBS_ALL) && mv -f $@.$$$$ $@
 
 -include $(sort $(wildcard tests/*/*.mk))
 

@@ -4,7 +4,6 @@
 set -u
 root=$(cd "$(dirname "$0")/../.." && pwd)
 bin=${BIN:-$root/build/bin}
-corpus=$root/tests/e2e/corpus/files
 dir=${DEMO_DIR:-$root/build/demo}
 export PATH="$bin:$PATH"
 unset FERRET_BROKER FERRET_CONFIG FERRET_CAMPAIGN
@@ -26,13 +25,7 @@ rm -rf "$dir"
 mkdir -p "$dir"
 export FERRET_DATA=$dir/data
 
-# Each image gets three tasks; the region is the middle of the picture, whatever its size.
-manifest=$dir/manifest.jsonl
-for file in "$corpus"/*; do
-    printf '{"id": "%s", "image": "%s", "regions": [{"id": "middle", "box": [0.25, 0.25, 0.75, 0.75], "normalised": true}], ' \
-        "${file##*/}" "$file"
-    printf '"tasks": [{"kind": "caption"}, {"kind": "locate", "phrases": ["circle", "square"]}, {"kind": "describe"}]}\n'
-done >"$manifest"
+manifest=$root/tests/e2e/corpus/manifest.jsonl
 
 say "starting Redis, a broker and two workers (log: $dir/up.log)"
 ferret up --workers 2 2>"$dir/up.log" &
@@ -77,7 +70,7 @@ up=
 records=$dir/out/records.jsonl
 cat <<TEXT
 
-$(wc -l <"$records") records, $(grep -c '"status":"failed"' "$records") of them failed (broken.* is broken on purpose)
+$(wc -l <"$records") records, $(grep -c '"status":"failed"' "$records") of them failed (broken.jpg is broken on purpose)
   records    $records
   drawings   $dir/out/overlay
   gallery    $dir/out/html/index.html
