@@ -60,8 +60,11 @@ static const struct setting submit_rows[] = {
 /* Tasks, regions and options of the command line: a campaign takes no others. */
 static enum status make_pin(struct submit *s)
 {
+    char any[] = "*";
+    struct job whole = *s->defaults; /* a view with a stand-in for what each image brings itself */
+    whole.key = whole.image = any;
     struct json *object = NULL;
-    enum status status = job_to_json(s->defaults, &object);
+    enum status status = job_to_json(&whole, &object);
     if (status != ST_OK)
         return status;
     char *text = jsn_text(object);
