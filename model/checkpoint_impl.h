@@ -13,6 +13,8 @@ struct checkpoint {
     struct checkpoint *base;    /* of a delta, else NULL */
 };
 
+/* madvise for the pages that belong to the tensor alone. Advice only: a failure costs nothing but time or memory. */
+void tensor_advise(const struct tensor *t, int advice);
 /* That base's tensors can be added to c's, and that its configuration does not tell of another model. */
 MUST_CHECK enum status checkpoint_check_delta(const struct checkpoint *c, struct diag *why);
 

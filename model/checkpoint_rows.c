@@ -86,8 +86,8 @@ enum status checkpoint_rows(const struct checkpoint *c, const struct tensor *t, 
     int64_t rows = t->n_dims > 0 ? t->dims[0] : 1,
             cols = t->n_dims > 0 ? tensor_elements(t->dims + 1, t->n_dims - 1) : 1;
     if (row < 0 || n < 0 || row > rows || n > rows - row)
-        return diag_set(why, ST_INVALID, "%s: %s: rows %lld to %lld of %lld", t->file, t->name, (long long)row,
-                        (long long)(row + n), (long long)rows);
+        return diag_set(why, ST_INVALID, "%s: %s: %lld rows from row %lld, it has %lld", t->file, t->name, (long long)n,
+                        (long long)row, (long long)rows);
     if (n == 0 || cols == 0)
         return ST_OK;
     const struct tensor *scale = find_scale(c, t);
@@ -107,13 +107,18 @@ enum status checkpoint_rows(const struct checkpoint *c, const struct tensor *t, 
     return ST_OK;
 }
 
-void checkpoint_release(const struct checkpoint *c, const struct tensor *t)
+void tensor_advise(const struct tensor *t, int advice)
 {
-    const struct tensor *b = c->base ? checkpoint_find(c->base, t->name) : NULL;
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
     uintptr_t from = ((uintptr_t)t->data + page - 1) / page * page, to = ((uintptr_t)t->data + t->bytes) / page * page;
     if (from < to)
-        madvise((void *)from, to - from, MADV_DONTNEED); /* advice only: a failure costs nothing but memory */
+        madvise((void *)from, to - from, advice);
+}
+
+void checkpoint_release(const struct checkpoint *c, const struct tensor *t)
+{
+    const struct tensor *b = c->base ? checkpoint_find(c->base, t->name) : NULL;
+    tensor_advise(t, MADV_DONTNEED);
     if (b)
-        checkpoint_release(c->base, b);
+        tensor_advise(b, MADV_DONTNEED);
 }

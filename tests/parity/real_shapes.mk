@@ -1,0 +1,12 @@
+# ---- checkpoints of the published sizes, without their weights: opened and checked in a stated memory ----
+SHAPES_MIB ?= 128
+TEST_STEPS += real-shapes
+TEST_PROGRAMS += $(B)/test/parity/sparse_checkpoint $(B)/test/parity/real_shapes
+.PHONY: real-shapes
+real-shapes: $(B)/test/parity/sparse_checkpoint $(B)/test/parity/real_shapes ## 7B and 13B shapes of either container, opened in 128 MiB
+	@MIB=$(if $(SANITIZER),2048,$(SHAPES_MIB)) PROGRAMS=$(B)/test/parity tests/parity/real_shapes.sh
+
+FULL_STEPS += real-shapes-convert
+.PHONY: real-shapes-convert
+real-shapes-convert: $(B)/test/parity/sparse_checkpoint $(B)/test/parity/real_shapes ## a 7B delta over its base converted, in the same memory (needs 30 GB of disk)
+	@MIB=$(if $(SANITIZER),2048,$(SHAPES_MIB)) PROGRAMS=$(B)/test/parity tests/parity/real_shapes.sh convert

@@ -1,0 +1,45 @@
+#!/bin/bash
+# Checkpoints of the published sizes as sparse files: opened and checked; with `convert`, 7B converted as well.
+#   MIB=128 PROGRAMS=build/test/parity real_shapes.sh [convert]
+set -u
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+failed=0
+
+step() {
+    local name=$1
+    shift
+    if out=$("$@" 2>&1); then
+        printf '%s\n' "$out" | sed 's/^/  /'
+        echo "PASS $name"
+    else
+        printf '%s\n' "$out"
+        echo "FAIL $name"
+        failed=1
+    fi
+}
+
+if [ "${1:-}" = convert ]; then
+    free_gb=$(df -Pk "$dir" | awk 'NR == 2 { print int($4 / 1000000) }')
+    if [ "$free_gb" -lt 60 ]; then
+        [ "${REQUIRE_ALL:-}" = 1 ] && { echo "FAIL real shapes: convert (needs 60 GB of disk, $free_gb are free)"; exit 1; }
+        echo "SKIP real shapes: convert (needs 60 GB of disk, $free_gb are free)"
+        exit 0
+    fi
+    "$PROGRAMS/sparse_checkpoint" 7b pytorch "$dir/in" || exit 1
+    for dtype in f16 int8; do
+        step "real shapes: a 7B delta converted to $dtype within $MIB MiB" \
+            "$PROGRAMS/real_shapes" "$MIB" "$dir/in" "$dir/out-$dtype" "$dtype"
+        rm -rf "$dir/out-$dtype"
+    done
+    exit $failed
+fi
+
+for size in 7b 13b; do
+    for container in safetensors pytorch; do
+        "$PROGRAMS/sparse_checkpoint" $size $container "$dir/$size-$container" || exit 1
+        step "real shapes: $size, $container, opened within $MIB MiB" \
+            "$PROGRAMS/real_shapes" "$MIB" "$dir/$size-$container"
+    done
+done
+exit $failed
