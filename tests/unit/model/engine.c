@@ -1,0 +1,306 @@
+/* The engine's contract beside numbers: outcomes, limits, stop texts, cancellation, sharing. Runs on a shipped tiny
+ * checkpoint; numbers are the parity programs' matter. */
+#include "model/engine.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/prompt.h"
+
+enum { SIDE = 84, PROMPT_BYTES = 8192 };
+static const char model_dir[] = "tests/parity/fixtures/tiny-ferret-a";
+static const char tower_dir[] = "tests/parity/fixtures/tiny-ferret-a-clip";
+
+static struct engine *open_engine(int sequences, int waiting)
+{
+    struct engine_options o = {.model_dir = model_dir,
+                               .tower_dir = tower_dir,
+                               .backend = {.device = "cpu",
+                                           .dtype = DTYPE_F32,
+                                           .isa = "auto",
+                                           .memory_bytes = (size_t)256 << 20,
+                                           .threads = 1},
+                               .max_sequences = sequences,
+                               .max_waiting_images = waiting};
+    struct engine *e = NULL;
+    struct diag why = {{0}};
+    cr_assert_eq(engine_open(&o, &e, &why), ST_OK, "%s", why.text);
+    return e;
+}
+
+static const float *some_pixels(void)
+{
+    static float pixels[3 * SIDE * SIDE];
+    for (int i = 0; i < 3 * SIDE * SIDE; i++)
+        pixels[i] = (float)(i % 97) / 50 - 1;
+    return pixels;
+}
+
+static char *render(const struct engine *e, const char *turn)
+{
+    char *prompt = NULL;
+    cr_assert_eq(prompt_render(&engine_config(e)->template, &turn, 1, &prompt, NULL), ST_OK);
+    return prompt;
+}
+
+static struct engine_task ask(uint64_t id, const char *prompt, int max_tokens)
+{
+    return (struct engine_task){.id = id, .prompt = prompt, .max_tokens = max_tokens, .top_p = 1};
+}
+
+static void submit(struct engine *e, uint64_t id, const struct engine_task *tasks, int n)
+{
+    struct engine_image image = {.id = id, .pixels = some_pixels(), .tasks = tasks, .n_tasks = n};
+    struct diag why = {{0}};
+    cr_assert_eq(engine_submit(e, &image, &why), ST_OK, "%s", why.text);
+}
+
+static void run(struct engine *e, struct engine_result *results, int n)
+{
+    int got = 0;
+    for (int step = 0; got < n; step++) {
+        cr_assert_lt(step, 1000);
+        cr_assert_eq(engine_step(e, NULL), ST_OK);
+        while (got < n && engine_take(e, &results[got]))
+            got++;
+    }
+}
+
+static struct engine_result run_one(struct engine *e, const struct engine_task *task)
+{
+    struct engine_result r;
+    submit(e, 1, task, 1);
+    run(e, &r, 1);
+    return r;
+}
+
+Test(engine, answers_and_is_idle_again)
+{
+    struct engine *e = open_engine(4, 4);
+    char *prompt = render(e, "What is this?");
+    struct engine_task task = ask(7, prompt, 5);
+    cr_assert(engine_idle(e));
+    cr_assert_eq(engine_step(e, NULL), ST_OK, "nothing to do");
+    submit(e, 3, &task, 1);
+    cr_assert(!engine_idle(e));
+    struct engine_result r;
+    run(e, &r, 1);
+    cr_assert_eq(r.outcome, OUTCOME_OK, "%s", r.why);
+    cr_assert(r.image_id == 3 && r.task_id == 7);
+    cr_assert(r.n_tokens == 5 && r.finish == FINISH_LENGTH);
+    for (int i = 0; i < r.n_tokens; i++)
+        cr_assert(r.logprob[i] <= 0 && r.margin[i] >= 0 && r.token_end[i] <= strlen(r.text));
+    cr_assert(engine_idle(e));
+    cr_assert_eq(strlen(engine_model_hash(e)), 64);
+    cr_assert_not_null(strstr(engine_memory_account(e), "KV cache"));
+    engine_result_fini(&r);
+    free(prompt);
+    engine_close(e);
+}
+
+Test(engine, bad_tasks_say_why_and_the_others_run)
+{
+    struct engine *e = open_engine(4, 4);
+    char *good = render(e, "What is this?"), *region = render(e, "What is <region_fea>?");
+    struct engine_task tasks[] = {
+        ask(1, good, 3),       ask(2, "no image here", 3),         ask(3, region, 3),
+        ask(4, good, 0),       ask(5, "a <image> b <image> c", 3), ask(6, "<region_fea> <image> b", 3),
+        ask(7, "a <image>", 3)};
+    int n = sizeof tasks / sizeof tasks[0];
+    struct engine_result r[7];
+    submit(e, 1, tasks, n);
+    run(e, r, n);
+    for (int i = 0; i < n; i++) {
+        bool ok = r[i].task_id == 1;
+        cr_assert_eq(r[i].outcome, ok ? OUTCOME_OK : OUTCOME_INVALID, "task %d: %s", (int)r[i].task_id, r[i].why);
+        cr_assert(ok ? r[i].text != NULL : r[i].why[0] && !r[i].text);
+        engine_result_fini(&r[i]);
+    }
+    cr_assert(engine_idle(e));
+    free(good);
+    free(region);
+    engine_close(e);
+}
+
+Test(engine, a_prompt_that_fills_the_context_is_refused_and_a_long_answer_cut)
+{
+    struct engine *e = open_engine(4, 4);
+    int limit = engine_config(e)->decoder.max_positions;
+    char turn[PROMPT_BYTES] = "x";
+    char *base = render(e, turn);
+    struct engine_task task = ask(1, base, limit);
+    struct engine_result r = run_one(e, &task);
+    cr_assert_eq(r.outcome, OUTCOME_OK);
+    cr_assert_leq(r.n_prompt + r.n_tokens, limit);
+    engine_result_fini(&r);
+    memset(turn, 0, sizeof turn);
+    for (int i = 0; i < limit && i + 2 < PROMPT_BYTES; i++)
+        turn[i] = (char)(i % 2 ? '1' : 'q');
+    char *prompt = render(e, turn);
+    task = ask(2, prompt, 1);
+    r = run_one(e, &task);
+    cr_assert_eq(r.outcome, OUTCOME_TOO_LONG, "%s", r.why);
+    cr_assert_not_null(strstr(r.why, "positions"));
+    engine_result_fini(&r);
+    free(base);
+    free(prompt);
+    engine_close(e);
+}
+
+Test(engine, a_stop_text_cuts_the_answer)
+{
+    struct engine *e = open_engine(4, 4);
+    char *prompt = render(e, "What is this?");
+    struct engine_task task = ask(1, prompt, 20);
+    struct engine_result whole = run_one(e, &task);
+    cr_assert_gt(strlen(whole.text), 8);
+    char stop[4] = {whole.text[5], whole.text[6], whole.text[7], '\0'};
+    const char *const stops[] = {"never to be seen", stop};
+    task.stop_texts = stops;
+    task.n_stops = 2;
+    struct engine_result cut = run_one(e, &task);
+    cr_assert_eq(cut.finish, FINISH_STOP);
+    cr_assert_lt(cut.n_tokens, whole.n_tokens);
+    cr_assert_null(strstr(cut.text, stop));
+    cr_assert_eq(strncmp(whole.text, cut.text, strlen(cut.text)), 0);
+    for (int i = 0; i < cut.n_tokens; i++)
+        cr_assert(cut.tokens[i] == whole.tokens[i] && cut.token_end[i] <= strlen(cut.text));
+    engine_result_fini(&whole);
+    engine_result_fini(&cut);
+    free(prompt);
+    engine_close(e);
+}
+
+Test(engine, more_images_than_may_wait_are_refused)
+{
+    struct engine *e = open_engine(2, 2);
+    char *prompt = render(e, "What is this?");
+    struct engine_task task = ask(1, prompt, 2);
+    submit(e, 1, &task, 1);
+    task.id = 2;
+    submit(e, 2, &task, 1);
+    struct engine_image image = {.id = 3, .pixels = some_pixels(), .tasks = &task, .n_tasks = 1};
+    struct diag why = {{0}};
+    cr_assert_eq(engine_submit(e, &image, &why), ST_BUSY);
+    struct engine_result r[2];
+    run(e, r, 2);
+    engine_result_fini(&r[0]);
+    engine_result_fini(&r[1]);
+    cr_assert_eq(engine_submit(e, &image, &why), ST_OK);
+    free(prompt);
+    engine_close(e); /* with work left */
+}
+
+Test(engine, cancelled_tasks_yield_one_result_each)
+{
+    struct engine *e = open_engine(2, 8);
+    char *prompt = render(e, "What is this?");
+    struct engine_task tasks[4];
+    for (int i = 0; i < 4; i++)
+        tasks[i] = ask((uint64_t)i + 1, prompt, 30);
+    submit(e, 1, tasks, 3);
+    submit(e, 2, &tasks[3], 1);
+    for (int i = 0; i < 3; i++)
+        cr_assert_eq(engine_step(e, NULL), ST_OK);
+    engine_cancel_task(e, 1);    /* in mid-answer */
+    engine_cancel_task(e, 3);    /* waiting */
+    engine_cancel_task(e, 1234); /* unknown */
+    engine_cancel_image(e, 2);
+    engine_cancel_image(e, 2);
+    struct engine_result r[4];
+    run(e, r, 4);
+    for (int i = 0; i < 4; i++) {
+        cr_assert_eq(r[i].outcome, r[i].task_id == 2 ? OUTCOME_OK : OUTCOME_CANCELLED);
+        engine_result_fini(&r[i]);
+    }
+    cr_assert(engine_idle(e));
+    free(prompt);
+    engine_close(e);
+}
+
+Test(engine, tasks_of_an_image_share_its_encoding_and_prefix)
+{
+    struct engine *e = open_engine(8, 4);
+    char *prompt = render(e, "What is this?");
+    struct engine_task tasks[8];
+    struct engine_result r[8];
+    for (int i = 0; i < 8; i++)
+        tasks[i] = ask((uint64_t)i + 1, prompt, 3);
+    submit(e, 1, tasks, 8);
+    run(e, r, 8);
+    struct engine_stats together, before;
+    engine_stats(e, &together);
+    int own = (int)together.prefill_rows;
+    cr_assert_eq(together.images_encoded, 1);
+    engine_stats(e, &before);
+    submit(e, 2, tasks, 1);
+    struct engine_result one;
+    run(e, &one, 1);
+    engine_stats(e, &together);
+    int grid = engine_config(e)->vision.grid, behind = (int)(together.prefill_rows - before.prefill_rows) - grid * grid;
+    /* The prefix stays in the cache; the first time it ran once for all eight, like the image. */
+    cr_assert_eq(own, r[0].n_prompt + 7 * behind);
+    for (int i = 0; i < 8; i++) {
+        cr_assert_str_eq(r[i].text, one.text);
+        engine_result_fini(&r[i]);
+    }
+    engine_result_fini(&one);
+    free(prompt);
+    engine_close(e);
+}
+
+static void count_names(void *ctx, uint64_t image_id, uint64_t task_id, const char *name, bool is_int, int rows,
+                        int cols, const void *values)
+{
+    (void)image_id;
+    (void)task_id;
+    cr_assert(rows > 0 && cols > 0 && values);
+    cr_assert_eq(is_int, strncmp(name, "chosen", 6) == 0 || strncmp(name, "fps", 3) == 0);
+    ++*(int *)ctx;
+}
+
+Test(engine, an_observer_changes_nothing)
+{
+    struct engine *e = open_engine(4, 4);
+    char *prompt = render(e, "What is [1, 2] <region_fea>?");
+    struct region region;
+    struct region_spec spec = {.kind = REGION_POINT, .box = {20, 30}};
+    cr_assert_eq(region_make(&spec, 84, 84, &region, NULL), ST_OK);
+    struct engine_task task = ask(1, prompt, 8);
+    task.regions = &region;
+    task.n_regions = 1;
+    struct engine_result plain = run_one(e, &task);
+    int calls = 0;
+    engine_observe(e, count_names, &calls);
+    struct engine_result seen = run_one(e, &task);
+    cr_assert_eq(calls, 8, "vision, projected, chosen, two stages, region_features, hidden_last, logits");
+    cr_assert_eq(memcmp(plain.logprob, seen.logprob, (size_t)plain.n_tokens * sizeof *seen.logprob), 0);
+    engine_result_fini(&plain);
+    engine_result_fini(&seen);
+    region_fini(&region);
+    free(prompt);
+    engine_close(e);
+}
+
+Test(engine, what_cannot_be_opened_is_named)
+{
+    struct engine_options o = {
+        .model_dir = "nowhere",
+        .backend = {.device = "cpu", .dtype = DTYPE_F32, .isa = "auto", .memory_bytes = 1 << 20}};
+    struct engine *e = NULL;
+    struct diag why = {{0}};
+    cr_assert_neq(engine_open(&o, &e, &why), ST_OK);
+    cr_assert(!e && strstr(why.text, "nowhere"));
+    o.model_dir = model_dir;
+    o.tower_dir = tower_dir;
+    for (size_t memory = 1 << 16; memory < (size_t)64 << 20; memory *= 2) {
+        o.backend.memory_bytes = memory;
+        enum status s = engine_open(&o, &e, &why);
+        cr_assert(s == ST_OK || s == ST_NOMEM, "%s", why.text);
+        if (s == ST_OK)
+            engine_close(e);
+    }
+    engine_close(NULL);
+}
