@@ -1,5 +1,6 @@
 /* oneDNN 2 and 3 behind one small face: version 3 made memory descriptors handles and dropped the operation
- * descriptors. Included by gemm.c only. A `struct desc` is freed with desc_fini; zero-initialised ones are fine. */
+ * descriptors. Included by gemm.c, and by the bench that compares with it. A `struct desc` is freed with desc_fini;
+ * zero-initialised ones are fine. */
 #ifndef KERNELS_CPU_DNNL_API_H
 #define KERNELS_CPU_DNNL_API_H
 

@@ -28,7 +28,7 @@ struct gemm_shape {
     enum dtype type;
     int k, n;
     struct desc packed;
-    bool checked, keeps_rows;
+    bool checked, usable; /* usable: fast, and keeps the row rule where that is asked for */
     struct product *products;
     struct gemm_shape *next;
 };
@@ -210,7 +210,8 @@ static bool make_product(struct gemm *g, struct gemm_shape *s, int rows)
     return true;
 }
 
-/* The shape's entry, made with its weight layout when new; NULL where oneDNN has nothing fast or memory is short. */
+/* The shape's entry, made with its weight layout when new, and as checked and not usable where oneDNN has
+ * nothing fast. NULL where memory is short. */
 static struct gemm_shape *shape_for(struct gemm *g, enum dtype type, int k, int n)
 {
     struct gemm_shape *s = g->shapes;
@@ -226,8 +227,7 @@ static struct gemm_shape *shape_for(struct gemm *g, enum dtype type, int k, int 
     dnnl_primitive_desc_t pd = NULL;
     if (desc_plain(&any, k, n, input_type(type), dnnl_format_tag_any))
         pd = describe(g, s, LAYOUT_ROWS, &any);
-    s->keeps_rows = pd && is_fast(pd) && desc_query(&s->packed, pd, dnnl_query_weights_md);
-    s->checked = !s->keeps_rows;
+    s->checked = !(pd && is_fast(pd) && desc_query(&s->packed, pd, dnnl_query_weights_md));
     dnnl_primitive_desc_destroy(pd);
     desc_fini(&any);
     s->next = g->shapes;
@@ -248,8 +248,17 @@ static bool run_product(struct gemm *g, int thread, const struct product *p, con
     return dnnl_primitive_execute(p->primitive, g->streams[thread], 4, args) == dnnl_success;
 }
 
-/* Compares rows of one packed block over row counts bit by bit. False where one differs or oneDNN fails. */
-static bool rows_agree(struct gemm *g, struct gemm_shape *s, const struct packed_block *b)
+/* A spread of ordinary numbers of both signs, in f32 or as the upper halves that bf16 is. */
+static void fill_inputs(char *x, size_t n, size_t element)
+{
+    for (size_t i = 0; i < n; i++) {
+        float v = (float)(int32_t)((uint32_t)i * 2654435761u) * 0x1p-31f;
+        memcpy(x + i * element, (char *)&v + (sizeof v - element), element);
+    }
+}
+
+/* Compares rows of one packed block over row counts bit by bit. ST_UNSUPPORTED where one differs. */
+static enum status compare_rows(struct gemm *g, struct gemm_shape *s, const struct packed_block *b)
 {
     enum { MOST = 256 };
     static const int counts[] = {1, 2, 8, 24, 64, 192};
@@ -257,22 +266,20 @@ static bool rows_agree(struct gemm *g, struct gemm_shape *s, const struct packed
     size_t outputs = (size_t)MOST * (size_t)s->n;
     char *x = aligned_alloc(64, (inputs * element + 63) / 64 * 64);
     float *want = malloc(outputs * sizeof(float)), *got = malloc(outputs * sizeof(float));
-    bool ok = x && want && got && make_product(g, s, MOST);
-    for (size_t i = 0; ok && i < inputs; i++) {
-        uint32_t h = (uint32_t)i * 2654435761u; /* a spread of ordinary numbers of both signs */
-        float v = (float)(int32_t)h * 0x1p-31f;
-        memcpy(x + i * element, (char *)&v + (sizeof v - element), element);
+    bool memory = x && want && got, same = memory && make_product(g, s, MOST);
+    if (same) {
+        fill_inputs(x, inputs, element);
+        same = run_product(g, 0, find_product(s, MOST), b, x, want);
     }
-    ok = ok && run_product(g, 0, find_product(s, MOST), b, x, want);
-    for (size_t c = 0; ok && c < sizeof counts / sizeof *counts; c++) {
-        ok = find_product(s, counts[c]) || make_product(g, s, counts[c]);
-        ok = ok && run_product(g, 0, find_product(s, counts[c]), b, x, got);
-        ok = ok && memcmp(want, got, (size_t)counts[c] * (size_t)s->n * sizeof(float)) == 0;
+    for (size_t c = 0; same && c < sizeof counts / sizeof *counts; c++) {
+        same = (find_product(s, counts[c]) || make_product(g, s, counts[c])) &&
+               run_product(g, 0, find_product(s, counts[c]), b, x, got) &&
+               memcmp(want, got, (size_t)counts[c] * (size_t)s->n * sizeof(float)) == 0;
     }
     free(x);
     free(want);
     free(got);
-    return ok;
+    return !memory ? ST_NOMEM : same ? ST_OK : ST_UNSUPPORTED;
 }
 
 static bool reorder(struct gemm *g, const struct desc *from, const void *data, dnnl_memory_t to,
@@ -329,27 +336,40 @@ static enum status fill_block(struct cpu *cpu, struct gemm_shape *s, const void 
     return ST_OK;
 }
 
-enum status gemm_pack(struct cpu *cpu, enum dtype type, int k, const void *plain, bool strict,
-                      struct packed_block *block, struct diag *why)
+/* Whether products of this shape may be used; asked once, with the first block that has it. */
+static enum status check_shape(struct cpu *cpu, struct gemm_shape *s, const struct packed_block *b)
 {
+    enum status st = ST_OK;
+    if (!make_product(cpu->gemm, s, 1))
+        st = ST_UNSUPPORTED;
+    else if (s->type != DTYPE_INT8 && !cpu->fast) /* integer sums are exact in any order */
+        st = compare_rows(cpu->gemm, s, b);
+    s->checked = st != ST_NOMEM;
+    s->usable = st == ST_OK;
+    return st;
+}
+
+enum status gemm_pack(struct cpu *cpu, enum dtype type, int k, const void *plain, struct packed_block *block,
+                      struct diag *why)
+{
+    /* Without VNNI oneDNN adds pairs of products in 16 bits, which can overflow. */
+    if (type == DTYPE_INT8 && !__builtin_cpu_supports("avx512vnni"))
+        return ST_UNSUPPORTED;
     struct gemm_shape *s = shape_for(cpu->gemm, type, k, block->n);
-    if (!s || (s->checked && !s->keeps_rows))
+    if (!s)
+        return diag_set(why, ST_NOMEM, "cpu: no memory for products of %d x %d", block->n, k);
+    if (s->checked && !s->usable)
         return ST_UNSUPPORTED;
     enum status st = fill_block(cpu, s, plain, block, why);
-    if (st != ST_OK)
-        return st;
-    if (!s->checked) {
-        /* Integer sums are exact in any order. */
-        s->keeps_rows = type == DTYPE_INT8 ? make_product(cpu->gemm, s, 1) : rows_agree(cpu->gemm, s, block);
-        s->checked = true;
+    if (st == ST_OK && !s->checked)
+        st = check_shape(cpu, s, block);
+    if (st == ST_OK) {
+        block->shape = s;
+        return ST_OK;
     }
-    if (!s->keeps_rows && strict) {
-        cpu_free(cpu, block->data);
-        block->data = NULL;
-        return ST_UNSUPPORTED;
-    }
-    block->shape = s;
-    return ST_OK;
+    cpu_free(cpu, block->data);
+    block->data = NULL;
+    return st == ST_NOMEM ? diag_set(why, st, "cpu: no memory to check products of %d x %d", block->n, k) : st;
 }
 
 enum status gemm_prepare(struct cpu *cpu, const struct packed *m, int rows)

@@ -46,10 +46,10 @@ MUST_CHECK enum status pack_matrix(struct cpu *cpu, enum dtype type, const struc
 /* gemm.c: oneDNN. gemm_open gives NULL in *out where it can't be used at all. */
 MUST_CHECK enum status gemm_open(int threads, struct gemm **out);
 void gemm_close(struct gemm *g);
-/* Packs one block from plain [n][k] values of `type`. ST_UNSUPPORTED where oneDNN does not keep the row rule for this
- * shape (and `strict`), or has no fast code: use the own loops. */
-MUST_CHECK enum status gemm_pack(struct cpu *cpu, enum dtype type, int k, const void *plain, bool strict,
-                                 struct packed_block *block, struct diag *why);
+/* Packs one block from plain [n][k] values of `type`. ST_UNSUPPORTED where oneDNN has no fast code for this shape or
+ * does not keep the row rule: use the own loops. */
+MUST_CHECK enum status gemm_pack(struct cpu *cpu, enum dtype type, int k, const void *plain, struct packed_block *block,
+                                 struct diag *why);
 /* Makes what products of a piece of `rows` need; to be called before the threads run. */
 MUST_CHECK enum status gemm_prepare(struct cpu *cpu, const struct packed *m, int rows);
 /* y [piece.run][block.n], f32 or int32 for int8. x has piece.run rows of k. */

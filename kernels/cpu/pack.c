@@ -111,7 +111,7 @@ static enum status pack_block(struct cpu *cpu, const struct packed *m, struct pa
                               struct diag *why)
 {
     if (cpu->gemm) {
-        enum status s = gemm_pack(cpu, m->type, m->cols, plain, !cpu->fast, b, why);
+        enum status s = gemm_pack(cpu, m->type, m->cols, plain, b, why);
         if (s != ST_UNSUPPORTED)
             return s;
     }

@@ -3,10 +3,10 @@
  * round of each counts. `gemm FOLDER [threads]` prints lines and writes one JSON a measure into the folder. */
 #include "base/clock.h"
 #include "kernels/backend.h"
+#include "kernels/cpu/dnnl_api.h"
 #include "kernels/random.h"
 
 #include <immintrin.h>
-#include <oneapi/dnnl/dnnl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -118,31 +118,34 @@ struct alone {
     dnnl_memory_t x, w, y;
 };
 
+/* Ordinary numbers of each type: no zeros, no denormals. */
+static void fill_memory(dnnl_memory_t memory, const struct desc *d)
+{
+    void *data;
+    CHECK(!dnnl_memory_get_data_handle(memory, &data));
+    memset(data, 0x3d, dnnl_memory_desc_get_size(desc_view(d)));
+}
+
 static struct alone alone_open(const struct type *t, int threads, int rows, int k, int n)
 {
     struct alone a;
-    const dnnl_dims_t xd = {rows, k}, wd = {k, n}, yd = {rows, n};
-    dnnl_memory_desc_t x, w, y;
-    dnnl_matmul_desc_t matmul;
+    struct desc x = {0}, w = {0}, y = {0}, packed = {0};
     dnnl_primitive_desc_t pd;
     omp_set_num_threads(threads);
     CHECK(!dnnl_engine_create(&a.engine, dnnl_cpu, 0) && !dnnl_stream_create(&a.stream, a.engine, 1));
-    CHECK(!dnnl_memory_desc_init_by_tag(&x, 2, xd, t->input, dnnl_ab));
-    CHECK(!dnnl_memory_desc_init_by_tag(&w, 2, wd, t->input, dnnl_format_tag_any));
-    CHECK(!dnnl_memory_desc_init_by_tag(&y, 2, yd, t->output, dnnl_ab));
-    CHECK(!dnnl_matmul_desc_init(&matmul, &x, &w, NULL, &y));
-    CHECK(!dnnl_primitive_desc_create(&pd, &matmul, NULL, a.engine, NULL) && !dnnl_primitive_create(&a.primitive, pd));
-    const dnnl_memory_desc_t *packed = dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0);
-    CHECK(!dnnl_memory_create(&a.x, &x, a.engine, DNNL_MEMORY_ALLOCATE));
-    CHECK(!dnnl_memory_create(&a.w, packed, a.engine, DNNL_MEMORY_ALLOCATE));
-    CHECK(!dnnl_memory_create(&a.y, &y, a.engine, DNNL_MEMORY_ALLOCATE));
-    const dnnl_memory_t both[] = {a.x, a.w};
-    for (int i = 0; i < 2; i++) { /* ordinary numbers of each type: no zeros, no denormals */
-        const dnnl_memory_desc_t *md;
-        void *data;
-        CHECK(!dnnl_memory_get_memory_desc(both[i], &md) && !dnnl_memory_get_data_handle(both[i], &data));
-        memset(data, 0x3d, dnnl_memory_desc_get_size(md));
-    }
+    CHECK(desc_plain(&x, rows, k, t->input, dnnl_ab) && desc_plain(&y, rows, n, t->output, dnnl_ab));
+    CHECK(desc_plain(&w, k, n, t->input, dnnl_format_tag_any));
+    CHECK(matmul_describe(&pd, a.engine, &x, &w, &y, NULL) && !dnnl_primitive_create(&a.primitive, pd));
+    CHECK(desc_query(&packed, pd, dnnl_query_weights_md));
+    CHECK(!dnnl_memory_create(&a.x, desc_view(&x), a.engine, DNNL_MEMORY_ALLOCATE));
+    CHECK(!dnnl_memory_create(&a.w, desc_view(&packed), a.engine, DNNL_MEMORY_ALLOCATE));
+    CHECK(!dnnl_memory_create(&a.y, desc_view(&y), a.engine, DNNL_MEMORY_ALLOCATE));
+    fill_memory(a.x, &x);
+    fill_memory(a.w, &packed);
+    desc_fini(&x);
+    desc_fini(&w);
+    desc_fini(&y);
+    desc_fini(&packed);
     dnnl_primitive_desc_destroy(pd);
     return a;
 }
