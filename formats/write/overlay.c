@@ -102,39 +102,49 @@ static void draw_label(struct layer *l, double x, double y, const char *phrase, 
 /* ---- what a record has to draw
  * --------------------------------------------------------------------------------------- */
 
-static void draw_entity(struct layer *l, const struct json *entity)
+/* What an entity is called: its phrase, or what was looked for where the answer is boxes alone. */
+static const char *entity_name(const struct json *task, size_t index)
 {
+    const struct json *entities = jsn_get(task, "entities"), *phrases = jsn_get(task, "phrases");
+    const char *phrase = jsn_string(jsn_get(jsn_at(entities, index), "phrase"), "");
+    if (*phrase || jsn_size(phrases) == 0)
+        return phrase;
+    bool paired = jsn_size(phrases) == jsn_size(entities);
+    return paired || jsn_size(phrases) == 1 ? jsn_string(jsn_at(phrases, paired ? index : 0), "") : "";
+}
+
+static void draw_entity(struct layer *l, const struct json *task, size_t index, bool labels)
+{
+    const struct json *entity = jsn_at(jsn_get(task, "entities"), index), *boxes = jsn_get(entity, "boxes");
     const char *colour = colours[l->colour++ % N_COLOURS];
-    const struct json *boxes = jsn_get(entity, "boxes");
-    const char *phrase = jsn_string(jsn_get(entity, "phrase"), "");
     double score = jsn_number(jsn_get(entity, "score"), -1), box[4];
     for (size_t i = 0; i < jsn_size(boxes); i++) {
         if (!markup_numbers(jsn_at(boxes, i), box, 4))
             continue;
-        if (box[0] == box[2] && box[1] == box[3])
+        if (labels)
+            draw_label(l, box[0], box[1], entity_name(task, index), score, colour);
+        else if (box[0] == box[2] && box[1] == box[3])
             draw_point(l, box[0], box[1], colour);
         else
             draw_box(l, box, colour, false);
     }
-    /* labels over all boxes of the entity */
-    for (size_t i = 0; i < jsn_size(boxes); i++) {
-        if (markup_numbers(jsn_at(boxes, i), box, 4))
-            draw_label(l, box[0], box[1], phrase, score, colour);
-    }
 }
 
 /* The region that was asked about: dashed and white, with the answer's id. */
-static void draw_region(struct layer *l, const struct json *task)
+static void draw_region(struct layer *l, const struct json *task, bool labels)
 {
     double box[4];
     if (!markup_numbers(jsn_get(jsn_get(task, "region"), "box"), box, 4))
         return;
     box[2] += 1; /* region boxes are inclusive pixels */
     box[3] += 1;
-    draw_box(l, box, "#fff", true);
-    draw_label(l, box[0], box[1], jsn_string(jsn_get(task, "id"), ""), -1, "#fff");
+    if (labels)
+        draw_label(l, box[0], box[1], jsn_string(jsn_get(task, "id"), ""), -1, "#fff");
+    else
+        draw_box(l, box, "#fff", true);
 }
 
+/* Regions below entities, and every label above every box. */
 static void draw_all(struct layer *l, const struct json *record)
 {
     const struct json *tasks = jsn_get(record, "tasks");
@@ -142,12 +152,15 @@ static void draw_all(struct layer *l, const struct json *record)
             "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%.0f\" height=\"%.0f\" viewBox=\"0 0 %.0f %.0f\" "
             "font-family=\"DejaVu Sans, Noto Sans, Noto Sans CJK SC, sans-serif\" font-size=\"%.2f\">\n",
             l->width, l->height, l->width, l->height, l->font);
-    for (size_t i = 0; i < jsn_size(tasks); i++)
-        draw_region(l, jsn_at(tasks, i));
-    for (size_t i = 0; i < jsn_size(tasks); i++) {
-        const struct json *entities = jsn_get(jsn_at(tasks, i), "entities");
-        for (size_t k = 0; k < jsn_size(entities); k++)
-            draw_entity(l, jsn_at(entities, k));
+    for (int labels = 0; labels < 2; labels++) {
+        l->colour = 0;
+        for (size_t i = 0; i < jsn_size(tasks); i++)
+            draw_region(l, jsn_at(tasks, i), labels);
+        for (size_t i = 0; i < jsn_size(tasks); i++) {
+            size_t n = jsn_size(jsn_get(jsn_at(tasks, i), "entities"));
+            for (size_t k = 0; k < n; k++)
+                draw_entity(l, jsn_at(tasks, i), k, labels);
+        }
     }
     fputs("</svg>\n", l->out);
 }

@@ -54,6 +54,18 @@ Test(overlay, every_line_is_drawn_dark_and_bright)
     jsn_free(v);
 }
 
+Test(overlay, a_located_box_without_a_phrase_has_the_name_that_was_looked_for)
+{
+    struct json *v = record("{\"schema\":1,\"id\":\"a\",\"image\":{\"width\":300,\"height\":300},\"tasks\":[{\"id\":"
+                            "\"locate\",\"phrases\":[\"owl\"],\"entities\":[{\"phrase\":\"\",\"boxes\":[[1,2,3,4]],"
+                            "\"score\":0.5}]}]}");
+    char *svg = NULL;
+    cr_assert_eq(overlay_svg(v, 1, &svg, NULL), ST_OK);
+    cr_assert_not_null(strstr(svg, ">owl 0.50</text>"), "%s", svg);
+    free(svg);
+    jsn_free(v);
+}
+
 Test(overlay, a_failed_record_has_no_picture)
 {
     struct json *v = record("{\"schema\":1,\"id\":\"a\",\"status\":\"failed\",\"image\":{\"uri\":\"a\"}}");
