@@ -122,7 +122,7 @@ static void run_item(struct sleeper *s, struct item *i, unsigned *seed)
     if (s->sleep_us)
         usleep((useconds_t)s->sleep_us);
     struct session_end end = {.record = record_of(i->job)};
-    if (strncmp(i->job->key, "bad-", 4) == 0 || (strncmp(i->job->key, "flaky-", 6) == 0 && rand_r(seed) % 4 == 0)) {
+    if (strncmp(i->job->key, "bad-", 4) == 0 || (strncmp(i->job->key, "flaky-", 6) == 0 && rand_r(seed) % 10 == 0)) {
         end.failed = true;
         end.error_class = i->job->key[0] == 'b' ? ERROR_PERMANENT : ERROR_TRANSIENT;
         struct json *r = result_failure(i->job, end.error_class, "as-told", "the key says so");

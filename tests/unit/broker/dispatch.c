@@ -1,0 +1,320 @@
+/* The dispatcher with a played clock: no socket, no Redis. */
+#include "broker/dispatch.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "protocol/message.h"
+
+static struct dispatch *d;
+static const struct link_peer client = {"cli", 3}, worker = {"wrk", 3};
+static const uint8_t sid[SESSION_BYTES] = "session of 16 b";
+
+static void set_up(void)
+{
+    struct dispatch_options o = {.worker_redis = "/r",
+                                 .route = ROUTE_DIRECT,
+                                 .lease_ms = 12000,
+                                 .beat_ms = 3000,
+                                 .window = 1000,
+                                 .max_held_bytes = 4000};
+    cr_assert_eq(dispatch_new(&o, &d), ST_OK);
+    dispatch_on_store(d, true);
+}
+
+static void tear_down(void)
+{
+    dispatch_free(d);
+}
+
+TestSuite(dispatch, .init = set_up, .fini = tear_down);
+
+static void say(enum side side, const struct message *m, int64_t now)
+{
+    uint8_t *bytes;
+    size_t len;
+    cr_assert_eq(message_encode(m, &bytes, &len), ST_OK);
+    dispatch_on_message(d, side, side == SIDE_CLIENT ? &client : &worker, bytes, len, now);
+    free(bytes);
+}
+
+/* The next call of that script, others are answered as lost; args are freed. */
+static bool next_call(enum script script, uint64_t *tag, size_t *n_args)
+{
+    struct dispatch_output o;
+    while (dispatch_next(d, &o)) {
+        bool found = o.kind == OUTPUT_CALL && o.script == script;
+        *tag = o.tag;
+        *n_args = o.args.n;
+        dispatch_output_fini(&o);
+        if (found)
+            return true;
+    }
+    return false;
+}
+
+/* The next message that goes out; *bytes is what it borrows from. */
+static bool next_message(struct message *m, uint8_t **bytes)
+{
+    struct dispatch_output o;
+    while (dispatch_next(d, &o)) {
+        if (o.kind == OUTPUT_SEND) {
+            *bytes = o.bytes;
+            cr_assert_eq(message_decode(o.bytes, o.len, m, NULL), ST_OK);
+            return true;
+        }
+        dispatch_output_fini(&o);
+    }
+    return false;
+}
+
+static struct message expect(enum message_kind kind)
+{
+    struct message m = {.kind = MESSAGE_ERROR};
+    uint8_t *bytes = NULL;
+    cr_assert(next_message(&m, &bytes), "no %s", message_kind_name(kind));
+    cr_assert_eq(m.kind, kind, "%s, expected %s: %.*s", message_kind_name(m.kind), message_kind_name(kind),
+                 (int)m.text.len, (const char *)m.text.bytes);
+    free(bytes); /* numbers of m stay good, its views do not */
+    return m;
+}
+
+static void submit(uint64_t request, int n)
+{
+    struct wire_writer w;
+    wire_writer_init(&w, 100000);
+    wire_put_array(&w, (size_t)n);
+    for (int i = 0; i < n; i++) {
+        uint8_t id[ID_BYTES] = {(uint8_t)request, (uint8_t)i};
+        struct message_row row = {.id = id, .n = {1, 4, 0}, .body = {(const uint8_t *)"body", 4}};
+        message_row_put(&w, &row);
+    }
+    struct message m = {
+        .kind = MESSAGE_SUBMIT, .request = request, .campaign = {(const uint8_t *)"c", 1}, .rows = {w.bytes, w.len}};
+    say(SIDE_CLIENT, &m, 0);
+    wire_writer_fini(&w);
+}
+
+static struct reply text(const char *s)
+{
+    return (struct reply){.kind = REPLY_BYTES, .bytes = s, .len = strlen(s)};
+}
+
+static struct reply number(int64_t n)
+{
+    return (struct reply){.kind = REPLY_INT, .integer = n};
+}
+
+static void answer(uint64_t tag, struct reply *items, size_t n, int64_t now)
+{
+    struct reply r = {.kind = REPLY_ARRAY, .items = items, .n = n};
+    dispatch_on_reply(d, tag, &r, now);
+}
+
+static void lose(uint64_t tag, int64_t now)
+{
+    struct reply r = {.kind = REPLY_LOST};
+    dispatch_on_reply(d, tag, &r, now);
+}
+
+Test(dispatch, submits_that_arrive_while_one_is_on_the_way_share_the_next_call)
+{
+    uint64_t tag;
+    size_t n;
+    submit(1, 1);
+    dispatch_tick(d, 0);
+    cr_assert(next_call(SCRIPT_SUBMIT, &tag, &n));
+    cr_assert_eq(n, 1 + 4 + 5);
+    submit(2, 2);
+    submit(3, 1);
+    dispatch_tick(d, 1);
+    uint64_t second;
+    cr_assert(!next_call(SCRIPT_SUBMIT, &second, &n));
+    struct reply first[] = {text("n"), number(1)};
+    answer(tag, first, 2, 2);
+    dispatch_tick(d, 2);
+    struct message m = expect(MESSAGE_ACCEPTED);
+    cr_assert_eq(m.request, 1);
+    cr_assert(next_call(SCRIPT_SUBMIT, &second, &n));
+    cr_assert_eq(n, 1 + 4 + 10 + 4 + 5);
+    struct reply both[] = {text("nd"), number(3), text("B"), number(1000)};
+    answer(second, both, 4, 3);
+    m = expect(MESSAGE_ACCEPTED);
+    cr_assert(m.request == 2 && m.unfinished == 3);
+    m = expect(MESSAGE_BUSY);
+    cr_assert(m.request == 3 && m.retry_ms > 0 && m.unfinished == 1000);
+}
+
+Test(dispatch, a_lost_answer_or_a_redis_that_is_away_is_busy_not_an_error)
+{
+    uint64_t tag;
+    size_t n;
+    submit(1, 1);
+    dispatch_tick(d, 0);
+    cr_assert(next_call(SCRIPT_SUBMIT, &tag, &n));
+    lose(tag, 5);
+    cr_assert_eq(expect(MESSAGE_BUSY).request, 1);
+    dispatch_on_store(d, false);
+    submit(2, 1);
+    cr_assert_eq(expect(MESSAGE_BUSY).request, 2);
+    struct message m = {.kind = MESSAGE_STATUS, .request = 3};
+    say(SIDE_CLIENT, &m, 6);
+    cr_assert_gt(expect(MESSAGE_ERROR).retry_ms, 0);
+}
+
+Test(dispatch, held_bytes_are_bounded)
+{
+    for (uint64_t i = 0; i < 300; i++)
+        submit(i, 1);
+    cr_assert(!dispatch_wants_clients(d));
+    struct message m = expect(MESSAGE_BUSY);
+    cr_assert_gt(m.retry_ms, 0);
+}
+
+Test(dispatch, garbage_newer_versions_and_the_wrong_socket_get_an_error)
+{
+    dispatch_on_message(d, SIDE_CLIENT, &client, "\xdd\xff\xff\xff\xff", 5, 0);
+    expect(MESSAGE_ERROR);
+    dispatch_on_message(d, SIDE_CLIENT, &client, "\x94\x02\x01\x09\x80", 5, 0);
+    cr_assert_eq(expect(MESSAGE_ERROR).request, 9);
+    struct message m = {.kind = MESSAGE_BEAT, .session = {sid, sizeof sid}};
+    say(SIDE_CLIENT, &m, 0);
+    expect(MESSAGE_ERROR);
+    struct message ping = {.kind = MESSAGE_PING, .request = 4};
+    say(SIDE_CLIENT, &ping, 0);
+    cr_assert_eq(expect(MESSAGE_PONG).request, 4);
+}
+
+static void hello(int64_t now)
+{
+    uint64_t tag;
+    size_t n;
+    struct message m = {
+        .kind = MESSAGE_HELLO, .session = {sid, sizeof sid}, .class_name = {(const uint8_t *)"m/f32", 5}};
+    say(SIDE_WORKER, &m, now);
+    cr_assert(next_call(SCRIPT_HELLO, &tag, &n));
+    struct reply r[] = {text("new"), number(0)};
+    answer(tag, r, 2, now);
+    struct message w = expect(MESSAGE_WELCOME);
+    cr_assert(w.lease_ms == 12000 && w.beat_ms == 3000 && w.route == ROUTE_DIRECT);
+}
+
+static void credit(uint64_t seq, uint64_t want, int64_t now)
+{
+    struct message m = {.kind = MESSAGE_CREDIT, .session = {sid, sizeof sid}, .seq = seq, .want = want};
+    say(SIDE_WORKER, &m, now);
+}
+
+static uint64_t expect_claim(int64_t now)
+{
+    uint64_t tag;
+    size_t n;
+    dispatch_tick(d, now);
+    cr_assert(next_call(SCRIPT_CLAIM, &tag, &n));
+    return tag;
+}
+
+static bool claims(int64_t now)
+{
+    uint64_t tag;
+    size_t n;
+    dispatch_tick(d, now);
+    return next_call(SCRIPT_CLAIM, &tag, &n);
+}
+
+Test(dispatch, credit_becomes_a_claim_and_jobs)
+{
+    credit(1, 8, 0);
+    expect(MESSAGE_ERROR); /* who is that? */
+    hello(0);
+    credit(2, 8, 1);
+    uint64_t tag = expect_claim(1);
+    struct reply r[] = {text("ok"), text("0123456789abcdef"), number(0), number(0), text("body")};
+    answer(tag, r, 5, 2);
+    struct message m = expect(MESSAGE_JOBS);
+    cr_assert_eq(m.seq, 2);
+    cr_assert(!claims(1000)); /* the credit is used up */
+    credit(2, 8, 1001);       /* an old one, repeated */
+    cr_assert(!claims(1002));
+    credit(3, 7, 1003);
+    cr_assert(claims(1004));
+}
+
+Test(dispatch, a_lost_claim_makes_the_worker_resume)
+{
+    hello(0);
+    credit(2, 8, 1);
+    lose(expect_claim(1), 2);
+    struct message m = expect(MESSAGE_JOBS);
+    cr_assert_eq(m.seq, 2);
+    cr_assert(!claims(3));
+}
+
+Test(dispatch, a_class_without_work_is_asked_rarely_until_there_is_some)
+{
+    hello(0);
+    credit(2, 8, 1);
+    struct reply empty[] = {text("ok")};
+    answer(expect_claim(1), empty, 1, 1);
+    cr_assert(!claims(2));
+    answer(expect_claim(20), empty, 1, 20);
+    cr_assert(!claims(22));
+    submit(1, 1);
+    uint64_t tag;
+    size_t n;
+    dispatch_tick(d, 23);
+    cr_assert(next_call(SCRIPT_SUBMIT, &tag, &n));
+    struct reply accepted[] = {text("n"), number(1)};
+    answer(tag, accepted, 2, 24);
+    cr_assert(claims(24)); /* at once */
+}
+
+Test(dispatch, a_worker_that_was_reaped_is_told)
+{
+    hello(0);
+    credit(2, 8, 1);
+    struct reply gone[] = {text("gone")};
+    answer(expect_claim(1), gone, 1, 2);
+    expect(MESSAGE_ERROR);
+    credit(2, 8, 3);
+    expect(MESSAGE_ERROR);
+}
+
+Test(dispatch, relay_answers_after_the_commit)
+{
+    hello(0);
+    struct wire_writer w;
+    wire_writer_init(&w, 1000);
+    struct message_row row = {
+        .id = (const uint8_t *)"0123456789abcdef", .n = {OUTCOME_DONE}, .body = {(const uint8_t *)"{}", 2}};
+    wire_put_array(&w, 1);
+    message_row_put(&w, &row);
+    struct message m = {.kind = MESSAGE_DONE, .request = 9, .session = {sid, sizeof sid}, .rows = {w.bytes, w.len}};
+    say(SIDE_WORKER, &m, 1);
+    wire_writer_fini(&w);
+    uint64_t tag;
+    size_t n;
+    cr_assert(next_call(SCRIPT_FINISH, &tag, &n));
+    cr_assert_eq(n, 4);
+    struct reply r[] = {text("s"), number(0)};
+    answer(tag, r, 2, 2);
+    cr_assert_eq(expect(MESSAGE_DONE_ACK).request, 9);
+}
+
+Test(dispatch, a_draining_broker_takes_nothing_and_becomes_idle)
+{
+    uint64_t tag;
+    size_t n;
+    submit(1, 1);
+    dispatch_tick(d, 0);
+    cr_assert(next_call(SCRIPT_SUBMIT, &tag, &n));
+    dispatch_drain(d);
+    cr_assert(!dispatch_is_idle(d));
+    submit(2, 1);
+    expect(MESSAGE_BUSY);
+    struct reply r[] = {text("n"), number(1)};
+    answer(tag, r, 2, 1);
+    expect(MESSAGE_ACCEPTED);
+}
