@@ -17,7 +17,7 @@ B ?= build$(if $(VARIANT),/$(VARIANT))
 PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
 
-PKG := libzmq hiredis vips libcurl jansson sentencepiece libzstd zlib
+PKG := libzmq hiredis vips libcurl jansson libzstd zlib
 MSGPACK := $(shell pkg-config --exists msgpack-c 2>/dev/null && echo msgpack-c || echo msgpack)
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKG) $(MSGPACK) 2>/dev/null | sed 's/-I/-isystem /g')
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wwrite-strings -Wvla -Wformat=2 -Wno-switch-default -Werror
@@ -31,7 +31,7 @@ OPT ?= -O2 -g
 COMMON := $(OPT) -pthread -fPIC -ffp-contract=off -fno-math-errno -fno-trapping-math -I. $(SAN) -MMD -MP -D_GNU_SOURCE
 CFLAGS_ALL := -std=c11 $(COMMON) $(WARN) $(WARN_C) $(PKG_CFLAGS) $(CFLAGS)
 CXXFLAGS_ALL := -std=c++17 $(COMMON) $(WARN) $(PKG_CFLAGS) $(CXXFLAGS)
-LDLIBS_ALL := $(shell pkg-config --libs $(PKG) $(MSGPACK) 2>/dev/null) -ldnnl -lgomp -lstdc++ -ldl -lm -pthread
+LDLIBS_ALL := $(shell pkg-config --libs $(PKG) $(MSGPACK) 2>/dev/null) -lsentencepiece -ldnnl -lgomp -lstdc++ -ldl -lm -pthread
 
 # One static library a room; a program or test links only what its arrows allow (design 2).
 ROOMS := base protocol kernels model media formats observe broker worker cli

@@ -195,7 +195,7 @@ static bool is_text(const char *bytes, size_t len, const char *text)
 
 static enum status push_class(struct machine *m)
 {
-    const char *module, *name;
+    const char *module = NULL, *name = NULL;
     int module_len = 0, name_len = 0;
     enum status status = take_line(m, &module, &module_len);
     if (status == ST_OK)

@@ -21,7 +21,7 @@ build | pkg-config --exists hiredis              | libhiredis-dev
 build | pkg-config --exists vips                 | libvips-dev
 build | pkg-config --exists libcurl              | libcurl4-openssl-dev libcurl4-gnutls-dev
 build | pkg-config --exists jansson              | libjansson-dev
-build | pkg-config --exists sentencepiece        | libsentencepiece-dev
+build | echo '#include <sentencepiece_processor.h>' \| g++ -E -x c++ - | libsentencepiece-dev
 build | pkg-config --exists libzstd              | libzstd-dev
 build | pkg-config --exists zlib                 | zlib1g-dev
 build | pkg-config --exists msgpack-c \|\| pkg-config --exists msgpack | libmsgpack-c-dev libmsgpack-dev
