@@ -10,6 +10,7 @@
 #include "cli/commands.h"
 #include "cli/up_file.h"
 #include "formats/read/inputs.h"
+#include "protocol/result.h"
 
 enum { NAME_HASH_DIGITS = 8, PIN_DIGITS = 32, SHOWN_ERRORS = 20, WAIT_POLL_MS = 500, STEM_BYTES = 48 };
 
@@ -168,7 +169,7 @@ static bool on_wait(void *ctx, const struct submit_counts *counts)
     return true;
 }
 
-static void reject(struct submit *s, const char *code, const char *message)
+static void tell_rejected(struct submit *s, const char *code, const char *message)
 {
     s->rejected++;
     if (s->terminal)
@@ -179,23 +180,61 @@ static void reject(struct submit *s, const char *code, const char *message)
         fputs("ferret submit: ...\n", stderr);
 }
 
-static enum status submit_one(struct submit *s, struct input *input, struct diag *why)
+/* A stand-in that goes the way of all jobs and ends in a failed record, so that every input has one. */
+static enum status refused_job(struct input *input, struct job **out, struct diag *why)
 {
-    if (input->error) {
-        reject(s, input->error, input->message);
-        return ST_OK;
-    }
+    struct json *line = jsn_new_object();
+    const char *key = input->job->key, *image = input->job->image;
+    enum status status = jsn_put(line, "id", result_text(key));
+    if (status == ST_OK)
+        status = jsn_put(line, "image", result_text(image && *image ? image : key));
+    if (status == ST_OK)
+        status = jsn_put(line, "task", jsn_new_string("caption"));
+    if (status == ST_OK)
+        status = job_from_json(line, NULL, out, why);
+    jsn_free(line);
+    if (status != ST_OK)
+        return status;
+    (*out)->refused = strdup(input->error);
+    (*out)->refused_why = strdup(input->message);
+    return (*out)->refused && (*out)->refused_why ? ST_OK : ST_NOMEM;
+}
+
+static enum status hand_in(struct submit *s, struct input *input, struct diag *why)
+{
     free(input->job->campaign);
     input->job->campaign = strdup(s->campaign);
     if (!input->job->campaign)
         return ST_NOMEM;
     struct place after = {.offset = input->offset};
     memcpy(after.manifest, s->identity, sizeof after.manifest);
-    enum status status = client_submit(s->client, input->job, inputs_resumable(s->inputs) ? &after : NULL, why);
+    return client_submit(s->client, input->job, inputs_resumable(s->inputs) ? &after : NULL, why);
+}
+
+static enum status hand_in_refused(struct submit *s, struct input *input, struct diag *why)
+{
+    tell_rejected(s, input->error, input->message);
+    struct job *refused = NULL;
+    enum status status = refused_job(input, &refused, why);
+    if (status != ST_OK) {
+        job_free(refused);
+        return status;
+    }
+    job_free(input->job);
+    input->job = refused;
+    return hand_in(s, input, why);
+}
+
+static enum status submit_one(struct submit *s, struct input *input, struct diag *why)
+{
+    if (input->error)
+        return hand_in_refused(s, input, why);
+    enum status status = hand_in(s, input, why);
     if (status != ST_LIMIT)
         return status;
-    reject(s, "too_long", why->text);
-    return ST_OK;
+    input->error = "too_long";
+    snprintf(input->message, sizeof input->message, "%s", why->text);
+    return hand_in_refused(s, input, why);
 }
 
 static enum status submit_all(struct submit *s, struct diag *why)
@@ -309,6 +348,6 @@ int cmd_submit(int argc, char **argv)
     if (status != ST_OK)
         return command_fail("submit", status, &why);
     if (s.rejected > 0)
-        fprintf(stderr, "ferret submit: %llu inputs are no jobs and were left out\n", (unsigned long long)s.rejected);
+        fprintf(stderr, "ferret submit: %llu inputs are no jobs and end as failed\n", (unsigned long long)s.rejected);
     return s.rejected > 0 ? EXIT_ITEMS_FAILED : EXIT_OK;
 }

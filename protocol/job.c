@@ -78,6 +78,8 @@ void job_free(struct job *j)
     free(j->meta);
     free(j->tenant);
     free(j->campaign);
+    free(j->refused);
+    free(j->refused_why);
     free(j);
 }
 

@@ -70,14 +70,17 @@ struct job {
     int64_t deadline_ms; /* Unix time, 0 = none */
     char *tenant;        /* default "default" */
     char *campaign;      /* "" outside a queue (annotate) */
+    char *refused;       /* NULL; else the input was no job, and this is the word of its error ("unknown_task"): it goes
+                            through a queue all the same, so that it ends in a record like any other. Not in JSON */
+    char *refused_why;   /* the sentence beside it, or NULL */
 };
 
 void job_free(struct job *j); /* accepts half-built jobs and NULL */
 
 /* A manifest object (PROTOCOL.md "Job in JSON") -> job. `defaults` (may be NULL) supplies tasks, options, policy,
  * tenant, campaign... where the line has none; it is copied. Unknown fields, wrong kinds, values out of range:
- * ST_FORMAT or ST_INVALID naming the field ("priority: 7 is outside 0..2"); an unknown task kind: ST_UNSUPPORTED; a text
- * over its limit: ST_LIMIT. */
+ * ST_FORMAT or ST_INVALID naming the field ("priority: 7 is outside 0..2"); an unknown task kind: ST_UNSUPPORTED; a
+ * text over its limit: ST_LIMIT. */
 MUST_CHECK enum status job_from_json(const struct json *v, const struct job *defaults, struct job **out,
                                      struct diag *why);
 MUST_CHECK enum status job_to_json(const struct job *j, struct json **out);

@@ -8,7 +8,8 @@
 #include "protocol/job_parts.h"
 #include "protocol/wire.h"
 
-enum { CODEC_VERSION = 1, JOB_FIELDS = 13, REGION_FIELDS = 9, TASK_FIELDS = 6, OPTION_FIELDS = 6 };
+/* A refused input has two fields more. */
+enum { CODEC_VERSION = 1, JOB_FIELDS = 13, REFUSED_FIELDS = 15, REGION_FIELDS = 9, TASK_FIELDS = 6, OPTION_FIELDS = 6 };
 
 /* ---- writing -------------------------------------------------------------------------------------------------------
  */
@@ -82,7 +83,7 @@ enum status job_encode(const struct job *j, uint8_t **bytes, size_t *len, struct
         return s;
     struct wire_writer w;
     wire_writer_init(&w, LIMIT_JOB_BYTES);
-    wire_put_array(&w, JOB_FIELDS);
+    wire_put_array(&w, j->refused ? REFUSED_FIELDS : JOB_FIELDS);
     wire_put_uint(&w, CODEC_VERSION);
     wire_put_str(&w, j->key);
     wire_put_str(&w, j->image);
@@ -100,6 +101,10 @@ enum status job_encode(const struct job *j, uint8_t **bytes, size_t *len, struct
     wire_put_array(&w, (size_t)j->n_tasks);
     for (int i = 0; i < j->n_tasks; i++)
         put_task(&w, &j->tasks[i]);
+    if (j->refused) {
+        wire_put_str(&w, j->refused);
+        wire_put_str(&w, j->refused_why);
+    }
     s = wire_writer_take(&w, bytes, len);
     wire_writer_fini(&w);
     if (s == ST_LIMIT)
@@ -216,8 +221,9 @@ static void get_task(struct wire_reader *r, struct job_task *t)
 
 static void get_job(struct wire_reader *r, struct job *j)
 {
-    if (!fields(r, JOB_FIELDS))
-        return;
+    size_t n_fields = wire_get_array(r, REFUSED_FIELDS);
+    if (r->state == ST_OK && n_fields != JOB_FIELDS && n_fields != REFUSED_FIELDS)
+        wire_fail(r, ST_FORMAT);
     if (wire_get_uint(r, UINT32_MAX) != CODEC_VERSION)
         wire_fail(r, ST_UNSUPPORTED);
     j->key = get_text(r, LIMIT_URI_BYTES);
@@ -240,6 +246,10 @@ static void get_job(struct wire_reader *r, struct job *j)
         j->n_tasks = (int)n;
     for (int i = 0; r->state == ST_OK && i < j->n_tasks; i++)
         get_task(r, &j->tasks[i]);
+    if (n_fields == REFUSED_FIELDS) {
+        j->refused = get_text(r, LIMIT_NAME_BYTES);
+        j->refused_why = get_optional(r, DIAG_BYTES);
+    }
 }
 
 /* Records carry meta as JSON, so it has to be some. */

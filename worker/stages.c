@@ -28,10 +28,15 @@ static const char *fetch_code(enum fetch_error e)
 
 static void fetch_item(struct pipeline *p, struct item *item)
 {
+    const struct job *job = item->job;
+    if (job->refused) {
+        item_fail(p, item, ERROR_PERMANENT, job->refused, job->refused_why ? job->refused_why : job->refused);
+        return;
+    }
     int64_t start = clock_us();
     enum fetch_error kind = FETCH_OK;
     struct diag why = {""};
-    enum status s = fetch(p->fetcher, item->job->image, &item->bytes, &kind, &why);
+    enum status s = fetch(p->fetcher, job->image, &item->bytes, &kind, &why);
     item->fetch_us = clock_us() - start;
     if (s != ST_OK) {
         item_fail(p, item, (enum error_class)fetch_error_class(kind), fetch_code(kind), why.text);

@@ -148,3 +148,26 @@ Test(job_codec, the_golden_bytes_of_a_job_stay)
     free(bytes);
     job_free(j);
 }
+
+Test(job_codec, a_refused_input_keeps_the_word_of_its_error)
+{
+    static const char line[] = "{\"id\":\"m.jsonl:3\",\"image\":\"m.jsonl:3\",\"task\":\"caption\"}";
+    struct json *v = NULL;
+    struct job *j = NULL, *back = NULL;
+    cr_assert_eq(jsn_parse(line, sizeof line - 1, "line", &v, NULL), ST_OK);
+    cr_assert_eq(job_from_json(v, NULL, &j, NULL), ST_OK);
+    jsn_free(v);
+    j->refused = strdup("unknown_task");
+    j->refused_why = strdup("task: unknown task");
+    uint8_t *bytes = NULL;
+    size_t len = 0;
+    cr_assert_eq(job_encode(j, &bytes, &len, NULL), ST_OK);
+    for (size_t cut = 0; cut < len; cut++)
+        cr_expect_neq(job_decode(bytes, cut, &back, NULL), ST_OK, "cut at %zu", cut);
+    cr_assert_eq(job_decode(bytes, len, &back, NULL), ST_OK);
+    cr_expect_str_eq(back->refused, "unknown_task");
+    cr_expect_str_eq(back->refused_why, "task: unknown task");
+    free(bytes);
+    job_free(back);
+    job_free(j);
+}
