@@ -8,7 +8,8 @@
 
 #include "base/status.h"
 
-/* stored: every tensor in the type that it has. int8: linear layers of the decoder as I8 with one f32 scale a row beside them ("NAME.scale"), everything else f16. */
+/* stored: every tensor in the type that it has. int8: linear layers of the decoder as I8 with one f32 scale a row
+ * beside them ("NAME.scale"), everything else f16. */
 enum convert_dtype { CONVERT_STORED, CONVERT_F16, CONVERT_F32, CONVERT_BF16, CONVERT_INT8 };
 MUST_CHECK enum status convert_dtype_parse(const char *name, enum convert_dtype *out, struct diag *why);
 

@@ -49,90 +49,95 @@ class printer
     explicit printer(const tokenizer *t) : t_(t)
     {
     }
-
-    void feed(int32_t id, std::string *out)
-    {
-        if (t_->is_control(id))
-            return;
-        if (id == t_->region_id) {
-            flush(out);
-            separate(out);
-            out->append(region_text);
-            in_stretch_ = false;
-            return;
-        }
-        if (!in_stretch_) {
-            separate(out);
-            in_stretch_ = true;
-            at_start_ = true;
-            dropped_prefix_ = printed_ = false;
-        }
-        if (id < t_->pieces.GetPieceSize())
-            feed_piece(id, out);
-    }
-
-    /* Prints what is left of a broken byte sequence. */
-    void flush(std::string *out)
-    {
-        while (!bytes_.empty())
-            print_bytes(true, out);
-    }
+    void feed(int32_t id, std::string *out);
+    void flush(std::string *out); /* prints what is left of a broken byte sequence */
 
   private:
-    void separate(std::string *out)
-    {
-        if (any_)
-            out->push_back(' ');
-        any_ = true;
-    }
-
-    void feed_piece(int32_t id, std::string *out)
-    {
-        const std::string &piece = t_->pieces.IdToPiece(id);
-        if (t_->pieces.IsByte(id)) {
-            bytes_.push_back((char)std::strtol(piece.c_str() + 3, nullptr, 16)); /* "<0xAB>" */
-            while (!bytes_.empty() && print_bytes(false, out))
-                ;
-            return;
-        }
-        flush(out);
-        at_start_ = at_start_ && !dropped_prefix_ && !printed_;
-        if (t_->pieces.IsControl(id))
-            return;
-        size_t at = 0, mark = sizeof space_mark - 1, before = out->size();
-        if (at_start_ && t_->has_dummy_prefix && piece.compare(0, mark, space_mark) == 0) {
-            at = mark;
-            dropped_prefix_ = true;
-        }
-        while (at < piece.size()) {
-            bool is_mark = piece.compare(at, mark, space_mark) == 0;
-            out->push_back(is_mark ? ' ' : piece[at]);
-            at += is_mark ? mark : 1;
-        }
-        printed_ = printed_ || out->size() > before;
-    }
-
-    /* Prints one character of the pending bytes; false: it may still become one. NUL has no place in a C string. */
-    bool print_bytes(bool is_last, std::string *out)
-    {
-        uint32_t code = 0;
-        int n = utf8_decode(bytes_.data(), bytes_.size(), &code);
-        if (n == UTF8_CUT && !is_last)
-            return false;
-        if (n > 0 && code != 0)
-            out->append(bytes_, 0, (size_t)n);
-        else
-            out->append(replacement);
-        bytes_.erase(0, n > 0 ? (size_t)n : 1);
-        printed_ = true;
-        return true;
-    }
+    void separate(std::string *out);
+    void feed_piece(int32_t id, std::string *out);
+    bool print_bytes(bool is_last, std::string *out);
 
     const tokenizer *t_;
     std::string bytes_; /* of byte pieces, not yet a character */
     bool any_ = false, in_stretch_ = false;
     bool at_start_ = true, dropped_prefix_ = false, printed_ = false; /* of the stretch */
 };
+
+void printer::feed(int32_t id, std::string *out)
+{
+    if (t_->is_control(id))
+        return;
+    if (id == t_->region_id) {
+        flush(out);
+        separate(out);
+        out->append(region_text);
+        in_stretch_ = false;
+        return;
+    }
+    if (!in_stretch_) {
+        separate(out);
+        in_stretch_ = true;
+        at_start_ = true;
+        dropped_prefix_ = printed_ = false;
+    }
+    if (id < t_->pieces.GetPieceSize())
+        feed_piece(id, out);
+}
+
+void printer::flush(std::string *out)
+{
+    while (!bytes_.empty())
+        print_bytes(true, out);
+}
+
+void printer::separate(std::string *out)
+{
+    if (any_)
+        out->push_back(' ');
+    any_ = true;
+}
+
+void printer::feed_piece(int32_t id, std::string *out)
+{
+    const std::string &piece = t_->pieces.IdToPiece(id);
+    if (t_->pieces.IsByte(id)) {
+        bytes_.push_back((char)std::strtol(piece.c_str() + 3, nullptr, 16)); /* "<0xAB>" */
+        while (!bytes_.empty() && print_bytes(false, out))
+            ;
+        return;
+    }
+    flush(out);
+    at_start_ = at_start_ && !dropped_prefix_ && !printed_;
+    if (t_->pieces.IsControl(id))
+        return;
+    size_t at = 0, mark = sizeof space_mark - 1, before = out->size();
+    if (at_start_ && t_->has_dummy_prefix && piece.compare(0, mark, space_mark) == 0) {
+        at = mark;
+        dropped_prefix_ = true;
+    }
+    while (at < piece.size()) {
+        bool is_mark = piece.compare(at, mark, space_mark) == 0;
+        out->push_back(is_mark ? ' ' : piece[at]);
+        at += is_mark ? mark : 1;
+    }
+    printed_ = printed_ || out->size() > before;
+}
+
+/* Prints one character of the pending bytes; false: it may still become one. NUL has no place in a C string. */
+bool printer::print_bytes(bool is_last, std::string *out)
+{
+    uint32_t code = 0;
+    int n = utf8_decode(bytes_.data(), bytes_.size(), &code);
+    if (n == UTF8_CUT && !is_last)
+        return false;
+    if (n > 0 && code != 0)
+        out->append(bytes_, 0, (size_t)n);
+    else
+        out->append(replacement);
+    bytes_.erase(0, n > 0 ? (size_t)n : 1);
+    printed_ = true;
+    return true;
+}
 
 enum status load(tokenizer *t, const std::string &path, int region_id, struct diag *why)
 {
