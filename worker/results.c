@@ -7,6 +7,9 @@
 #include "worker/session_impl.h"
 
 enum { AGAIN_MS = 2000, BATCH_ROWS = 128, BATCH_BYTES = 1 << 20, BEGUN_MOST = 256 };
+/* What began is told at once, but no more often than this. A job that kills its worker sooner is found by how often it
+ * came back (reap.lua). */
+enum { BEGUN_MS = 10 };
 
 static struct wire_view session_view(const struct session *s)
 {
@@ -199,8 +202,9 @@ void results_write(struct session *s, int64_t now_ms)
     for (int k = 0; k < WRITE_COUNT_; k++) /* on the relay route an answer may get lost */
         if (!s->store && s->writes[k].on_the_way && now_ms >= s->writes[k].again_at)
             forget_write(s, (enum write_kind)k);
-    if (!s->writes[WRITE_BEAT].on_the_way && (now_ms >= s->beat_at || s->tell_begun)) {
+    if (!s->writes[WRITE_BEAT].on_the_way && (now_ms >= s->beat_at || (s->tell_begun && now_ms >= s->tell_at))) {
         s->beat_at = now_ms + s->beat_ms;
+        s->tell_at = now_ms + BEGUN_MS;
         s->tell_begun = false;
         start_write(s, WRITE_BEAT, now_ms);
     }
@@ -212,7 +216,8 @@ void results_write(struct session *s, int64_t now_ms)
 
 int results_due(const struct session *s, int64_t now_ms)
 {
-    int64_t wait = s->beat_at - now_ms;
+    int64_t due = s->tell_begun && s->tell_at < s->beat_at ? s->tell_at : s->beat_at;
+    int64_t wait = due - now_ms;
     return s->lease_ms == 0 ? (int)AGAIN_MS : wait < 1 ? 1 : (int)wait;
 }
 

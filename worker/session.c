@@ -254,12 +254,14 @@ static bool post_hello(struct session *s)
     return post(s, &m);
 }
 
-/* Tells the broker how many jobs fit: at once when that changed, else once a beat, in case it was lost. */
+/* Tells the broker how many jobs fit: once a quarter of the credit is free, so that jobs come in batches, and again
+ * once a beat, in case it was lost. */
 static void tell_credit(struct session *s, int64_t now_ms)
 {
     size_t credit = s->draining ? 0 : (size_t)s->options.credit;
     uint64_t want = credit > s->n_flights ? credit - s->n_flights : 0;
-    if (s->state != SESSION_OPEN || (want == s->told_want && now_ms < s->credit_at))
+    bool worth_it = want != s->told_want && (4 * want >= credit || s->n_flights == 0 || s->draining);
+    if (s->state != SESSION_OPEN || (!worth_it && now_ms < s->credit_at))
         return;
     struct message m = {.kind = MESSAGE_CREDIT, .seq = s->seq, .want = want};
     if (post(s, &m))

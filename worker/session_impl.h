@@ -56,7 +56,7 @@ struct session {
     bool jobs_came;
 
     struct write_state writes[WRITE_COUNT_];
-    int64_t beat_at;
+    int64_t beat_at, tell_at;
     bool tell_begun;
 
     bool draining, bye, gone;

@@ -20,13 +20,17 @@ local function run_row(row)
     return tonumber(fails), tonumber(crashes), started == '1', no, prio
 end
 
--- A row of retry is "fails|crashes|suspect".
+-- A row of retry is "fails|crashes|returns": how often it came back from a session that died. Work that had begun there
+-- counts as BEGUN at once; work that had not is suspected too when it was there that often, since a job may kill its
+-- worker before anybody hears that it began.
+local BEGUN = 3
 local function retry_row(row)
     if not row then
-        return 0, 0, false
+        return 0, 0, false, 0
     end
-    local fails, crashes, suspect = string.match(row, '^(%d+)|(%d+)|(%d)$')
-    return tonumber(fails), tonumber(crashes), suspect == '1'
+    local fails, crashes, returns = string.match(row, '^(%d+)|(%d+)|(%d+)$')
+    returns = tonumber(returns)
+    return tonumber(fails), tonumber(crashes), returns >= BEGUN, returns
 end
 
 local function count(no, field, by)

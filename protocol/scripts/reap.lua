@@ -21,18 +21,19 @@ local class = session_class(sid)
 local alone = call('HEXISTS', K .. 'alone', sid) == 1
 local begun = {}
 for i = 1, #rows, 2 do
+    local id = rows[i]
     local fails, crashes, started, no, prio = run_row(rows[i + 1])
-    if started then
-        begun[#begun + 1] = rows[i]
-        call('HSET', K .. 'retry', rows[i], fails .. '|' .. crashes .. '|1')
-        move(no, 'running', 'ready', 1)
+    local _, _, _, returns = retry_row(call('HGET', K .. 'retry', id))
+    returns = (started or alone) and BEGUN or math.min(returns + 1, BEGUN)
+    call('HSET', K .. 'retry', id, fails .. '|' .. crashes .. '|' .. returns)
+    if returns >= BEGUN then
+        begun[#begun + 1] = id
     else
-        local _, _, suspect = retry_row(call('HGET', K .. 'retry', rows[i]))
-        give_back(rows[i], no, prio, suspect)
-        move(no, 'running', 'ready', 1)
+        give_back(id, no, prio, false)
     end
+    move(no, 'running', 'ready', 1)
 end
--- Only work that had begun is suspected. Several: halves, until the one that kills is by itself.
+-- What remains is suspected. Several: halves, until the one that kills is by itself.
 if #begun > 1 then
     local half = math.floor(#begun / 2)
     suspect_add(class, begun, 1, half)
@@ -41,7 +42,7 @@ elseif #begun == 1 then
     local id = begun[1]
     local fails, crashes = retry_row(call('HGET', K .. 'retry', id))
     crashes = crashes + (alone and 1 or 0)
-    call('HSET', K .. 'retry', id, fails .. '|' .. crashes .. '|1')
+    call('HSET', K .. 'retry', id, fails .. '|' .. crashes .. '|' .. BEGUN)
     if crashes >= poison then
         local _, _, _, no = head(call('HGET', K .. 'job', id))
         call('HSET', K .. 'doom', id, 'poison')

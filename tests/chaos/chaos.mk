@@ -18,3 +18,12 @@ chaos: $(B)/test/chaos $(B)/test/chaos-sleeper $(B)/bin/ferret-broker ## kill ev
 	@$(B)/test/chaos $(B)/bin $(B)/test/chaos-sleeper $$(($(CHAOS_SECONDS) / 3)) $(SEED) relay
 TEST_PROGRAMS += $(B)/test/chaos $(B)/test/chaos-sleeper
 TEST_STEPS += chaos
+
+$(B)/test/queue-rate: $(patsubst %,$(B)/obj/tests/chaos/%.c.o,rate children submitter) $(call link_deps,protocol)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(SAN) -o $@ $(filter %.o,$^) $(call link,protocol) $(LDLIBS_ALL)
+.PHONY: queue-rate
+queue-rate: $(B)/test/queue-rate $(B)/test/chaos-sleeper $(B)/bin/ferret-broker ## jobs a second through the queue, both routes
+	@$(B)/test/queue-rate $(B)/bin $(B)/test/chaos-sleeper 100000 direct
+	@$(B)/test/queue-rate $(B)/bin $(B)/test/chaos-sleeper 100000 relay
