@@ -63,19 +63,25 @@ static void read_quantised(const struct tensor *t, const struct tensor *scale, i
     }
 }
 
-/* out += base, as the published recipe adds: both operands in f16, the sum rounded to f16 once. The f32 sum of two f16
- * values is not always exact, but it keeps twice f16's digits and two more, so rounding it again gives the number that
- * a single rounding of the exact sum gives. */
-static void add_base(const struct tensor *base, int64_t from, int64_t count, float *out)
+static void round_to_half(const struct tensor *t, float *values, int64_t n)
+{
+    for (int64_t i = 0; i < n && t->type != TENSOR_F16; i++)
+        values[i] = half_to_f32(half_from_f32(values[i]));
+}
+
+/* out (rows of t) += base, as the published recipe adds: both operands in f16, the sum rounded to f16 once. The f32 sum
+ * of two f16 values is not always exact, but it keeps twice f16's digits and two more, so rounding it again gives the
+ * number that a single rounding of the exact sum gives. */
+static void add_base(const struct tensor *t, const struct tensor *base, int64_t from, int64_t count, float *out)
 {
     float chunk[1024];
     while (count > 0) {
         int64_t n = count < 1024 ? count : 1024;
         read_values(base, from, n, chunk);
-        for (int64_t i = 0; i < n; i++) {
-            float sum = half_to_f32(half_from_f32(out[i])) + half_to_f32(half_from_f32(chunk[i]));
-            out[i] = half_to_f32(half_from_f32(sum));
-        }
+        round_to_half(base, chunk, n);
+        round_to_half(t, out, n);
+        for (int64_t i = 0; i < n; i++)
+            out[i] = half_to_f32(half_from_f32(out[i] + chunk[i]));
         from += n, out += n, count -= n;
     }
 }
@@ -103,7 +109,7 @@ enum status checkpoint_rows(const struct checkpoint *c, const struct tensor *t, 
     int64_t base_rows = !b ? 0 : b->n_dims > 0 ? b->dims[0] : 1;
     int64_t shared = base_rows - row < n ? base_rows - row : n;
     if (shared > 0)
-        add_base(b, row * cols, shared * cols, out);
+        add_base(t, b, row * cols, shared * cols, out);
     return ST_OK;
 }
 
