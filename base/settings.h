@@ -24,6 +24,7 @@ enum setting_type {                 /* type of the field */
                     SETTING_BYTES,  /* int64_t; "64MiB", "2GB", "4096" */
                     SETTING_MEMORY, /* struct setting_memory; a share such as "0.9", or bytes */
                     SETTING_CHOICE, /* int: place in `choices` */
+                    SETTING_COLOUR, /* uint8_t[3]; "RRGGBB" */
                     SETTING_LIST,   /* struct setting_list of strings: a repeatable flag; the file has a string or an
                                        array, a   variable one value or a JSON array */
 };

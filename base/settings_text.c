@@ -19,6 +19,7 @@ static const char *value_word(const struct setting *row)
     case SETTING_FLOAT: return "X";
     case SETTING_BYTES: return "SIZE";
     case SETTING_MEMORY: return "SHARE|SIZE";
+    case SETTING_COLOUR: return "RRGGBB";
     case SETTING_BOOL: return "";
     default: return "TEXT";
     }
@@ -113,6 +114,12 @@ static struct json *value_json(const struct slot *slot)
     case SETTING_BOOL: return jsn_new_bool(*(const bool *)f);
     case SETTING_CHOICE: return choice_json(slot->row, *(const int *)f);
     case SETTING_LIST: return list_json(f);
+    case SETTING_COLOUR: {
+        const uint8_t *c = f;
+        char text[8];
+        snprintf(text, sizeof text, "%02x%02x%02x", c[0], c[1], c[2]);
+        return jsn_new_string(text);
+    }
     case SETTING_MEMORY: {
         const struct setting_memory *m = f;
         return m->share > 0 ? jsn_new_real(m->share) : m->bytes ? jsn_new_int(m->bytes) : jsn_new_null();

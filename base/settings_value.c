@@ -117,6 +117,17 @@ static enum status set_memory(const struct slot *slot, const char *text, const c
     return ST_OK;
 }
 
+static enum status set_colour(const struct slot *slot, const char *text, const char *where, struct diag *why)
+{
+    if (strlen(text) != 6 || strspn(text, "0123456789abcdefABCDEF") != 6)
+        return refuse(slot->row, where, text, "six hexadecimal digits RRGGBB", why);
+    unsigned long value = strtoul(text, NULL, 16);
+    uint8_t *out = slot->field;
+    for (int i = 0; i < 3; i++)
+        out[i] = (uint8_t)(value >> (16 - 8 * i));
+    return ST_OK;
+}
+
 static enum status set_choice(const struct slot *slot, const char *text, const char *where, struct diag *why)
 {
     size_t len = strlen(text);
@@ -173,6 +184,7 @@ enum status settings_set(struct settings *s, struct slot *slot, const char *text
     case SETTING_BYTES: status = set_bytes(slot, text, where, why); break;
     case SETTING_MEMORY: status = set_memory(slot, text, where, why); break;
     case SETTING_CHOICE: status = set_choice(slot, text, where, why); break;
+    case SETTING_COLOUR: status = set_colour(slot, text, where, why); break;
     case SETTING_LIST: status = set_list(s, slot, text, source); break;
     }
     if (status == ST_OK)

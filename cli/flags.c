@@ -74,10 +74,9 @@ struct setting_group task_flags_group(size_t at)
          .value = "ml-ferret",
          .help = "read images and end answers as the reference does"},
         {.name = "background",
-         .type = SETTING_STRING,
+         .type = SETTING_COLOUR,
          .offset = offsetof(struct task_flags, background),
          .fallback = "ffffff",
-         .value = "RRGGBB",
          .help = "behind transparent pixels"},
     };
     return (struct setting_group){.title = "task", .rows = rows, .n_rows = sizeof rows / sizeof *rows, .at = at};
@@ -160,26 +159,14 @@ static enum status add_task(const struct task_flags *f, struct job *job, struct 
     return ST_OK;
 }
 
-static bool parse_background(const char *text, uint8_t out[3])
-{
-    if (strlen(text) != 6 || strspn(text, "0123456789abcdefABCDEF") != 6)
-        return false;
-    unsigned long value = strtoul(text, NULL, 16);
-    out[0] = (uint8_t)(value >> 16);
-    out[1] = (uint8_t)(value >> 8);
-    out[2] = (uint8_t)value;
-    return true;
-}
-
 enum status task_flags_job(const struct task_flags *f, struct job **out, uint8_t background[3], struct diag *why)
 {
     if (f->compat && strcmp(f->compat, "ml-ferret") != 0)
         return diag_set(why, ST_INVALID, "--compat \"%s\": expected ml-ferret", f->compat);
-    if (!parse_background(f->background, background))
-        return diag_set(why, ST_INVALID, "--background \"%s\": expected six hexadecimal digits", f->background);
     struct job *job = calloc(1, sizeof *job);
     if (!job)
         return ST_NOMEM;
+    memcpy(background, f->background, sizeof f->background);
     job->policy = strdup(f->compat ? f->compat : "default");
     job->tenant = strdup("default");
     job->campaign = strdup("");

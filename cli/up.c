@@ -32,6 +32,7 @@ struct up_options {
     int64_t workers, redis_memory;
     const char *redis_server;
     double grace_s;
+    uint8_t background[3];
     struct setting_list roots;
     struct model_flags model;
 };
@@ -42,7 +43,7 @@ struct up {
     char broker_program[PATH_MAX], worker_program[PATH_MAX];
     int lock_fd;
     struct engine_choice choice;
-    char dtype[16], device[48], memory[32], threads[16], isa[16], drain_ms[32];
+    char dtype[16], device[48], memory[32], threads[16], isa[16], drain_ms[32], background[8];
     char clients[PATHS_BYTES], to_workers[PATHS_BYTES]; /* the broker's sockets */
     struct private_redis redis;
     struct children children;
@@ -94,6 +95,11 @@ static struct setting_group up_group(void)
          .max = 86400,
          .value = "SECONDS",
          .help = "how long workers may finish what they have begun when told to stop"},
+        {.name = "background",
+         .type = SETTING_COLOUR,
+         .offset = offsetof(struct up_options, background),
+         .fallback = "ffffff",
+         .help = "behind transparent pixels"},
     };
     return (struct setting_group){.title = "service", .rows = rows, .n_rows = sizeof rows / sizeof *rows};
 }
@@ -154,6 +160,7 @@ static void worker_values(struct up *u)
     long threads = o->model.threads ? o->model.threads : o->workers == 1 ? 0 : cores / o->workers;
     snprintf(u->threads, sizeof u->threads, "%ld", o->workers > 1 && threads < 1 ? 1 : threads);
     snprintf(u->isa, sizeof u->isa, "%s", isas[o->model.isa]);
+    snprintf(u->background, sizeof u->background, "%02x%02x%02x", o->background[0], o->background[1], o->background[2]);
     snprintf(u->drain_ms, sizeof u->drain_ms, "%.0f", o->grace_s * 1000);
 }
 
@@ -169,6 +176,7 @@ static enum status add_worker(struct up *u, int index, struct diag *why)
         {"--base", u->o->model.base},     {"--dtype", u->dtype},
         {"--device", u->device},          {"--memory", u->memory},
         {"--threads", u->threads},        {"--isa", u->isa},
+        {"--background", u->background},
     };
     int n = 0;
     child->argv[n++] = u->worker_program;

@@ -27,6 +27,7 @@ struct worker_flags {
     struct setting_list roots;
     int64_t credit, drain_ms;
     bool allow_private_hosts, verbose;
+    uint8_t background[3];
     const char *curve_public, *curve_secret, *curve_server;
     struct model_flags model;
 };
@@ -47,6 +48,7 @@ static const struct setting rows[] = {
         .help = "grace of a stop: what is unfinished then goes back to the queue"),
     ROW(allow_private_hosts, "allow-private-hosts", SETTING_BOOL, NULL,
         .help = "fetch from private and loopback addresses too"),
+    ROW(background, "background", SETTING_COLOUR, "ffffff", .help = "behind transparent pixels"),
     ROW(curve_public, "curve-public-key", SETTING_STRING, NULL, .value = "KEY",
         .help = "CURVE key of this worker (Z85)"),
     ROW(curve_secret, "curve-secret-key", SETTING_STRING, NULL, .value = "KEY",
@@ -135,6 +137,7 @@ static enum status open_pipeline(const struct worker_flags *f, const struct engi
                                  .queue_images = (int)f->credit,
                                  .roots = *roots,
                                  .allow_private_hosts = f->allow_private_hosts,
+                                 .background = f->background,
                                  .on_start = on_start};
     return pipeline_open(&o, on_done, w, &w->pipeline, why);
 }

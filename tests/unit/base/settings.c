@@ -19,6 +19,7 @@ struct options {
     int dtype;
     struct setting_memory memory;
     struct setting_list roots;
+    uint8_t colour[3];
     struct inner inner;
 };
 
@@ -55,6 +56,11 @@ static const struct setting own_rows[] = {
      .value = "NAME=DIR",
      .help = "named root",
      .letter = 'r'},
+    {.name = "colour",
+     .type = SETTING_COLOUR,
+     .offset = offsetof(struct options, colour),
+     .fallback = "0a0B0c",
+     .help = "colour"},
 };
 static const struct setting inner_rows[] = {
     {.name = "max-tokens",
@@ -129,6 +135,7 @@ Test(settings, defaults_hold_where_nothing_is_given)
     cr_assert_eq(read_line("", &o, &s, NULL), ST_OK);
     cr_expect_null((void *)o.data);
     cr_expect_eq(o.size, 64 << 20);
+    cr_expect(o.colour[0] == 10 && o.colour[1] == 11 && o.colour[2] == 12);
     cr_expect_eq(o.dtype, 0);
     cr_expect_eq(o.inner.max_tokens, 512);
     cr_assert_eq(o.roots.n, 1);
@@ -207,6 +214,7 @@ Test(settings, errors_name_source_value_and_expectation)
     expect_refused("--memory 1.5", "--memory \"1.5\": expected a share such as 0.9 or a size");
     expect_refused("--size 3parsecs", "--size \"3parsecs\": expected a size");
     expect_refused("--json=perhaps", "--json \"perhaps\": expected true or false");
+    expect_refused("--colour red", "--colour \"red\": expected six hexadecimal digits");
     expect_refused("--jsn", "--jsn: no such flag of tool");
     expect_refused("-x", "-x: no such flag of tool");
     expect_refused("--data", "--data: expected a value behind it");

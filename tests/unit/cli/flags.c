@@ -86,6 +86,5 @@ Test(flags, what_makes_no_job_is_named)
     expect_refused(ARGS("--box", "1,2,3,nan"), "--box");
     expect_refused(ARGS("--task", "locate"), "expected at least one --phrase");
     expect_refused(ARGS("--task", "ask"), "expected --question");
-    expect_refused(ARGS("--background", "red"), "--background \"red\": expected six hexadecimal digits");
     expect_refused(ARGS("--compat", "other"), "--compat \"other\": expected ml-ferret");
 }
