@@ -150,19 +150,19 @@ static bool read_digits(const char **p, uint64_t *out)
     return errno == 0 && *out <= INT64_MAX;
 }
 
-/* Cuts "#name@offset+length" off the end of uri, if it is there. */
-static struct range take_member(char *uri)
+/* Cuts "#name@offset+length" off behind ".tar". False: something else follows "#" there. */
+static bool take_member(char *uri, struct range *r)
 {
-    char *hash = strrchr(uri, '#'), *at = hash ? strrchr(hash, '@') : NULL;
-    struct range r = {.whole = true};
-    if (!at || at == hash + 1)
-        return r;
-    const char *p = at + 1;
-    if (!read_digits(&p, &r.offset) || *p++ != '+' || !read_digits(&p, &r.length) || *p)
-        return (struct range){.whole = true};
-    *hash = '\0';
-    r.whole = false;
-    return r;
+    *r = (struct range){.whole = true};
+    char *hash = strstr(uri, ".tar#"), *at = hash ? strrchr(hash, '@') : NULL;
+    if (!hash)
+        return true;
+    const char *p = at ? at + 1 : "";
+    if (!read_digits(&p, &r->offset) || *p++ != '+' || !read_digits(&p, &r->length) || *p || r->length == 0)
+        return false;
+    hash[strlen(".tar")] = '\0';
+    r->whole = false;
+    return true;
 }
 
 static bool has_scheme(const char *uri, const char *scheme)
@@ -230,9 +230,12 @@ enum status fetch(const struct fetcher *f, const char *uri, struct bytes *out, e
     if (!copy)
         return fetch_refuse(kind, FETCH_NOMEM, why, "fetch: no memory");
     snprintf(shown, sizeof shown, "%s", uri);
-    struct range range = take_member(copy);
+    struct range range;
+    bool sound = take_member(copy, &range);
     enum status s;
-    if (!*copy)
+    if (!sound)
+        s = fetch_refuse(kind, FETCH_BAD_MEMBER, why, "%s: want shard.tar#name@offset+length", shown);
+    else if (!*copy)
         s = fetch_refuse(kind, FETCH_BAD_URI, why, "fetch: an empty address");
     else if (!has_scheme(uri, "http://") && !has_scheme(uri, "https://"))
         s = fetch_local(f, copy, &range, shown, out, kind, why);

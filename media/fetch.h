@@ -3,12 +3,13 @@
  *   NAME:path              file under the root NAME
  *   /path, file:///path    file that lies under one of the roots' folders; %XX in a file: URI is a byte
  *   path                   relative to the only root, where there is exactly one
- *   ...#name@offset+length any of the above or http(s): member of a tar shard, one range read
+ *   x.tar#name@offset+length  member of a tar shard, of any of the above or http(s): one range read
  *   data:[type][;base64],  up to 1 MiB
  *   http: https:           through libcurl: time and size bounded, few redirects, public addresses only
  *
  * Files are opened beneath their root by the kernel (openat2, RESOLVE_BENEATH): neither ".." nor a symbolic link leaves
- * it, and only regular files are read. Thread-safe: a fetcher may be used by any number of threads at a time. */
+ * it, and only regular files are read. Where that call is not allowed, no symbolic link is followed at all.
+ * Thread-safe: a fetcher may be used by any number of threads at a time. */
 #ifndef MEDIA_FETCH_H
 #define MEDIA_FETCH_H
 
@@ -24,7 +25,7 @@ struct bytes {
 };
 void bytes_fini(struct bytes *b); /* zeroed or filled; leaves it zeroed */
 
-/* Named folders, "NAME=DIR". A folder that is absent is no error here: it may be mounted later. */
+/* Named folders, "NAME=/ABSOLUTE/DIR". A folder that is absent is no error here: it may be mounted later. */
 struct media_roots;
 MUST_CHECK enum status media_roots_new(const char *const *specs, int n, struct media_roots **out, struct diag *why);
 void media_roots_free(struct media_roots *r); /* NULL is fine */

@@ -25,20 +25,54 @@ static enum status refuse_open(int error, const char *shown, enum fetch_error *k
     }
 }
 
-/* Opens without waiting for a FIFO's other end. The kernel keeps the whole way beneath the folder. */
+/* Not blocking: opening a FIFO must not wait for its other end. */
+enum { OPEN_FLAGS = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC };
+
+/* For kernels and containers without openat2: component after component, no link followed. Takes dir. */
+static int open_by_steps(int dir, const char *path)
+{
+    while (dir >= 0 && *path) {
+        size_t n = strcspn(path, "/");
+        char part[256];
+        if (n == 0 || n >= sizeof part || (n == 2 && memcmp(path, "..", 2) == 0)) {
+            close(dir);
+            errno = n >= sizeof part ? ENAMETOOLONG : EXDEV;
+            return -1;
+        }
+        memcpy(part, path, n);
+        part[n] = '\0';
+        bool last = path[n] == '\0';
+        int next = openat(dir, part, OPEN_FLAGS | O_NOFOLLOW | (last ? 0 : O_DIRECTORY));
+        int error = errno;
+        close(dir);
+        errno = error;
+        dir = next;
+        path += n + strspn(path + n, "/");
+    }
+    return dir;
+}
+
+/* The kernel keeps the whole way beneath the folder. */
+static int open_in_kernel(int dir, const char *path)
+{
+    struct open_how how = {.flags = OPEN_FLAGS, .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
+    int fd;
+    do
+        fd = (int)syscall(SYS_openat2, dir, path, &how, sizeof how);
+    while (fd < 0 && (errno == EINTR || errno == EAGAIN)); /* EAGAIN: a rename raced with ".." */
+    return fd;
+}
+
 static enum status open_beneath(const char *dir, const char *path, const char *shown, int *out, enum fetch_error *kind,
                                 struct diag *why)
 {
     int root = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (root < 0)
         return fetch_refuse(kind, FETCH_ROOT_ABSENT, why, "%s: the root's folder %s: %s", shown, dir, strerror(errno));
-    struct open_how how = {.flags = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC,
-                           .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
-    int fd, error;
-    do {
-        fd = (int)syscall(SYS_openat2, root, path, &how, sizeof how);
-        error = errno;
-    } while (fd < 0 && (error == EINTR || error == EAGAIN)); /* EAGAIN: a rename raced with ".." */
+    int fd = open_in_kernel(root, path);
+    if (fd < 0 && (errno == ENOSYS || errno == EPERM))
+        fd = open_by_steps(fcntl(root, F_DUPFD_CLOEXEC, 0), path);
+    int error = errno;
     close(root);
     if (fd < 0)
         return refuse_open(error, shown, kind, why);

@@ -213,9 +213,9 @@ enum status fetch_http(struct http *h, const char *url, const struct range *rang
     struct transfer t = {.options = &h->options, .max_bytes = h->options.max_bytes};
     char shown[320];
     show(url, shown, sizeof shown);
-    if (!range->whole && (range->length == 0 || range->length > t.max_bytes))
-        return fetch_refuse(kind, range->length ? FETCH_TOO_LARGE : FETCH_BAD_MEMBER, why, "%s: a member of %llu bytes",
-                            shown, (unsigned long long)range->length);
+    if (!range->whole && range->length > t.max_bytes)
+        return fetch_refuse(kind, FETCH_TOO_LARGE, why, "%s: a member of %llu bytes", shown,
+                            (unsigned long long)range->length);
     if (!range->whole)
         t.max_bytes = (size_t)range->length; /* a server that ignores the range is cut off at once */
     CURL *c = take_handle(h);

@@ -9,7 +9,7 @@ struct fetcher {
     struct http *http;            /* NULL under no_http */
 };
 
-/* Part of a source; whole: all of it. */
+/* Part of a source, at least one byte; whole: all of it. */
 struct range {
     bool whole;
     uint64_t offset, length;

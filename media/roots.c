@@ -62,8 +62,8 @@ static enum status add_root(struct media_roots *r, const char *spec, struct diag
 {
     const char *equals = strchr(spec, '=');
     size_t len = equals ? (size_t)(equals - spec) : 0;
-    if (!equals || !equals[1] || !root_name_is_sound(spec, len))
-        return diag_set(why, ST_INVALID, "root \"%s\": want NAME=DIR, NAME of letters, digits, _ . -", spec);
+    if (!equals || equals[1] != '/' || !root_name_is_sound(spec, len))
+        return diag_set(why, ST_INVALID, "root \"%s\": want NAME=/ABSOLUTE/DIR, NAME of letters, digits, _ . -", spec);
     for (int i = 0; i < r->n; i++)
         if (strlen(r->list[i].name) == len && memcmp(r->list[i].name, spec, len) == 0)
             return diag_set(why, ST_INVALID, "root \"%s\": there is a root of that name already", spec);
