@@ -63,10 +63,13 @@ static void read_quantised(const struct tensor *t, const struct tensor *scale, i
     }
 }
 
-static void round_to_half(const struct tensor *t, float *values, int64_t n)
+enum { CHUNK = 1024 };
+
+static void round_to_half(float *values, size_t n)
 {
-    for (int64_t i = 0; i < n && t->type != TENSOR_F16; i++)
-        values[i] = half_to_f32(half_from_f32(values[i]));
+    uint16_t half[CHUNK];
+    half_write(values, half, n);
+    half_read(half, values, n);
 }
 
 /* out (rows of t) += base, as the published recipe adds: both operands in f16, the sum rounded to f16 once. The f32 sum
@@ -74,14 +77,17 @@ static void round_to_half(const struct tensor *t, float *values, int64_t n)
  * number that a single rounding of the exact sum gives. */
 static void add_base(const struct tensor *t, const struct tensor *base, int64_t from, int64_t count, float *out)
 {
-    float chunk[1024];
+    float chunk[CHUNK];
     while (count > 0) {
-        int64_t n = count < 1024 ? count : 1024;
+        int64_t n = count < CHUNK ? count : CHUNK;
         read_values(base, from, n, chunk);
-        round_to_half(base, chunk, n);
-        round_to_half(t, out, n);
+        if (base->type != TENSOR_F16)
+            round_to_half(chunk, (size_t)n);
+        if (t->type != TENSOR_F16)
+            round_to_half(out, (size_t)n);
         for (int64_t i = 0; i < n; i++)
-            out[i] = half_to_f32(half_from_f32(out[i] + chunk[i]));
+            out[i] += chunk[i];
+        round_to_half(out, (size_t)n);
         from += n, out += n, count -= n;
     }
 }

@@ -1,6 +1,9 @@
 #include "model/half.h"
 
+#include <stdbool.h>
 #include <string.h>
+
+#include "model/half_impl.h"
 
 static float from_bits(uint32_t bits)
 {
@@ -54,11 +57,31 @@ uint16_t bf16_from_f32(float value)
     return (uint16_t)((bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
 }
 
+/* Every processor with AVX2 has F16C, which the builtin can't be asked for everywhere. */
+static bool has_f16c(void)
+{
+    return __builtin_cpu_supports("avx2");
+}
+
 void half_read(const void *from, float *to, size_t n)
 {
     const unsigned char *p = from;
+    if (has_f16c()) {
+        half_read_avx2(from, to, n);
+        return;
+    }
     for (size_t i = 0; i < n; i++, p += 2)
         to[i] = half_to_f32((uint16_t)(p[0] | p[1] << 8));
+}
+
+void half_write(const float *from, uint16_t *to, size_t n)
+{
+    if (has_f16c()) {
+        half_write_avx2(from, to, n);
+        return;
+    }
+    for (size_t i = 0; i < n; i++)
+        to[i] = half_from_f32(from[i]);
 }
 
 void bf16_read(const void *from, float *to, size_t n)

@@ -11,8 +11,9 @@ uint16_t half_from_f32(float value); /* 65520 and above give infinity */
 float bf16_to_f32(uint16_t bits);
 uint16_t bf16_from_f32(float value);
 
-/* n little-endian values at `from`. */
+/* Runs of n values; `from` of the readers is little-endian bytes. Equal to the functions above, NaN payloads aside. */
 void half_read(const void *from, float *to, size_t n);
+void half_write(const float *from, uint16_t *to, size_t n);
 void bf16_read(const void *from, float *to, size_t n);
 
 #endif

@@ -158,12 +158,16 @@ static void quantise_row(const float *x, int64_t n, signed char *out, float *sca
         out[i] = *scale > 0 ? (signed char)lrintf(x[i] / *scale) : 0;
 }
 
+/* False where a finite value became infinite. */
 static bool pack_half(const float *x, int64_t n, uint16_t *out, bool is_bf16)
 {
+    uint16_t infinity = is_bf16 ? 0x7F80 : 0x7C00;
     bool fits = true;
+    if (!is_bf16)
+        half_write(x, out, (size_t)n);
     for (int64_t i = 0; i < n; i++) {
-        out[i] = is_bf16 ? bf16_from_f32(x[i]) : half_from_f32(x[i]);
-        fits = fits && ((out[i] & 0x7FFF) != (is_bf16 ? 0x7F80 : 0x7C00) || isinf(x[i]));
+        out[i] = is_bf16 ? bf16_from_f32(x[i]) : out[i];
+        fits = fits && ((out[i] & 0x7FFF) != infinity || isinf(x[i]));
     }
     return fits;
 }

@@ -69,3 +69,31 @@ Test(half, runs_are_read_from_any_alignment)
     bf16_read(bytes + 5, values, 2);
     cr_assert(values[0] == 1.0f && values[1] == -2.0f);
 }
+
+Test(half, runs_equal_the_single_values_for_every_pattern_and_length)
+{
+    static uint16_t bits[0x10000], back[0x10000];
+    static float values[0x10000];
+    for (unsigned i = 0; i < 0x10000; i++)
+        bits[i] = (uint16_t)i;
+    half_read(bits, values, 0x10000);
+    half_write(values, back, 0x10000);
+    for (unsigned i = 0; i < 0x10000; i++) {
+        float want = half_to_f32((uint16_t)i);
+        cr_assert(values[i] == want || (isnan(values[i]) && isnan(want)), "pattern %04x", i);
+        cr_assert(back[i] == i || isnan(want), "pattern %04x", i);
+    }
+    uint32_t random = 1;
+    for (size_t n = 0; n < 40; n++) {
+        float from[40];
+        uint16_t to[41] = {0};
+        for (size_t i = 0; i < n; i++) {
+            random = random * 1664525 + 1013904223;
+            from[i] = ldexpf((float)(random >> 8) - 8e6F, (int)(random % 60) - 55);
+        }
+        half_write(from, to, n);
+        for (size_t i = 0; i < n; i++)
+            cr_assert_eq(to[i], half_from_f32(from[i]));
+        cr_assert_eq(to[n], 0);
+    }
+}
