@@ -73,13 +73,14 @@ static void product(const struct linear_job *j, int thread, const struct packed 
         gemm_run(j->cpu, thread, b, piece, x, y);
     else
         own_run(j->cpu, m->type, m->cols, b, piece.taken, x, y);
-    if (m->type != DTYPE_INT8)
-        return;
-    for (int r = 0; r < piece.taken; r++) {
-        float *at = y + (ptrdiff_t)r * b->n;
-        j->cpu->simd->dequant(at, (const int32_t *)(const void *)at, j->x->scales[row + r], m->scales + b->column,
-                              b->n);
-    }
+}
+
+/* Makes a row of integer sums the numbers they stand for; rows of other types are that already. */
+static void scale_row(const struct linear_job *j, const struct packed *m, const struct packed_block *b, int row,
+                      float *y)
+{
+    if (m->type == DTYPE_INT8)
+        j->cpu->simd->dequant(y, (const int32_t *)(const void *)y, j->x->scales[row], m->scales + b->column, b->n);
 }
 
 static void finish_linear(const struct linear_job *j, const struct packed_block *b, int row, int n, float *y)
@@ -87,6 +88,7 @@ static void finish_linear(const struct linear_job *j, const struct packed_block 
     const struct simd *simd = j->cpu->simd;
     for (int r = 0; r < n; r++) {
         float *at = y + (ptrdiff_t)r * b->n, *out = act_row(&j->out->base, row + r) + j->out_col + b->column;
+        scale_row(j, j->matrix, b, row + r, at);
         if (j->bias)
             simd->add(at, j->bias + b->column, b->n);
         if (j->epilogue == EPI_QUICK_GELU)
@@ -124,9 +126,12 @@ static void glu_blocks(void *ctx, int thread)
             float *up = gate + (ptrdiff_t)piece.run * b->n;
             product(j, thread, j->matrix, i, row, piece, gate);
             product(j, thread, j->up, i, row, piece, up);
-            for (int r = 0; r < piece.taken; r++)
-                j->cpu->simd->silu_mul(act_row(&j->out->base, row + r) + b->column, gate + (ptrdiff_t)r * b->n,
-                                       up + (ptrdiff_t)r * b->n, b->n);
+            for (int r = 0; r < piece.taken; r++) {
+                float *g = gate + (ptrdiff_t)r * b->n, *u = up + (ptrdiff_t)r * b->n;
+                scale_row(j, j->matrix, b, row + r, g);
+                scale_row(j, j->up, b, row + r, u);
+                j->cpu->simd->silu_mul(act_row(&j->out->base, row + r) + b->column, g, u, b->n);
+            }
             row += piece.taken;
         }
     }
