@@ -1,0 +1,289 @@
+/* Claims of media/image.h, in this process. */
+#include "media/image.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "tests/unit/media/files.h"
+
+static void start(void)
+{
+    struct diag why = {0};
+    cr_assert_eq(image_library_start("unit-media", &why), ST_OK, "%s", why.text);
+}
+
+TestSuite(image, .init = start, .timeout = 120);
+
+static struct image decode(const struct file *f, const struct image_policy *policy)
+{
+    struct image im = {0};
+    enum image_error kind = IMAGE_ERROR_COUNT_;
+    struct diag why = {0};
+    cr_assert_eq(image_decode(f->bytes, f->len, policy, &im, &kind, &why), ST_OK, "%s", why.text);
+    cr_assert_eq(kind, IMAGE_OK);
+    return im;
+}
+
+static struct image decode_as(struct file f, enum image_policy_kind kind)
+{
+    struct image_policy policy = image_policy_default(kind);
+    struct image im = decode(&f, &policy);
+    file_free(&f);
+    return im;
+}
+
+static void refused_by(const struct file *f, const struct image_policy *policy, enum image_error want)
+{
+    struct image im = {.width = -1};
+    enum image_error kind = IMAGE_ERROR_COUNT_;
+    struct diag why = {0};
+    enum status s = image_decode(f->bytes, f->len, policy, &im, &kind, &why);
+    cr_expect_neq(s, ST_OK);
+    cr_expect_str_eq(image_error_word(kind), image_error_word(want), "%s, not %s: %s", image_error_word(kind),
+                     image_error_word(want), why.text);
+    cr_expect(strncmp(why.text, "image: ", 7) == 0 || strstr(why.text, ": image: "), "%s", why.text);
+    cr_expect_eq(im.width, -1, "out is untouched");
+}
+
+static void refused(struct file f, enum image_error want)
+{
+    struct image_policy policy = image_policy_default(IMAGE_POLICY_DEFAULT);
+    refused_by(&f, &policy, want);
+    file_free(&f);
+}
+
+static void check_pixels(struct image *im, const uint8_t *want, size_t n)
+{
+    cr_assert_eq((size_t)im->width * (size_t)im->height * 3, n);
+    for (size_t i = 0; i < n; i++)
+        cr_assert_eq(im->rgb[i], want[i], "byte %zu is %d, not %d", i, im->rgb[i], want[i]);
+    image_fini(im);
+}
+
+Test(image, words_of_errors_and_notes_stay)
+{
+    static const char *const words[] = {"ok",        "missing",   "empty",   "not_an_image",  "unsupported_format",
+                                        "too_large", "truncated", "corrupt", "decode_failed", "timeout",
+                                        "crashed"};
+    for (int i = 0; i < IMAGE_ERROR_COUNT_; i++)
+        cr_assert_str_eq(image_error_word((enum image_error)i), words[i]);
+    for (int i = 0; i < IMAGE_N_NOTES; i++)
+        cr_assert_str_neq(image_note_word((enum image_note)(1 << i)), "unknown");
+    cr_assert_str_eq(image_policy_word(IMAGE_POLICY_ML_FERRET), "ml-ferret");
+}
+
+Test(image, what_is_no_image_or_not_on_the_list_is_named)
+{
+    refused(file_text(""), IMAGE_EMPTY);
+    refused(file_text("just words"), IMAGE_NOT_AN_IMAGE);
+    refused(file_text("\xEF\xBB\xBF  <!DOCTYPE HTML><html>403</html>"), IMAGE_NOT_AN_IMAGE);
+    refused(file_text("<?xml version=\"1.0\"?><note/>"), IMAGE_NOT_AN_IMAGE);
+    refused(file_text("<?xml version=\"1.0\"?>\n<svg xmlns=\"http://www.w3.org/2000/svg\"/>"),
+            IMAGE_UNSUPPORTED_FORMAT);
+    refused(file_text("%PDF-1.4"), IMAGE_UNSUPPORTED_FORMAT);
+    refused(file_text("BM0000000000"), IMAGE_UNSUPPORTED_FORMAT);
+    refused(file_text("%!PS-Adobe-3.0 EPSF"), IMAGE_UNSUPPORTED_FORMAT);
+    refused(file_text("P6\n1 1\n255\nabc"), IMAGE_UNSUPPORTED_FORMAT);
+}
+
+Test(image, alpha_is_composited_on_the_background_or_dropped)
+{
+    const uint8_t rows[] = {0, 10, 20, 30, 255, 10, 20, 30, 0, 200, 100, 0, 128};
+    struct file f = file_png(3, 1, 8, 6, rows, sizeof rows, 0);
+    struct image_policy policy = image_policy_default(IMAGE_POLICY_DEFAULT);
+    memcpy(policy.background, ((uint8_t[]){255, 0, 100}), 3);
+    struct image im = decode(&f, &policy);
+    cr_assert(im.had_alpha);
+    check_pixels(&im, (const uint8_t[]){10, 20, 30, 255, 0, 100, 227, 50, 50}, 9);
+    im = decode_as(f, IMAGE_POLICY_ML_FERRET);
+    cr_assert(im.had_alpha);
+    check_pixels(&im, (const uint8_t[]){10, 20, 30, 10, 20, 30, 200, 100, 0}, 9);
+}
+
+Test(image, grey_with_alpha_goes_the_same_way)
+{
+    const uint8_t rows[] = {0, 40, 255, 40, 0};
+    struct image im = decode_as(file_png(2, 1, 8, 4, rows, sizeof rows, 0), IMAGE_POLICY_DEFAULT);
+    check_pixels(&im, (const uint8_t[]){40, 40, 40, 255, 255, 255}, 6);
+    im = decode_as(file_png(2, 1, 8, 4, rows, sizeof rows, 0), IMAGE_POLICY_ML_FERRET);
+    check_pixels(&im, (const uint8_t[]){40, 40, 40, 40, 40, 40}, 6);
+}
+
+Test(image, sixteen_bits_are_scaled_or_clipped_as_the_policy_says)
+{
+    const uint8_t grey[] = {0, 0x12, 0x34, 0x00, 0x56, 0xFF, 0xFF};
+    struct image im = decode_as(file_png(3, 1, 16, 0, grey, sizeof grey, 0), IMAGE_POLICY_DEFAULT);
+    cr_assert(im.notes & IMAGE_NOTE_SIXTEEN_BIT);
+    check_pixels(&im, (const uint8_t[]){0x12, 0x12, 0x12, 0, 0, 0, 255, 255, 255}, 9);
+    im = decode_as(file_png(3, 1, 16, 0, grey, sizeof grey, 0), IMAGE_POLICY_ML_FERRET);
+    check_pixels(&im, (const uint8_t[]){255, 255, 255, 0x56, 0x56, 0x56, 255, 255, 255}, 9);
+    const uint8_t rgba[] = {0, 0x12, 0x34, 0x56, 0x78, 0x9A, 0xBC, 0x80, 0x00};
+    im = decode_as(file_png(1, 1, 16, 6, rgba, sizeof rgba, 0), IMAGE_POLICY_ML_FERRET);
+    check_pixels(&im, (const uint8_t[]){0x12, 0x56, 0x9A}, 3);
+    im = decode_as(file_png(1, 1, 16, 6, rgba, sizeof rgba, 0), IMAGE_POLICY_DEFAULT);
+    check_pixels(&im, (const uint8_t[]){136, 170, 204}, 3);
+}
+
+Test(image, one_bit_is_black_and_white)
+{
+    const uint8_t rows[] = {0, 0xA0};
+    struct image im = decode_as(file_png(4, 1, 1, 0, rows, sizeof rows, 0), IMAGE_POLICY_DEFAULT);
+    check_pixels(&im, (const uint8_t[]){255, 255, 255, 0, 0, 0, 255, 255, 255, 0, 0, 0}, 12);
+}
+
+Test(image, frames_of_an_animated_png_are_counted)
+{
+    const uint8_t rows[] = {0, 1, 2, 3};
+    struct image im = decode_as(file_png(1, 1, 8, 2, rows, sizeof rows, 7), IMAGE_POLICY_DEFAULT);
+    cr_assert_eq(im.frames, 7);
+    cr_assert(im.notes & IMAGE_NOTE_FIRST_FRAME);
+    check_pixels(&im, (const uint8_t[]){1, 2, 3}, 3);
+}
+
+Test(image, the_camera_s_turn_is_applied_by_default_and_ignored_by_the_other_policy)
+{
+    struct image a = decode_as(file_sample("upright by EXIF.jpg"), IMAGE_POLICY_DEFAULT);
+    struct image b = decode_as(file_sample("upright by EXIF.jpg"), IMAGE_POLICY_ML_FERRET);
+    cr_assert(a.orientation == 6 && b.orientation == 6);
+    cr_assert(a.stored_width == 400 && a.stored_height == 300 && a.width == 300 && a.height == 400);
+    cr_assert(b.stored_width == 400 && b.stored_height == 300 && b.width == 400 && b.height == 300);
+    cr_assert_arr_eq(a.rgb, b.rgb + 3 * 400 * 299, 3, "the lower left pixel came up");
+    image_fini(&a);
+    image_fini(&b);
+}
+
+Test(image, extreme_shapes_are_decoded_and_noted)
+{
+    const int sizes[][2] = {{1, 1}, {1, 5000}, {5000, 1}, {7, 300}};
+    for (int i = 0; i < 4; i++) {
+        struct image im = decode_as(file_plain_png(sizes[i][0], sizes[i][1], sizes[i][1]), IMAGE_POLICY_DEFAULT);
+        cr_assert(im.width == sizes[i][0] && im.height == sizes[i][1]);
+        cr_assert(im.notes & IMAGE_NOTE_DEGENERATE);
+        cr_assert_eq(im.rgb[3 * (size_t)im.width * (size_t)im.height - 1], 77);
+        image_fini(&im);
+    }
+    struct image im = decode_as(file_plain_png(8, 400, 400), IMAGE_POLICY_DEFAULT);
+    cr_assert_eq(im.notes, 0);
+    image_fini(&im);
+}
+
+Test(image, sizes_over_the_policy_are_refused_from_the_header_alone)
+{
+    int64_t from = clock_ms();
+    refused(file_plain_png(30000, 30000, 1), IMAGE_TOO_LARGE);
+    refused(file_plain_png(70000, 1, 1), IMAGE_TOO_LARGE);
+    cr_assert_lt(clock_ms() - from, 2000);
+    struct image_policy policy = image_policy_default(IMAGE_POLICY_DEFAULT);
+    struct file f = file_plain_png(20, 10, 10);
+    struct image im = decode(&f, &policy);
+    image_fini(&im);
+    policy.max_bytes = f.len - 1;
+    refused_by(&f, &policy, IMAGE_TOO_LARGE);
+    policy.max_bytes = f.len;
+    policy.max_pixels = 199;
+    refused_by(&f, &policy, IMAGE_TOO_LARGE);
+    policy.max_pixels = 200;
+    policy.max_side = 19;
+    refused_by(&f, &policy, IMAGE_TOO_LARGE);
+    policy.max_side = 20;
+    im = decode(&f, &policy);
+    image_fini(&im);
+    file_free(&f);
+}
+
+Test(image, a_header_that_promises_more_than_the_data_hold_is_refused)
+{
+    refused(file_plain_png(600, 600, 20), IMAGE_CORRUPT);
+    refused(file_plain_png(0, 10, 1), IMAGE_CORRUPT);
+}
+
+Test(image, a_cut_jpeg_is_used_from_half_of_its_rows_on)
+{
+    struct file whole = file_sample("landscape.jpg");
+    struct image full = decode_as(file_cut(&whole, whole.len), IMAGE_POLICY_DEFAULT);
+    refused(file_cut(&whole, whole.len * 3 / 10), IMAGE_TRUNCATED);
+    struct image im = decode_as(file_cut(&whole, whole.len * 8 / 10), IMAGE_POLICY_DEFAULT);
+    cr_assert(im.rows_decoded >= 0.5 && im.rows_decoded < 1, "%g", im.rows_decoded);
+    cr_assert_eq(im.notes, IMAGE_NOTE_TRUNCATED);
+    size_t rows = (size_t)(im.rows_decoded * im.height + 0.5), row = 3 * (size_t)im.width;
+    cr_assert_arr_eq(im.rgb, full.rgb, rows * row);
+    for (size_t i = rows * row; i < (size_t)im.height * row; i++)
+        cr_assert_eq(im.rgb[i], 128);
+    image_fini(&im);
+    struct image_policy strict = image_policy_default(IMAGE_POLICY_DEFAULT);
+    strict.min_rows_fraction = 1;
+    struct file cut = file_cut(&whole, whole.len * 8 / 10);
+    refused_by(&cut, &strict, IMAGE_TRUNCATED);
+    file_free(&cut);
+    image_fini(&full);
+    file_free(&whole);
+}
+
+Test(image, a_cut_progressive_jpeg_keeps_its_rows_and_loses_detail)
+{
+    struct file whole = file_sample("progressive.jpg");
+    struct image im = decode_as(file_cut(&whole, whole.len * 8 / 10), IMAGE_POLICY_DEFAULT);
+    cr_assert_eq(im.rows_decoded, 1);
+    cr_assert_eq(im.notes, IMAGE_NOTE_TRUNCATED);
+    image_fini(&im);
+    refused(file_cut(&whole, 700), IMAGE_TRUNCATED);
+    file_free(&whole);
+}
+
+Test(image, every_sample_cut_anywhere_or_damaged_ends_in_a_result_or_a_typed_error)
+{
+    static const char *const names[] = {"tiny.png", "alpha.png", "palette.png", "progressive.jpg",
+                                        "tall.jpg", "scan.tiff", "indexed.gif", "scene.webp"};
+    struct image_policy policy = image_policy_default(IMAGE_POLICY_DEFAULT);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        struct file whole = file_sample(names[i]);
+        for (int k = 0; k < 60; k++) {
+            struct file f = file_cut(&whole, k < 30 ? whole.len * (size_t)k / 30 : whole.len);
+            if (k >= 30) /* one byte in thirty places */
+                f.bytes[whole.len * (size_t)(k - 30) / 30] ^= 0x5A;
+            struct image im = {0};
+            enum image_error kind = IMAGE_ERROR_COUNT_;
+            struct diag why = {0};
+            enum status s = image_decode(f.bytes, f.len, &policy, &im, &kind, &why);
+            cr_assert((s == ST_OK) == (kind == IMAGE_OK) && kind < IMAGE_TIMEOUT, "%s, %d", names[i], k);
+            cr_assert(s == ST_OK || why.text[0]);
+            image_fini(&im);
+            file_free(&f);
+        }
+        file_free(&whole);
+    }
+}
+
+/* Pictures and the bytes that Pillow makes of them; FERRET_GOLDEN names a folder of the official code's. */
+Test(image, all_fixtures_equal_pillow_bit_for_bit)
+{
+    const char *golden = getenv("FERRET_GOLDEN");
+    char path[1024];
+    struct json *list = NULL;
+    struct diag why = {0};
+    snprintf(path, sizeof path, "%s/images/images.json", golden ? golden : "tests/parity/fixtures");
+    cr_assert_eq(jsn_load(path, 16 << 20, &list, &why), ST_OK, "%s", why.text);
+    cr_assert_geq(jsn_size(list), 1);
+    for (size_t i = 0; i < jsn_size(list); i++) {
+        const struct json *e = jsn_at(list, i), *upright = jsn_get(e, "exif_applied");
+        const char *name = jsn_string(jsn_get(e, "file"), "");
+        snprintf(path, sizeof path, "%s/images/%s", golden ? golden : "tests/parity/fixtures", name);
+        for (int policy = upright ? IMAGE_POLICY_DEFAULT : IMAGE_POLICY_ML_FERRET; policy <= IMAGE_POLICY_ML_FERRET;
+             policy++) {
+            const struct json *want = policy == IMAGE_POLICY_DEFAULT ? upright : e;
+            struct image im = decode_as(file_read(path), (enum image_policy_kind)policy);
+            uint8_t digest[SHA256_BYTES];
+            char hex[SHA256_HEX];
+            sha256_of(im.rgb, (size_t)im.width * (size_t)im.height * 3, digest);
+            sha256_hex(digest, hex);
+            cr_expect_str_eq(hex, jsn_string(jsn_get(want, "rgb_sha256"), ""), "%s", name);
+            cr_expect_str_eq(im.sha256, jsn_string(jsn_get(e, "file_sha256"), ""), "%s", name);
+            image_fini(&im);
+        }
+    }
+    jsn_free(list);
+}
