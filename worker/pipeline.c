@@ -88,7 +88,7 @@ bool item_goes_on(struct pipeline *p, struct item *item)
     else if (back)
         item_hand_back(p, item);
     else if (!begun && item->job->deadline_ms && clock_wall_ms() > item->job->deadline_ms)
-        item_fail(p, item, ERROR_PERMANENT, "deadline", "its deadline passed before it began");
+        item_fail(p, item, ERROR_PERMANENT, "expired", "its deadline passed before it began");
     else
         return true;
     return false;
