@@ -130,7 +130,14 @@ static void draw_entity(struct layer *l, const struct json *task, size_t index, 
     }
 }
 
-/* The region that was asked about: dashed and white, with the answer's id. */
+/* What a region is called: what was answered about it, or the task where there is no answer. */
+static const char *region_name(const struct json *task)
+{
+    const char *text = jsn_string(jsn_get(task, "text"), "");
+    return *text ? text : jsn_string(jsn_get(task, "id"), "");
+}
+
+/* The region that was asked about: dashed and white, with its answer. */
 static void draw_region(struct layer *l, const struct json *task, bool labels)
 {
     double box[4];
@@ -139,7 +146,7 @@ static void draw_region(struct layer *l, const struct json *task, bool labels)
     box[2] += 1; /* region boxes are inclusive pixels */
     box[3] += 1;
     if (labels)
-        draw_label(l, box[0], box[1], jsn_string(jsn_get(task, "id"), ""), -1, "#fff");
+        draw_label(l, box[0], box[1], region_name(task), -1, "#fff");
     else
         draw_box(l, box, "#fff", true);
 }
