@@ -148,7 +148,7 @@ enum status html_put(struct html *h, const struct json *record, const char *pict
     fputs("<figcaption><h2>", h->out);
     markup_text(h->out, jsn_string(jsn_get(record, "id"), ""), WHOLE_TEXT);
     fputs("</h2>\n", h->out);
-    if (!jsn_get(record, "tasks") && jsn_get(record, "error"))
+    if (jsn_get(record, "error"))
         write_error(h->out, jsn_get(record, "error"));
     write_tasks(h->out, record);
     fputs("</figcaption></figure>\n", h->out);
