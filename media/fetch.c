@@ -78,7 +78,8 @@ size_t percent_decode(const char *text, size_t len, uint8_t *out)
     size_t n = 0;
     for (size_t i = 0; i < len; i++) {
         bool escaped = text[i] == '%' && i + 2 < len && hex_value(text[i + 1]) >= 0 && hex_value(text[i + 2]) >= 0;
-        out[n++] = escaped ? (uint8_t)(hex_value(text[i + 1]) << 4 | hex_value(text[i + 2])) : (uint8_t)text[i];
+        int value = escaped ? hex_value(text[i + 1]) << 4 | hex_value(text[i + 2]) : text[i];
+        out[n++] = (uint8_t)value;
         i += escaped ? 2 : 0;
     }
     return n;
