@@ -11,6 +11,7 @@ enum {
     SUBMITS_AT_ONCE = 2,
     CLAIMS_AT_ONCE = 4,
     CLAIM_QUANTUM = 16,
+    CLAIM_SHARE = 8,        /* a claim's most while other sessions wait too: nobody hoards what others could begin */
     ANSWER_BYTES = 2 << 20, /* of jobs or records in one answer; the frame has room for one more of the largest */
     POISON_CRASHES = 3,
     RETRY_MS = 200,
@@ -48,6 +49,7 @@ struct work_class {
     char name[CLASS_BYTES + 1];
     int64_t dry_until;
     int pause_ms;
+    int waiting; /* sessions with credit, as of this round of claims */
 };
 
 /* What is remembered of a call on the way. */

@@ -323,37 +323,54 @@ static void on_claim(struct dispatch *d, const struct pending *p, const struct r
     }
 }
 
+static void start_claim(struct dispatch *d, struct session *s)
+{
+    uint64_t most = d->classes[s->class_index].waiting > 1 ? CLAIM_SHARE : LIMIT_JOBS_PER_MESSAGE;
+    struct store_args args = {0};
+    store_arg(&args, s->id, SESSION_BYTES);
+    store_arg_u64(&args, s->seq);
+    store_arg_u64(&args, s->want < most ? s->want : most);
+    store_arg_u64(&args, CLAIM_QUANTUM);
+    store_arg_u64(&args, LIMIT_HELD_JOBS);
+    store_arg_u64(&args, ANSWER_BYTES);
+    struct pending *p = dispatch_call(d, SCRIPT_CLAIM, &args);
+    if (!p)
+        return;
+    p->side = SIDE_WORKER;
+    p->seq = s->seq;
+    memcpy(p->session, s->id, SESSION_BYTES);
+    s->claiming = true;
+    d->claims_on_the_way++;
+}
+
+/* Workers repeat their credit once a beat; who has not for so long hangs on another broker, or is dead. */
+static void forget_silent(struct dispatch *d, int64_t now_ms)
+{
+    enum { FORGET_LEASES = 20 };
+    for (size_t i = d->n_sessions; i-- > 0;)
+        if (!d->sessions[i].claiming && now_ms - d->sessions[i].heard_at > FORGET_LEASES * d->options.lease_ms)
+            d->sessions[i] = d->sessions[--d->n_sessions];
+}
+
 int sessions_claim(struct dispatch *d, int64_t now_ms)
 {
-    enum { LONGEST_MS = 1000, FORGET_LEASES = 20 };
+    enum { LONGEST_MS = 1000 };
     int64_t wait = LONGEST_MS;
+    forget_silent(d, now_ms);
+    for (size_t i = 0; i < d->n_classes; i++)
+        d->classes[i].waiting = 0;
+    for (size_t i = 0; i < d->n_sessions; i++)
+        d->classes[d->sessions[i].class_index].waiting += d->sessions[i].want > 0;
     for (size_t i = 0; i < d->n_sessions; i++) {
         struct session *s = &d->sessions[(d->next_session + i) % d->n_sessions];
         if (s->claiming || s->want == 0)
             continue;
         int64_t from = d->classes[s->class_index].dry_until;
         from = s->not_before > from ? s->not_before : from;
-        if (from > now_ms) {
+        if (from > now_ms)
             wait = from - now_ms < wait ? from - now_ms : wait;
-            continue;
-        }
-        if (now_ms - s->heard_at > FORGET_LEASES * d->options.lease_ms || d->claims_on_the_way == CLAIMS_AT_ONCE)
-            continue;
-        struct store_args args = {0};
-        store_arg(&args, s->id, SESSION_BYTES);
-        store_arg_u64(&args, s->seq);
-        store_arg_u64(&args, s->want < LIMIT_JOBS_PER_MESSAGE ? s->want : LIMIT_JOBS_PER_MESSAGE);
-        store_arg_u64(&args, CLAIM_QUANTUM);
-        store_arg_u64(&args, LIMIT_HELD_JOBS);
-        store_arg_u64(&args, ANSWER_BYTES);
-        struct pending *p = dispatch_call(d, SCRIPT_CLAIM, &args);
-        if (!p)
-            break;
-        p->side = SIDE_WORKER;
-        p->seq = s->seq;
-        memcpy(p->session, s->id, SESSION_BYTES);
-        s->claiming = true;
-        d->claims_on_the_way++;
+        else if (d->claims_on_the_way < CLAIMS_AT_ONCE)
+            start_claim(d, s);
     }
     if (d->n_sessions)
         d->next_session = (d->next_session + 1) % d->n_sessions;

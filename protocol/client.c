@@ -50,7 +50,7 @@ void client_close(struct client *c)
 /* ---- one question, one answer
  * ---------------------------------------------------------------------------------------- */
 
-static enum status send_message(struct client *c, const struct message *m)
+enum status client_post(struct client *c, const struct message *m)
 {
     uint8_t *bytes;
     size_t len;
@@ -59,11 +59,6 @@ static enum status send_message(struct client *c, const struct message *m)
         return s;
     s = link_send(c->link, NULL, bytes, len);
     return s == ST_CLOSED ? ST_BUSY : s;
-}
-
-enum status client_post(struct client *c, const struct message *m)
-{
-    return send_message(c, m);
 }
 
 enum status client_receive(struct client *c, int wait_ms, struct client_answer *out, struct diag *why)
@@ -86,10 +81,8 @@ enum status client_receive(struct client *c, int wait_ms, struct client_answer *
     return ST_OK;
 }
 
-/* What an ERROR answer means to the caller; ST_BUSY where asking again may help. */
-enum status client_error(const struct client *c, const struct message *m, struct diag *why)
+enum status client_error(const struct message *m, struct diag *why)
 {
-    (void)c;
     return diag_set(why, message_code_status(m->code), "the broker says: %.*s", (int)m->text.len,
                     (const char *)m->text.bytes);
 }
@@ -115,7 +108,7 @@ enum status client_ask(struct client *c, struct message *m, enum message_kind wa
             return diag_set(why, ST_TIMEOUT, "%s", trouble.text);
         if (now >= send_at) {
             enum { NOT_CONNECTED_MS = 20 };
-            enum status s = send_message(c, m);
+            enum status s = client_post(c, m);
             if (s != ST_OK && s != ST_BUSY)
                 return s;
             send_at = now + (s == ST_OK ? ASK_AGAIN_MS : NOT_CONNECTED_MS);
@@ -130,10 +123,10 @@ enum status client_ask(struct client *c, struct message *m, enum message_kind wa
         if (out->message.request != m->request) {
             client_submit_answer(c, &out->message); /* a SUBMIT's answer, or a second one to an old question */
         } else if (is_store_trouble(&out->message)) {
-            client_error(c, &out->message, &trouble);
+            client_error(&out->message, &trouble);
             send_at = clock_ms() + (int64_t)out->message.retry_ms;
         } else if (out->message.kind == MESSAGE_ERROR) {
-            s = client_error(c, &out->message, why);
+            s = client_error(&out->message, why);
             link_frame_free(&out->frame);
             return s;
         } else if (out->message.kind == want) {

@@ -60,7 +60,8 @@ enum status client_ask(struct client *c, struct message *m, enum message_kind wa
                        struct diag *why);
 enum status client_post(struct client *c, const struct message *m); /* ST_BUSY: not connected */
 enum status client_receive(struct client *c, int wait_ms, struct client_answer *out, struct diag *why);
-enum status client_error(const struct client *c, const struct message *m, struct diag *why);
+/* What an ERROR answer means to the caller; ST_BUSY where asking again may help. */
+enum status client_error(const struct message *m, struct diag *why);
 
 void client_submit_answer(struct client *c, const struct message *m);
 void client_submit_fini(struct client *c);

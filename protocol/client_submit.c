@@ -147,7 +147,7 @@ void client_submit_answer(struct client *c, const struct message *m)
         s->send_at = now + (int64_t)m->retry_ms;
     } else if (c->failure == ST_OK) {
         c->failure = m->kind == MESSAGE_ERROR
-                         ? client_error(c, m, &c->failure_text)
+                         ? client_error(m, &c->failure_text)
                          : diag_set(&c->failure_text, ST_FORMAT, "the broker answered SUBMIT with %s",
                                     message_kind_name(m->kind));
     }

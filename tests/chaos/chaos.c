@@ -110,9 +110,7 @@ int main(int argc, char **argv)
     bool ok = verify(&c);
     stop_all(&c);
     if (ok) {
-        char command[PATH_LEN + 16];
-        snprintf(command, sizeof command, "rm -rf %s", c.dir);
-        ok = system(command) == 0;
+        ok = chaos_remove(&c);
     } else {
         printf("kept: %s\n", c.dir);
     }

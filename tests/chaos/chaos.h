@@ -28,6 +28,7 @@ struct chaos {
 void child_start(struct chaos *c, enum role r, int index);
 void child_kill(struct chaos *c, enum role r, int index); /* -9, and waits for its end */
 bool child_wait_redis(struct chaos *c, int timeout_ms);
+bool chaos_remove(const struct chaos *c); /* its folder */
 
 /* submitter.c: runs until it is killed; acknowledged keys go to DIR/ledger.INDEX, fsynced */
 void submitter_run(const struct chaos *c, int index, unsigned seed);

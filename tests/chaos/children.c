@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -98,4 +99,18 @@ bool child_wait_redis(struct chaos *c, int timeout_ms)
     bool ok = store_wait_ready(s, timeout_ms, NULL) == ST_OK;
     store_close(s);
     return ok;
+}
+
+static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
+{
+    (void)st;
+    (void)kind;
+    (void)at;
+    return remove(path);
+}
+
+bool chaos_remove(const struct chaos *c)
+{
+    enum { OPEN_FOLDERS = 8 };
+    return nftw(c->dir, remove_one, OPEN_FOLDERS, FTW_DEPTH | FTW_PHYS) == 0;
 }

@@ -99,7 +99,5 @@ int main(int argc, char **argv)
         child_kill(&c, ROLE_WORKER, i);
     child_kill(&c, ROLE_BROKER, 0);
     child_kill(&c, ROLE_REDIS, 0);
-    char command[PATH_LEN + 16];
-    snprintf(command, sizeof command, "rm -rf %s", c.dir);
-    return system(command) == 0 ? 0 : 1;
+    return chaos_remove(&c) ? 0 : 1;
 }

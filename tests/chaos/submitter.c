@@ -63,7 +63,7 @@ void submitter_run(const struct chaos *chaos, int index, unsigned seed)
     int fd = open(path, O_WRONLY | O_CREAT | O_APPEND, 0600);
     struct diag why = {.text = ""};
     struct client_options o = {.address = chaos->clients, .timeout_ms = TIMEOUT_MS};
-    struct client *c;
+    struct client *c = NULL;
     if (fd < 0 || client_open(&o, &c, &why) != ST_OK)
         die("open", &why);
     struct campaign_spec spec = {.name = CHAOS_CAMPAIGN, .class_name = CHAOS_CLASS, .pin = "chaos"};

@@ -1,9 +1,11 @@
 #include "tests/unit/protocol/private_redis.h"
 
 #include <criterion/criterion.h>
+#include <ftw.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -21,9 +23,29 @@ void private_redis_again(struct private_redis *r, const char *fsync)
     cr_assert_gt(r->pid, 0);
 }
 
+static bool is_installed(void)
+{
+    char path[256];
+    const char *all = getenv("PATH");
+    for (const char *at = all; at && *at; at += strcspn(at, ":"), at += *at == ':') {
+        snprintf(path, sizeof path, "%.*s/redis-server", (int)strcspn(at, ":"), at);
+        if (access(path, X_OK) == 0)
+            return true;
+    }
+    return false;
+}
+
+static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
+{
+    (void)st;
+    (void)kind;
+    (void)at;
+    return remove(path);
+}
+
 void private_redis_start(struct private_redis *r, const char *fsync)
 {
-    if (system("command -v redis-server >/dev/null") != 0)
+    if (!is_installed())
         cr_skip_test("redis-server is not installed");
     snprintf(r->dir, sizeof r->dir, "/tmp/ferretry-test.XXXXXX");
     cr_assert_not_null(mkdtemp(r->dir));
@@ -39,10 +61,9 @@ void private_redis_kill(struct private_redis *r)
 
 void private_redis_stop(struct private_redis *r)
 {
-    char command[96];
+    enum { OPEN_FOLDERS = 8 };
     private_redis_kill(r);
-    snprintf(command, sizeof command, "rm -rf %s", r->dir);
-    cr_assert_eq(system(command), 0);
+    cr_assert_eq(nftw(r->dir, remove_one, OPEN_FOLDERS, FTW_DEPTH | FTW_PHYS), 0);
 }
 
 struct store *private_redis_store(const struct private_redis *r)
@@ -53,4 +74,16 @@ struct store *private_redis_store(const struct private_redis *r)
     cr_assert_eq(store_open(r->socket, 0, &s, &why), ST_OK);
     cr_assert_eq(store_wait_ready(s, START_MS, &why), ST_OK, "%s", why.text);
     return s;
+}
+
+void private_redis_forget_scripts(const struct private_redis *r)
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (freopen("/dev/null", "w", stdout))
+            execlp("redis-cli", "redis-cli", "-s", r->socket, "SCRIPT", "FLUSH", NULL);
+        _exit(127);
+    }
+    int code;
+    cr_assert(waitpid(pid, &code, 0) == pid && WIFEXITED(code) && WEXITSTATUS(code) == 0);
 }
