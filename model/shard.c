@@ -228,14 +228,15 @@ static enum status write_tensor(struct writer *w, const struct shard_tensor *t)
     w->packed = malloc(count * sizeof *w->values);
     w->scales = calloc((size_t)rows + 1, sizeof *w->scales);
     enum status status = w->values && w->packed && w->scales ? ST_OK : ST_NOMEM;
-    for (int64_t row = 0; row < rows && status == ST_OK; row += batch)
+    for (int64_t row = 0; row < rows && status == ST_OK; row += batch) {
         status = write_rows(w, t, row, batch < rows - row ? batch : rows - row);
+        checkpoint_release(t->from, t->tensor);
+    }
     if (status == ST_OK && t->type == TENSOR_I8)
         status = write_all(w, w->scales, (size_t)rows * sizeof *w->scales);
     free(w->values);
     free(w->packed);
     free(w->scales);
-    checkpoint_release(t->from, t->tensor);
     return status;
 }
 
