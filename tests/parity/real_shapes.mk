@@ -3,7 +3,7 @@ SHAPES_MIB ?= 128
 TEST_STEPS += real-shapes
 TEST_PROGRAMS += $(B)/test/parity/sparse_checkpoint $(B)/test/parity/real_shapes
 .PHONY: real-shapes
-real-shapes: $(B)/test/parity/sparse_checkpoint $(B)/test/parity/real_shapes ## 7B and 13B shapes of either container, opened in 128 MiB
+real-shapes: $(B)/test/parity/sparse_checkpoint $(B)/test/parity/real_shapes ## the shapes of 7B (PyTorch shards) and 13B (safetensors) opened in 128 MiB
 	@MIB=$(if $(SANITIZER),2048,$(SHAPES_MIB)) PROGRAMS=$(B)/test/parity tests/parity/real_shapes.sh
 
 FULL_STEPS += real-shapes-convert

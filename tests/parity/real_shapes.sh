@@ -35,11 +35,9 @@ if [ "${1:-}" = convert ]; then
     exit $failed
 fi
 
-for size in 7b 13b; do
-    for container in safetensors pytorch; do
-        "$PROGRAMS/sparse_checkpoint" $size $container "$dir/$size-$container" || exit 1
-        step "real shapes: $size, $container, opened within $MIB MiB" \
-            "$PROGRAMS/real_shapes" "$MIB" "$dir/$size-$container"
-    done
+for shape in '7b pytorch' '13b safetensors'; do
+    read -r size container <<<"$shape"
+    "$PROGRAMS/sparse_checkpoint" "$size" "$container" "$dir/$size" || exit 1
+    step "real shapes: $size, $container, opened within $MIB MiB" "$PROGRAMS/real_shapes" "$MIB" "$dir/$size"
 done
 exit $failed
