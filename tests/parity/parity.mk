@@ -1,5 +1,5 @@
 # Golden cases and determinism through the whole engine; the programs read their fixtures from the repository's root.
-PARITY_PROGRAMS := $(patsubst tests/parity/%.c,$(B)/test/parity/%,$(sort $(wildcard tests/parity/*.c)))
+PARITY_PROGRAMS := $(B)/test/parity/golden $(B)/test/parity/determinism
 TEST_PROGRAMS += $(PARITY_PROGRAMS)
 TEST_STEPS += parity
 
