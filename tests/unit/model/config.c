@@ -252,8 +252,8 @@ Test(config, preprocessor_gives_mean_and_std_and_may_not_contradict)
     static const char *const fine[] = {
         "{\"image_mean\": [0.5, 0.25, 0], \"image_std\": [1, 0.5, 2], \"size\": 84}",
         "{\"image_mean\": [0.5, 0.25, 0], \"image_std\": [1, 0.5, 2], \"size\": {\"height\": 84, \"width\": 84}}",
-        "{\"image_mean\": [0.5, 0.25, 0], \"image_std\": [1, 0.5, 2], \"size\": {\"shortest_edge\": 84}, \"resample\": "
-        "3}",
+        "{\"image_mean\": [0.5, 0.25, 0], \"image_std\": [1, 0.5, 2], \"size\": {\"shortest_edge\": 84}}",
+        "{\"image_mean\": [0, 0.25, 0], \"image_std\": [1, 0.5, 2], \"resample\": 3}",
     };
     static const struct {
         const char *text, *word;
