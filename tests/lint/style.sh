@@ -26,12 +26,15 @@ code | xargs awk -v limit=$FUNCTION_LINES '
 ' >"$complaints"
 verdict "lint: functions of at most $FUNCTION_LINES lines" "$complaints" || failed=1
 
+# `calls WORDS`: lines of the files on stdin that call one of them, comments apart.
+calls() {
+    xargs grep -nE "\\b($1)\(" | sed -E 's|/\*.*\*/||; s|//.*||' | grep -E "\\b($1)\(" | grep -vE '^[^:]+:[0-9]+: *\*'
+}
 {
-    code | xargs grep -nE '\b(strcpy|strcat|sprintf|vsprintf|strtok|atoi|atol|atof|gets|alloca|tmpnam|mktemp|system)\(' |
-        grep -vE '^[^:]+:[0-9]+: *(\*|/\*|//)'
-    product | grep -vE '^base/settings' | xargs grep -nE '\bgetenv\(' | sed 's/$/  (the environment is read in base\/settings.c)/'
-    product | grep -vE '(^|/)main\.c$|_child\.c$' | xargs grep -nE '\b(exit|abort)\(' | grep -vE '_exit\(' |
-        grep -vE '^[^:]+:[0-9]+: *(\*|/\*|//)' | sed 's/$/  (libraries never exit)/'
+    code | calls 'strcpy|strcat|sprintf|vsprintf|strtok|gets|alloca|tmpnam|mktemp'
+    product | calls 'atoi|atol|atof|system|popen'
+    product | grep -vE '^base/settings' | calls getenv | sed 's/$/  (the environment is read in base\/settings.c)/'
+    product | grep -vE '(^|/)main\.c$|_child\.c$' | calls 'exit|abort' | sed 's/$/  (libraries never exit)/'
     code | xargs grep -nE '\b(TODO|FIXME|XXX)\b'
 } >"$complaints"
 verdict "lint: banned functions" "$complaints" || failed=1
