@@ -73,12 +73,12 @@ static void check_prompts(const struct json *list)
         const char *given[32];
         size_t n = jsn_size(turns);
         cr_assert_leq(n, 32);
-        bool empty = false; /* rendered there, refused here */
+        bool ours = false; /* empty: refused here; holding the image mark: taken out here */
         for (size_t k = 0; k < n; k++) {
             given[k] = jsn_string(jsn_at(turns, k), "");
-            empty = empty || !*given[k];
+            ours = ours || !*given[k] || strstr(given[k], "<image>");
         }
-        if (empty)
+        if (ours)
             continue;
         char *text = NULL;
         struct diag why = {0};
