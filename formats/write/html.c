@@ -101,7 +101,6 @@ static void write_answer(FILE *out, const char *text, const struct json *entitie
         memcpy(piece, text + at, stop - at);
         piece[stop - at] = '\0';
         markup_text(out, piece, WHOLE_TEXT);
-        at = stop;
         if (last)
             break;
         memcpy(piece, text + from, (size_t)(to - from));
