@@ -122,13 +122,13 @@ enum status server_run(struct server *s, const volatile sig_atomic_t *stop)
             dispatch_drain(s->dispatch);
             stop_at = now + s->options.drain_ms;
         }
-        int store_due = store_pump(s->options.store, now);
+        (void)store_pump(s->options.store, now);
         read_store(s);
         read_side(s, SIDE_WORKER);
         read_side(s, SIDE_CLIENT);
         int due = dispatch_tick(s->dispatch, clock_ms());
         flush(s);
-        (void)store_pump(s->options.store, clock_ms()); /* writes at once what was just queued */
+        int store_due = store_pump(s->options.store, clock_ms()); /* writes at once what was just queued */
         if (stop_at >= 0 && (dispatch_is_idle(s->dispatch) || now >= stop_at))
             return ST_OK;
         if (store_due >= 0 && store_due < due)

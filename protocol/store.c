@@ -407,7 +407,9 @@ out:
 
 static void wait_io(struct store *s, int due_ms, int64_t until)
 {
-    int64_t left = until - clock_ms();
+    int64_t now = clock_ms(), left = until - now;
+    if (!s->redis) /* an answer may have ended the connection since due_ms was known */
+        due_ms = s->retry_at > now ? (int)(s->retry_at - now) : 0;
     int timeout = due_ms >= 0 && due_ms < left ? due_ms : (int)(left > 0 ? left : 0);
     struct pollfd p = {.fd = store_fd(s), .events = POLLIN};
     if (store_wants_write(s) || s->connecting)

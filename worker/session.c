@@ -295,6 +295,7 @@ static void use_store(struct session *s, const struct message *m)
         s->writes[k].on_the_way = false;
     for (size_t i = 0; i < s->n_flights; i++)
         s->flights[i]->on_the_way = false;
+    s->store_ready_at = clock_ms();
     if (address && store_open(address, 0, &s->store, &why) == ST_OK)
         memcpy(s->store_address, address, strlen(address) + 1);
     else if (address)
@@ -432,17 +433,25 @@ static enum status wait_for(struct session *s, int timeout_ms)
     return link_wait(items, 3, timeout_ms);
 }
 
-static int pump_store(struct session *s)
+static void pump_store(struct session *s)
 {
     if (!s->store)
-        return -1;
+        return;
     struct store_answer a;
-    int due = store_pump(s->store, clock_ms());
+    int64_t now = clock_ms();
+    (void)store_pump(s->store, now);
+    if (store_is_ready(s->store)) {
+        s->store_ready_at = now;
+        s->store_complained = false;
+    } else if (!s->store_complained && now - s->store_ready_at > s->beat_ms) {
+        s->store_complained = true;
+        log_line(s->options.log, LOG_ERROR, "%s; results wait (a broker with --route relay needs no Redis here)",
+                 store_trouble(s->store));
+    }
     while (s->store && store_take(s->store, &a)) {
         results_on_store(s, &a, clock_ms());
         store_answer_free(&a);
     }
-    return due;
 }
 
 static void read_link(struct session *s)
@@ -470,12 +479,11 @@ enum status session_run(struct session *s, const volatile sig_atomic_t *stop, st
             return health != ST_OK || drained ? health : diag_set(why, ST_TIMEOUT, "work was still running");
         }
         take_events(s);
-        int store_due = pump_store(s);
+        pump_store(s);
         read_link(s);
         ask(s, now);
         results_write(s, now);
-        if (s->store)
-            (void)store_pump(s->store, now);
+        int store_due = s->store ? store_pump(s->store, now) : -1; /* writes at once what was just queued */
         tell_credit(s, now);
         int wait = results_due(s, now);
         wait = store_due >= 0 && store_due < wait ? store_due : wait;

@@ -41,6 +41,8 @@ struct session {
     struct link *link;
     struct store *store; /* direct route; NULL before the first WELCOME and on the relay route */
     char store_address[LIMIT_URI_BYTES + 1];
+    int64_t store_ready_at;
+    bool store_complained;
 
     enum session_state state;
     int64_t ask_at; /* HELLO, RESUME: next time */

@@ -12,11 +12,17 @@ $(B)/test/chaos: $(patsubst %,$(B)/obj/tests/chaos/%.c.o,chaos children submitte
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(SAN) -o $@ $(filter %.o,$^) $(call link,protocol) $(LDLIBS_ALL)
 
+$(B)/test/chaos-poison: $(patsubst %,$(B)/obj/tests/chaos/%.c.o,poison children submitter) $(call link_deps,protocol)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(SAN) -o $@ $(filter %.o,$^) $(call link,protocol) $(LDLIBS_ALL)
+
 .PHONY: chaos
-chaos: $(B)/test/chaos $(B)/test/chaos-sleeper $(B)/bin/ferret-broker ## kill everything at random; no acknowledged job may be lost
+chaos: $(B)/test/chaos $(B)/test/chaos-poison $(B)/test/chaos-sleeper $(B)/bin/ferret-broker ## kill everything at random; no acknowledged job may be lost
 	@$(B)/test/chaos $(B)/bin $(B)/test/chaos-sleeper $$(($(CHAOS_SECONDS) * 2 / 3)) $(SEED) direct
 	@$(B)/test/chaos $(B)/bin $(B)/test/chaos-sleeper $$(($(CHAOS_SECONDS) / 3)) $(SEED) relay
-TEST_PROGRAMS += $(B)/test/chaos $(B)/test/chaos-sleeper
+	@$(B)/test/chaos-poison $(B)/bin $(B)/test/chaos-sleeper direct
+TEST_PROGRAMS += $(B)/test/chaos $(B)/test/chaos-poison $(B)/test/chaos-sleeper
 TEST_STEPS += chaos
 
 $(B)/test/queue-rate: $(patsubst %,$(B)/obj/tests/chaos/%.c.o,rate children submitter) $(call link_deps,protocol)

@@ -1,0 +1,133 @@
+/* One job among many kills whatever worker runs it. It alone must end as failed, with code `poison`; all others are
+ * done.
+ *
+ *   chaos-poison BIN SLEEPER [direct|relay]
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "protocol/client.h"
+#include "tests/chaos/chaos.h"
+
+enum { JOBS = 256, KEY_BYTES = 32, LIMIT_MS = 90000, MOST_DEATHS = 16 };
+
+static void check(enum status s, const struct diag *why)
+{
+    if (s == ST_OK)
+        return;
+    printf("FAIL chaos-poison: %s\n", why->text);
+    exit(1);
+}
+
+static void submit_all(struct client *c)
+{
+    struct diag why = {.text = ""};
+    struct job_task task = {.kind = TASK_CAPTION, .options = {.max_tokens = 16, .top_p = 1}};
+    for (int i = 0; i < JOBS; i++) {
+        char key[KEY_BYTES], policy[] = "default", tenant[] = "default", name[] = CHAOS_CAMPAIGN;
+        snprintf(key, sizeof key, "%s-%d", i == JOBS / 3 ? "crash" : "good", i);
+        struct job job = {.key = key,
+                          .image = key,
+                          .tasks = &task,
+                          .n_tasks = 1,
+                          .policy = policy,
+                          .priority = 1,
+                          .max_retries = 4,
+                          .tenant = tenant,
+                          .campaign = name};
+        check(client_submit(c, &job, NULL, &why), &why);
+    }
+    check(client_flush(c, &why), &why);
+}
+
+static int run(struct chaos *c, struct client *client, struct campaign_status *status)
+{
+    enum { STEP_US = 20000 };
+    struct diag why = {.text = ""};
+    int deaths = 0;
+    for (int64_t until = clock_ms() + LIMIT_MS; clock_ms() < until; usleep(STEP_US)) {
+        for (int i = 0; i < N_WORKERS; i++)
+            if (waitpid(c->worker_pids[i], NULL, WNOHANG) == c->worker_pids[i]) {
+                deaths++;
+                child_start(c, ROLE_WORKER, i);
+            }
+        check(client_status(client, CHAOS_CAMPAIGN, status, &why), &why);
+        if (campaign_is_finished(status))
+            break;
+    }
+    return deaths;
+}
+
+static bool see(void *ctx, const uint8_t id[ID_BYTES], const char *text, size_t len)
+{
+    (void)id;
+    struct json *r;
+    if (jsn_parse(text, len, "record", &r, NULL) != ST_OK)
+        return false;
+    if (strcmp(jsn_string(jsn_get(r, "status"), ""), "failed") == 0) {
+        const char *code = jsn_string(jsn_get(jsn_get(r, "error"), "code"), "");
+        bool right = strcmp(code, "poison") == 0 && strncmp(jsn_string(jsn_get(r, "id"), ""), "crash-", 6) == 0;
+        *(int *)ctx += right ? 1 : 1000;
+    }
+    jsn_free(r);
+    return true;
+}
+
+static int count_poison(struct client *client)
+{
+    struct diag why = {.text = ""};
+    int poison = 0;
+    uint64_t cursor = 0;
+    for (bool more = true; more;)
+        check(client_results(client, CHAOS_CAMPAIGN, &cursor, see, &poison, &more, &why), &why);
+    return poison;
+}
+
+int main(int argc, char **argv)
+{
+    enum { START_MS = 10000 };
+    if (argc < 3)
+        return 2;
+    struct chaos c = {.bin = argv[1],
+                      .sleeper = argv[2],
+                      .route = argc > 3 ? argv[3] : "direct",
+                      .sleep_us = "5000",
+                      .dir = "/tmp/poison.XXXXXX"};
+    if (!mkdtemp(c.dir))
+        return 2;
+    snprintf(c.redis, sizeof c.redis, "%.100s/redis.sock", c.dir);
+    snprintf(c.clients, sizeof c.clients, "ipc://%.100s/clients", c.dir);
+    snprintf(c.workers, sizeof c.workers, "ipc://%.100s/workers", c.dir);
+    child_start(&c, ROLE_REDIS, 0);
+    if (!child_wait_redis(&c, START_MS))
+        return 1;
+    child_start(&c, ROLE_BROKER, 0);
+    for (int i = 0; i < N_WORKERS; i++)
+        child_start(&c, ROLE_WORKER, i);
+    struct client_options o = {.address = c.clients};
+    struct client *client;
+    struct diag why = {.text = ""};
+    struct campaign_spec spec = {.name = CHAOS_CAMPAIGN, .class_name = CHAOS_CLASS, .pin = "poison"};
+    check(client_open(&o, &client, &why), &why);
+    check(client_campaign(client, &spec, NULL, &why), &why);
+    submit_all(client);
+    struct campaign_status status = {.total = 0};
+    int deaths = run(&c, client, &status), poison = count_poison(client);
+    bool ok = status.done == JOBS - 1 && status.failed == 1 && poison == 1 && deaths <= MOST_DEATHS;
+    printf("%d jobs, one kills: %llu done, %llu failed, %d as poison, %d workers died\n", (int)JOBS,
+           (unsigned long long)status.done, (unsigned long long)status.failed, poison, deaths);
+    client_close(client);
+    for (int i = 0; i < N_WORKERS; i++)
+        child_kill(&c, ROLE_WORKER, i);
+    child_kill(&c, ROLE_BROKER, 0);
+    child_kill(&c, ROLE_REDIS, 0);
+    if (ok)
+        ok = chaos_remove(&c);
+    printf("%s chaos-poison\n", ok ? "PASS" : "FAIL");
+    return ok ? 0 : 1;
+}
