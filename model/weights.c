@@ -58,19 +58,18 @@ static struct weight *vector(struct loader *l, const char *part, const char *suf
     return vectors(l, &part, 1, suffix, len);
 }
 
-/* As torch computes it, in float32 throughout: 1 / theta ** (2i / D). The table in checkpoints is fp16 (spec 1.2). */
-static enum status load_inv_freq(struct loader *l, const struct decoder_config *d, const float *given,
-                                 struct weight **out)
+enum status weights_inv_freq(struct backend *be, const struct decoder_config *d, const float *given,
+                             struct weight **out, struct diag *why)
 {
     int n = d->head_dim / 2;
     if (given)
-        return pack_values(l->be, WEIGHT_VECTOR, given, 1, n, out, l->why);
+        return pack_values(be, WEIGHT_VECTOR, given, 1, n, out, why);
     float *table = malloc((size_t)n * sizeof *table);
     if (!table)
         return ST_NOMEM;
     for (int i = 0; i < n; i++)
         table[i] = 1.0f / powf(d->rope_theta, (float)(2 * i) / (float)d->head_dim);
-    enum status s = pack_values(l->be, WEIGHT_VECTOR, table, 1, n, out, l->why);
+    enum status s = pack_values(be, WEIGHT_VECTOR, table, 1, n, out, why);
     free(table);
     return s;
 }
@@ -107,7 +106,7 @@ static enum status load_decoder(struct backend *be, const struct decoder_config 
     w->norm = vector(&l, "norm", ".weight", d->hidden);
     l.prefix = "";
     w->head = linear(&l, "lm_head", d->vocab, d->hidden);
-    return l.status == ST_OK ? load_inv_freq(&l, d, inv_freq, &w->inv_freq) : l.status;
+    return l.status == ST_OK ? weights_inv_freq(be, d, inv_freq, &w->inv_freq, why) : l.status;
 }
 
 static void load_vision_layer(struct loader *l, const struct vision_config *v, struct vision_layer *w)

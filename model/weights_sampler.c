@@ -151,6 +151,7 @@ static enum status load_flatten(struct backend *be, const struct checkpoint *c, 
         return s;
     struct weight_source source = {.rows = C, .cols = points * (C + 2), .read = read_flatten, .ctx = &f};
     s = backend_weight(be, WEIGHT_LINEAR_F32, &source, &w->flatten, why);
+    checkpoint_release(c, f.tensor);
     if (s != ST_OK)
         return diag_wrap(why, s, "%s", name);
     return pack_named_vector(be, c, "flatten_projector.bias", C, &w->flatten_bias, why);

@@ -47,6 +47,8 @@ enum status pack_stacked(struct backend *be, enum weight_use use, const struct c
     }
     struct weight_source source = {.rows = n * rows, .cols = cols, .read = read_stack, .ctx = &stack};
     enum status s = backend_weight(be, use, &source, out, why);
+    for (int i = 0; i < n; i++)
+        checkpoint_release(c, stack.parts[i]);
     return s == ST_OK ? s : diag_wrap(why, s, "%s", names[0]);
 }
 
@@ -101,6 +103,7 @@ enum status read_tensor(const struct checkpoint *c, const char *name, const int6
     if (!values)
         return ST_NOMEM;
     s = checkpoint_rows(c, t, 0, dims[0], values, why);
+    checkpoint_release(c, t);
     if (s != ST_OK) {
         free(values);
         return s;
