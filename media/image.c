@@ -180,6 +180,12 @@ static enum status check_bytes(struct decode *d)
     return ST_OK;
 }
 
+/* Samples that are no plain numbers yet (Lab in 32 bits). */
+static bool is_packed(const VipsImage *im)
+{
+    return vips_image_get_coding(im) != VIPS_CODING_NONE;
+}
+
 /* The header's word against the policy, before any pixel. */
 static enum status check_header(struct decode *d)
 {
@@ -198,7 +204,7 @@ static enum status check_header(struct decode *d)
     const struct loader *l = find_loader(im->format);
     im->orientation = orientation < 1 || orientation > 8 || (l && l->turns_itself) ? 1 : orientation;
     im->frames = d->facts.frames > 0 ? d->facts.frames : pages;
-    im->had_alpha = vips_image_hasalpha(d->file);
+    im->had_alpha = !is_packed(d->file) && vips_image_hasalpha(d->file);
     int width = im->stored_width, height = im->stored_height;
     int longer = width > height ? width : height, shorter = width > height ? height : width;
     if (shorter < DEGENERATE_SIDE || longer / DEGENERATE_RATIO > shorter)
@@ -236,31 +242,40 @@ static int to_bytes(VipsImage **im)
     return 0;
 }
 
-/* Most profiles say "sRGB"; going through them would only cost time and rounding. */
-static bool profile_is_srgb(VipsImage *im)
+enum profile { PROFILE_NONE, PROFILE_SRGB, PROFILE_OTHER, PROFILE_BROKEN };
+
+/* Most profiles say "sRGB"; going through them would only cost time and rounding. libvips takes sRGB in silence where a
+ * profile is broken. */
+static enum profile embedded_profile(VipsImage *im)
 {
-    static const char plain[] = "sRGB", wide[] = "s\0R\0G\0B";
+    static const char plain[] = "sRGB", wide[] = "s\0R\0G\0B", signature[] = "acsp";
+    enum { SIGNATURE_AT = 36, HEADER_BYTES = 128 };
     const void *profile = NULL;
     size_t len = 0;
-    if (vips_image_get_blob(im, VIPS_META_ICC_NAME, &profile, &len) != 0)
-        return false;
-    return memmem(profile, len, plain, sizeof plain - 1) || memmem(profile, len, wide, sizeof wide - 1);
+    if (!vips_image_get_typeof(im, VIPS_META_ICC_NAME))
+        return PROFILE_NONE;
+    if (vips_image_get_blob(im, VIPS_META_ICC_NAME, &profile, &len) != 0 || len < HEADER_BYTES ||
+        memcmp((const char *)profile + SIGNATURE_AT, signature, sizeof signature - 1) != 0)
+        return PROFILE_BROKEN;
+    bool srgb = memmem(profile, len, plain, sizeof plain - 1) || memmem(profile, len, wide, sizeof wide - 1);
+    return srgb ? PROFILE_SRGB : PROFILE_OTHER;
 }
 
 /* Colour samples (no alpha) to 8-bit sRGB: the embedded profile first, else by interpretation. */
 static int to_srgb(struct decode *d, VipsImage **im)
 {
     VipsImage *next = NULL;
-    if (vips_image_get_typeof(d->file, VIPS_META_ICC_NAME) && !profile_is_srgb(d->file)) {
-        if (vips_icc_transform(*im, &next, "srgb", "embedded", TRUE, "intent", VIPS_INTENT_RELATIVE,
-                               "black_point_compensation", TRUE, NULL) == 0) {
-            d->image.notes |= IMAGE_NOTE_ICC;
-            step(im, next);
-            return 0;
-        }
-        vips_error_clear();
-        d->image.notes |= IMAGE_NOTE_ICC_FAILED;
+    enum profile profile = embedded_profile(d->file);
+    if (profile == PROFILE_OTHER &&
+        vips_icc_transform(*im, &next, "srgb", "embedded", TRUE, "intent", VIPS_INTENT_RELATIVE,
+                           "black_point_compensation", TRUE, NULL) == 0) {
+        d->image.notes |= IMAGE_NOTE_ICC;
+        step(im, next);
+        return 0;
     }
+    if (profile == PROFILE_OTHER || profile == PROFILE_BROKEN)
+        d->image.notes |= IMAGE_NOTE_ICC_FAILED;
+    vips_error_clear();
     VipsBandFormat format = vips_image_get_format(*im);
     VipsInterpretation as = vips_image_guess_interpretation(*im);
     bool plain = as == VIPS_INTERPRETATION_B_W || as == VIPS_INTERPRETATION_sRGB || as == VIPS_INTERPRETATION_GREY16 ||
@@ -279,7 +294,9 @@ static int samples_by_default(struct decode *d)
 {
     int bands = vips_image_get_bands(d->file), colours = bands - (d->image.had_alpha ? 1 : 0);
     VipsImage *colour = NULL, *alpha = NULL, *both = NULL;
-    int bad = vips_extract_band(d->file, &colour, 0, "n", colours, NULL) != 0 || to_srgb(d, &colour) != 0;
+    int bad = is_packed(d->file)
+                  ? vips_colourspace(d->file, &colour, VIPS_INTERPRETATION_sRGB, NULL) != 0
+                  : vips_extract_band(d->file, &colour, 0, "n", colours, NULL) != 0 || to_srgb(d, &colour) != 0;
     if (!bad && d->image.had_alpha) {
         bad = vips_extract_band(d->file, &alpha, colours, NULL) != 0 || to_bytes(&alpha) != 0 ||
               vips_bandjoin2(colour, alpha, &both, NULL) != 0;
@@ -304,7 +321,7 @@ static int samples_as_pillow(struct decode *d)
     VipsInterpretation as = vips_image_guess_interpretation(d->file);
     int bands = vips_image_get_bands(d->file);
     VipsBandFormat format = vips_image_get_format(d->file);
-    bool odd = format != VIPS_FORMAT_UCHAR && format != VIPS_FORMAT_USHORT;
+    bool odd = is_packed(d->file) || (format != VIPS_FORMAT_UCHAR && format != VIPS_FORMAT_USHORT);
     d->samples = g_object_ref(d->file);
     if (odd || as == VIPS_INTERPRETATION_LAB || as == VIPS_INTERPRETATION_LABS) {
         VipsImage *next = NULL;
