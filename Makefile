@@ -1,6 +1,7 @@
 # Ferretry. `make help` lists the targets; ARCHITECTURE.md says what lives where.
 SHELL := /bin/bash
 .DEFAULT_GOAL := all
+.SECONDARY: # objects of one-file programs are kept
 
 CC ?= gcc
 CXX ?= g++

@@ -1,12 +1,14 @@
 # Tests. A folder of tests/ may bring rules of its own in tests/FOLDER/*.mk and add to the lists below:
 #   TEST_PROGRAMS   files to build before any test runs
 #   TEST_STEPS      targets of `make test`, in order of their names here: lint, unit, kernels, parity, e2e, chaos
+#   UNSANITIZED_STEPS  those of TEST_STEPS that do not run under the address sanitizer
 #   FULL_STEPS      targets that only `make test-full` runs, after `make test`
 #   TSAN_PROGRAMS   sources (tests/.../x.c with a main of their own) that run under the thread sanitizer
 #   BENCH_PROGRAMS  programs that write build/bench/*.json
 # Every suite ends in Criterion's synthesis line, or prints "PASS name" and "FAIL name": tests/lint/summary.sh adds up.
 TEST_PROGRAMS :=
 TEST_STEPS :=
+UNSANITIZED_STEPS :=
 FULL_STEPS :=
 TSAN_PROGRAMS :=
 BENCH_PROGRAMS :=
@@ -56,17 +58,19 @@ arrows:
 	@printf '%s\n' $(foreach r,$(ROOMS),'$(r): $(NEEDS_$(r))') | tests/lint/arrows.sh
 
 .PHONY: lint
-lint: arrows ## arrows between rooms, sizes, banned functions, headers, layout
-	@CC=$(CC) CFLAGS_FOR_HEADERS='-std=c11 -I. -D_GNU_SOURCE $(PKG_CFLAGS)' tests/lint/style.sh
+lint: ## arrows between rooms, sizes, banned functions, headers, layout
+	@failed=0; $(MAKE) --no-print-directory arrows || failed=1; \
+	CC=$(CC) CFLAGS_FOR_HEADERS='-std=c11 -I. -D_GNU_SOURCE $(PKG_CFLAGS)' tests/lint/style.sh || failed=1; exit $$failed
 
 .PHONY: tidy
 tidy: ## clang-tidy over the product's C files; what did not change is not checked again
 	@CFLAGS_FOR_TIDY='-std=c11 -I. -D_GNU_SOURCE $(PKG_CFLAGS)' tests/lint/tidy.sh
 
 # ---- e2e: real processes ----
+# E2E="queue up" runs these only.
 .PHONY: e2e
 e2e: all ## run the programs end to end with Redis, broker and workers of their own
-	@BIN=$(abspath $(B)/bin) tests/e2e/run.sh
+	@BIN=$(abspath $(B)/bin) tests/e2e/run.sh $(E2E)
 
 # ---- bench ----
 BENCH_PROGRAMS += $(patsubst tests/%.c,$(B)/test/%,$(sort $(wildcard tests/bench/*.c)))
@@ -86,12 +90,13 @@ test: ## everything that a change must pass (installs what it needs; under 15 mi
 	@$(MAKE) --no-print-directory -j$(JOBS) all $(TEST_PROGRAMS)
 	@$(MAKE) --no-print-directory -j1 $(STEPS)
 
-SANITIZED_STEPS := unit $(filter-out lint unit chaos,$(TEST_STEPS))
+# What costs hours under a sanitizer and teaches nothing stays out.
+SANITIZED_STEPS := unit $(filter-out lint unit chaos $(UNSANITIZED_STEPS),$(TEST_STEPS))
 TSAN_PROGRAMS += $(sort $(wildcard tests/stress/*.c))
 .PHONY: sanitized
 sanitized: ## units and the other suites under the address and undefined behaviour sanitizers
 	@$(MAKE) --no-print-directory -j$(JOBS) SANITIZER=address,undefined sanitized-programs
-	@$(MAKE) --no-print-directory -j1 SANITIZER=address,undefined $(SANITIZED_STEPS)
+	@$(MAKE) --no-print-directory -j1 SANITIZER=address,undefined E2E='up queue refused' $(SANITIZED_STEPS) e2e
 .PHONY: sanitized-programs
 sanitized-programs: all $(TEST_PROGRAMS)
 
