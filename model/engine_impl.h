@@ -102,7 +102,7 @@ void engine_end_task(struct engine *e, struct task_job *t, enum engine_outcome o
 void engine_lose(struct engine *e, const struct diag *why);
 void engine_queue_result(struct engine *e, struct result_node *node);
 /* Feeds a token to the stop texts: true in *stop when one is complete. */
-MUST_CHECK enum status engine_match_stops(struct engine *e, struct task_job *t, int32_t token, bool *stop);
+MUST_CHECK enum status engine_match_stops(struct task_job *t, int32_t token, bool *stop);
 /* Frees a job that the scheduler doesn't know (any more). */
 void task_job_free(struct engine *e, struct task_job *t);
 

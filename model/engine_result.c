@@ -63,9 +63,8 @@ static char *find_stop(const struct task_job *t, char *text)
     return first;
 }
 
-enum status engine_match_stops(struct engine *e, struct task_job *t, int32_t token, bool *stop)
+enum status engine_match_stops(struct task_job *t, int32_t token, bool *stop)
 {
-    (void)e;
     *stop = false;
     if (!t->detokenizer)
         return ST_OK;

@@ -139,7 +139,7 @@ static void take_token(struct engine *e, struct flight_row *row)
     if (t->n_tokens++ == 0)
         t->first_us = clock_us();
     bool stop = false;
-    enum status s = engine_match_stops(e, t, e->last[row->slot], &stop);
+    enum status s = engine_match_stops(t, e->last[row->slot], &stop);
     enum finish finish = (enum finish)e->finish[row->slot];
     if (s != ST_OK)
         engine_end_task(e, t, OUTCOME_NO_MEMORY, FINISH_NONE, "out of memory while matching stop texts");
