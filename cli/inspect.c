@@ -7,6 +7,7 @@
 #include "cli/commands.h"
 #include "kernels/backend.h"
 #include "model/checkpoint.h"
+#include "model/checkpoint_check.h"
 #include "model/config.h"
 #include "model/tensor_list.h"
 
@@ -262,6 +263,8 @@ int cmd_inspect(int argc, char **argv)
         s = print_json(&x, &why);
     else if (s == ST_OK)
         print_text(&x);
+    if (s == ST_OK) /* the list above shows what is there; this says what is wrong with it */
+        s = checkpoint_check(x.model, x.tower, x.config, &why);
     checkpoint_close(x.tower);
     checkpoint_close(x.model);
     config_free(x.config);

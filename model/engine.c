@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "model/checkpoint.h"
+#include "model/checkpoint_check.h"
 #include "model/engine_impl.h"
 #include "model/prompt.h"
 
@@ -176,6 +177,8 @@ static enum status load_model(struct engine *e, const struct engine_options *o, 
     enum status s = checkpoint_open(o->model_dir, o->base_dir, &model, why);
     if (s == ST_OK)
         s = checkpoint_open(e->config->tower_dir, NULL, &tower, why);
+    if (s == ST_OK)
+        s = checkpoint_check(model, tower, e->config, why);
     if (s == ST_OK)
         s = checkpoint_hash(model, tower, e->hash, why);
     if (s == ST_OK)
