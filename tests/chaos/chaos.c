@@ -35,7 +35,7 @@ static void revive(struct chaos *c)
 
 static void strike(struct chaos *c)
 {
-    enum { DICE = 40, STOPPED_MS = 2500 };
+    enum { DICE = 40, DRAINS = 4, STOPPED_MS = 2500 };
     static const enum role of_dice[8] = {ROLE_REDIS,  ROLE_REDIS,  ROLE_BROKER,    ROLE_BROKER,
                                          ROLE_WORKER, ROLE_WORKER, ROLE_SUBMITTER, ROLE_WORKER};
     int dice = rand() % DICE;
@@ -44,6 +44,13 @@ static void strike(struct chaos *c)
         pause_ms(STOPPED_MS);
         kill(c->redis_pid, SIGCONT);
         c->stops++;
+        return;
+    }
+    if (dice < DRAINS) {
+        int w = rand() % N_WORKERS;
+        c->bad_drains += !child_stop(c, ROLE_WORKER, w);
+        c->drains++;
+        child_start(c, ROLE_WORKER, w);
         return;
     }
     enum role r = of_dice[dice % 8];
@@ -104,9 +111,10 @@ int main(int argc, char **argv)
     for (int i = 0; i < N_SUBMITTERS; i++)
         child_kill(&c, ROLE_SUBMITTER, i);
     revive(&c);
-    printf("seed %u, %ld s, %s: kill -9 of redis %d, broker %d, workers %d, submitters %d; redis stopped %d times\n",
+    printf("seed %u, %ld s, %s: kill -9 of redis %d, broker %d, workers %d, submitters %d; redis stopped %d times, "
+           "workers drained %d times (%d badly)\n",
            seed, seconds, c.route, c.kills[ROLE_REDIS], c.kills[ROLE_BROKER], c.kills[ROLE_WORKER],
-           c.kills[ROLE_SUBMITTER], c.stops);
+           c.kills[ROLE_SUBMITTER], c.stops, c.drains, c.bad_drains);
     bool ok = verify(&c);
     stop_all(&c);
     if (ok) {

@@ -21,12 +21,13 @@ struct chaos {
     const char *route;
     const char *sleep_us;
     pid_t redis_pid, broker_pid, worker_pids[N_WORKERS], submitter_pids[N_SUBMITTERS];
-    int kills[ROLE_COUNT_], stops;
+    int kills[ROLE_COUNT_], stops, drains, bad_drains;
 };
 
 /* children.c */
 void child_start(struct chaos *c, enum role r, int index);
 void child_kill(struct chaos *c, enum role r, int index); /* -9, and waits for its end */
+bool child_stop(struct chaos *c, enum role r, int index); /* SIGTERM; false: it did not end well */
 bool child_wait_redis(struct chaos *c, int timeout_ms);
 bool chaos_remove(const struct chaos *c); /* its folder */
 

@@ -91,6 +91,19 @@ void child_kill(struct chaos *c, enum role r, int index)
     *slot(c, r, index) = 0;
 }
 
+bool child_stop(struct chaos *c, enum role r, int index)
+{
+    enum { GRACE_MS = 20000, STEP_US = 10000 };
+    pid_t pid = *slot(c, r, index);
+    int code = 0;
+    kill(pid, SIGTERM);
+    for (int64_t until = clock_ms() + GRACE_MS; clock_ms() < until; usleep(STEP_US))
+        if (waitpid(pid, &code, WNOHANG) == pid)
+            return WIFEXITED(code) && WEXITSTATUS(code) == 0;
+    child_kill(c, r, index);
+    return false;
+}
+
 bool child_wait_redis(struct chaos *c, int timeout_ms)
 {
     struct store *s;
