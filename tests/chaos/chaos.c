@@ -3,8 +3,8 @@
  *   chaos BIN SLEEPER SECONDS SEED [direct|relay]
  *
  * Redis (AOF always), a broker, three workers whose engine sleeps, two submitters that write what was acknowledged to a
- * ledger of their own. Every 0.15 to 0.6 s one of them gets kill -9 and is started again at once, or Redis is stopped
- * for longer than a lease. */
+ * ledger of their own. Every 0.15 to 0.6 s one of them gets kill -9 and is started again at once, a worker is told
+ * to stop in order, or Redis is stopped for longer than a lease. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
