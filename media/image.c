@@ -4,11 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <vips/vips.h>
 
 #include "media/image_impl.h"
 #include "media/pixels.h"
 #include "media/sniff.h"
+#include "media/vips_image.h"
 
 enum {
     STRIP_ROWS = 16, /* decoded at a time; what the loaders keep around anyway */
@@ -218,13 +218,6 @@ static enum status check_header(struct decode *d)
     return ST_OK;
 }
 
-/* Replaces *im by what `next` holds. */
-static void step(VipsImage **im, VipsImage *next)
-{
-    g_object_unref(*im);
-    *im = next;
-}
-
 /* Samples to 8 bits by their depth: integers lose their low bits, floats are taken for 0..1. */
 static int to_bytes(VipsImage **im)
 {
@@ -233,12 +226,12 @@ static int to_bytes(VipsImage **im)
     if (format == VIPS_FORMAT_FLOAT || format == VIPS_FORMAT_DOUBLE) {
         if (vips_linear1(*im, &next, 255, 0, NULL) != 0)
             return -1;
-        step(im, next);
+        vips_image_step(im, next);
     }
     bool shift = format == VIPS_FORMAT_USHORT || format == VIPS_FORMAT_UINT;
     if (vips_cast(*im, &next, VIPS_FORMAT_UCHAR, "shift", shift, NULL) != 0)
         return -1;
-    step(im, next);
+    vips_image_step(im, next);
     return 0;
 }
 
@@ -270,7 +263,7 @@ static int to_srgb(struct decode *d, VipsImage **im)
         vips_icc_transform(*im, &next, "srgb", "embedded", TRUE, "intent", VIPS_INTENT_RELATIVE,
                            "black_point_compensation", TRUE, NULL) == 0) {
         d->image.notes |= IMAGE_NOTE_ICC;
-        step(im, next);
+        vips_image_step(im, next);
         return 0;
     }
     if (profile == PROFILE_OTHER || profile == PROFILE_BROKEN)
@@ -285,7 +278,7 @@ static int to_srgb(struct decode *d, VipsImage **im)
         return format == VIPS_FORMAT_UCHAR ? 0 : to_bytes(im);
     if (vips_colourspace(*im, &next, VIPS_INTERPRETATION_sRGB, NULL) != 0)
         return -1;
-    step(im, next);
+    vips_image_step(im, next);
     return vips_image_get_format(*im) == VIPS_FORMAT_UCHAR ? 0 : to_bytes(im);
 }
 
@@ -327,7 +320,7 @@ static int samples_as_pillow(struct decode *d)
         VipsImage *next = NULL;
         if (vips_colourspace(d->samples, &next, VIPS_INTERPRETATION_sRGB, NULL) != 0)
             return -1;
-        step(&d->samples, next);
+        vips_image_step(&d->samples, next);
         bands = vips_image_get_bands(d->samples);
         format = vips_image_get_format(d->samples);
     }
@@ -336,7 +329,7 @@ static int samples_as_pillow(struct decode *d)
         bool shift = format == VIPS_FORMAT_USHORT && bands > 1;
         if (vips_cast(d->samples, &next, VIPS_FORMAT_UCHAR, "shift", shift, NULL) != 0)
             return -1;
-        step(&d->samples, next);
+        vips_image_step(&d->samples, next);
     }
     d->layout = (struct pixel_layout){.colour = as == VIPS_INTERPRETATION_CMYK && bands >= 4 ? PIXEL_CMYK
                                                 : bands < 3                                  ? PIXEL_GREY

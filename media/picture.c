@@ -1,19 +1,12 @@
 #include "media/picture.h"
+#include "media/vips_image.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-#include <vips/vips.h>
 
 enum { JPEG_QUALITY = 88, PATH_BYTES = 4096 };
-
-/* Takes `next` as the picture from here on. */
-static void step(VipsImage **picture, VipsImage *next)
-{
-    g_object_unref(*picture);
-    *picture = next;
-}
 
 static int open_pixels(const struct image *image, VipsImage **out)
 {
@@ -37,7 +30,7 @@ static int lay_over(VipsImage **picture, const char *svg)
     if (both)
         g_object_unref(both);
     if (!failed)
-        step(picture, flat);
+        vips_image_step(picture, flat);
     return failed;
 }
 
@@ -75,7 +68,7 @@ enum status picture_write(const struct image *image, const char *svg, double sca
     if (scale != 1) {
         failed = vips_resize(picture, &scaled, scale, NULL);
         if (!failed)
-            step(&picture, scaled);
+            vips_image_step(&picture, scaled);
     }
     if (!failed && svg)
         failed = lay_over(&picture, svg);

@@ -52,7 +52,7 @@ while IFS='|' read -r library pattern allowed; do
 done >"$complaints" <<'TABLE'
 ZeroMQ        | zmq\.h         | protocol/link.c
 hiredis       | hiredis/       | protocol/store.c
-libvips       | vips/          | media/image.c media/picture.c
+libvips       | vips/          | media/vips_image.h
 libcurl       | curl/          | media/fetch_http.c
 Jansson       | jansson\.h     | base/json.c
 SentencePiece | sentencepiece  | model/tokenizer.cc
