@@ -1,81 +1,30 @@
 /* op_linear at 7B sizes against oneDNN alone (one product over all channels, its own threads) and against a loop of
  * nothing but multiply-adds. The three take turns, because memory speed on shared machines comes in phases; the best
- * round of each counts. `gemm FOLDER [threads]` prints lines and writes one JSON a measure into the folder. */
-#include "base/clock.h"
-#include "kernels/backend.h"
-#include "kernels/cpu/dnnl_api.h"
-#include "kernels/random.h"
-
-#include <immintrin.h>
-#include <pthread.h>
+ * round of each counts. `gemm FOLDER [threads]`. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "kernels/backend.h"
+#include "kernels/cpu/dnnl_api.h"
+#include "kernels/random.h"
+#include "tests/bench/bench.h"
+#include "tests/bench/peak.h"
+
 extern void omp_set_num_threads(int n);
 
 /* After its products oneDNN's threads spin for a while; nothing else is measured then. */
 enum { SETTLE_US = 20000 };
-enum { ROUNDS = 7, MAX_THREADS = 64, PEAK_STEPS = 4000000, CHAINS = 8 };
-
-#define CHECK(call)                                                                                                    \
-    do {                                                                                                               \
-        if (!(call)) {                                                                                                 \
-            fprintf(stderr, "gemm: %s failed\n", #call);                                                               \
-            exit(1);                                                                                                   \
-        }                                                                                                              \
-    } while (0)
-
-/* ---- peak: 8 independent sums of 16 lanes, named so that they stay in registers ---- */
-
-#define CHAIN(instruction, sum) __asm__ volatile(instruction " %1, %1, %0" : "+v"(sum) : "v"(one))
-#define PEAK_LOOP(name, instruction)                                                                                   \
-    __attribute__((target("avx512f"))) static void name(void)                                                          \
-    {                                                                                                                  \
-        __m512 one = _mm512_set1_ps(1.0f), a = one, b = one, c = one, d = one, e = one, f = one, g = one, h = one;     \
-        for (int i = 0; i < PEAK_STEPS; i++) {                                                                         \
-            CHAIN(instruction, a);                                                                                     \
-            CHAIN(instruction, b);                                                                                     \
-            CHAIN(instruction, c);                                                                                     \
-            CHAIN(instruction, d);                                                                                     \
-            CHAIN(instruction, e);                                                                                     \
-            CHAIN(instruction, f);                                                                                     \
-            CHAIN(instruction, g);                                                                                     \
-            CHAIN(instruction, h);                                                                                     \
-        }                                                                                                              \
-    }
-PEAK_LOOP(peak_f32, "vfmadd231ps")
-PEAK_LOOP(peak_bf16, "vdpbf16ps")
-PEAK_LOOP(peak_int8, "vpdpbusd")
+enum { ROUNDS = 7 };
 
 struct type {
     enum dtype dtype;
     dnnl_data_type_t input, output;
-    void (*peak)(void);
-    int operations; /* of the peak loop, a lane and step */
 };
-static const struct type types[] = {{DTYPE_F32, dnnl_f32, dnnl_f32, peak_f32, 2},
-                                    {DTYPE_BF16, dnnl_bf16, dnnl_f32, peak_bf16, 4},
-                                    {DTYPE_INT8, dnnl_s8, dnnl_s32, peak_int8, 8}};
-
-static void *peak_thread(void *arg)
-{
-    ((const struct type *)arg)->peak();
-    return NULL;
-}
-
-static double peak_gflops(const struct type *t, int threads)
-{
-    pthread_t ids[MAX_THREADS];
-    int64_t start = clock_us();
-    for (int i = 0; i < threads; i++)
-        CHECK(pthread_create(&ids[i], NULL, peak_thread, (void *)(uintptr_t)t) == 0);
-    for (int i = 0; i < threads; i++)
-        pthread_join(ids[i], NULL);
-    double us = (double)(clock_us() - start);
-    return (double)threads * PEAK_STEPS * CHAINS * 16 * t->operations / us / 1e3;
-}
+static const struct type types[] = {
+    {DTYPE_F32, dnnl_f32, dnnl_f32}, {DTYPE_BF16, dnnl_bf16, dnnl_f32}, {DTYPE_INT8, dnnl_s8, dnnl_s32}};
 
 /* ---- ours ---- */
 
@@ -190,7 +139,7 @@ static struct result measure(const struct type *t, int threads, int rows, int k,
             alone_run(&a);
         double alone = flop * repeats / (double)(clock_us() - start) / 1e3;
         usleep(SETTLE_US);
-        double peak = peak_gflops(t, threads);
+        double peak = peak_gflops(t->dtype, threads);
         best.ours = ours > best.ours && round > 0 ? ours : best.ours;
         best.alone = alone > best.alone && round > 0 ? alone : best.alone;
         best.peak = peak > best.peak ? peak : best.peak;
@@ -200,24 +149,12 @@ static struct result measure(const struct type *t, int threads, int rows, int k,
     return best;
 }
 
-/* One measure as FOLDER/NAME.json. */
-static void record(const char *folder, const char *name, double value, double baseline)
-{
-    char path[512];
-    snprintf(path, sizeof path, "%s/%s.json", folder, name);
-    FILE *f = fopen(path, "w");
-    CHECK(f);
-    fprintf(f, "{\"name\": \"%s\", \"value\": %.1f, \"unit\": \"GFLOP/s\", \"baseline\": %.1f, \"ratio\": %.3f}\n",
-            name, value, baseline, value / baseline);
-    CHECK(fclose(f) == 0);
-}
-
 int main(int argc, char **argv)
 {
     static const int sizes[][3] = {{676, 4096, 4096}, {676, 4096, 11008}, {676, 11008, 4096}, {8, 4096, 11008}};
     int threads = argc > 2 ? (int)strtol(argv[2], NULL, 10) : 2;
-    CHECK(argc > 1 && threads > 0 && threads <= MAX_THREADS);
-    if (!__builtin_cpu_supports("avx512bf16") || !__builtin_cpu_supports("avx512vnni")) {
+    CHECK(argc > 1 && threads > 0);
+    if (!peak_runs()) {
         puts("gemm: needs AVX-512 with BF16 and VNNI");
         return 0;
     }
@@ -228,11 +165,8 @@ int main(int argc, char **argv)
             char name[96], of_peak[128];
             snprintf(name, sizeof name, "linear-%s-%dx%dx%d", dtype_name(types[t].dtype), z[0], z[1], z[2]);
             snprintf(of_peak, sizeof of_peak, "%s-of-peak", name);
-            printf("%-28s %6.1f GFLOP/s, oneDNN alone %6.1f (ratio %.2f), peak %6.1f (%.0f %%)\n", name, r.ours,
-                   r.alone, r.ours / r.alone, r.peak, 100 * r.ours / r.peak);
-            record(argv[1], name, r.ours, r.alone);
-            record(argv[1], of_peak, r.ours, r.peak);
-            fflush(stdout);
+            measure_write(argv[1], &(struct measure){name, "GFLOP/s", r.ours, r.alone});
+            measure_write(argv[1], &(struct measure){of_peak, "GFLOP/s", r.ours, r.peak});
         }
     return 0;
 }
