@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/settings.h"
 #include "broker/server.h"
@@ -18,6 +19,20 @@ static void on_signal(int sig)
 {
     (void)sig;
     stop = 1;
+}
+
+/* A parent may start this program with both blocked, so that a stop that comes before this point waits for it. */
+static void catch_stops(void)
+{
+    sigset_t both;
+    sigemptyset(&both);
+    sigaddset(&both, SIGTERM);
+    sigaddset(&both, SIGINT);
+    struct sigaction act = {.sa_handler = on_signal, .sa_mask = both};
+    sigaction(SIGTERM, &act, NULL);
+    sigaction(SIGINT, &act, NULL);
+    sigprocmask(SIG_UNBLOCK, &both, NULL);
+    signal(SIGPIPE, SIG_IGN);
 }
 
 struct broker_flags {
@@ -130,6 +145,16 @@ static enum status check_layout(struct store *store, struct diag *why)
     return ST_OK;
 }
 
+/* A stop ends the wait. */
+static enum status wait_store(struct store *store, struct diag *why)
+{
+    enum { STEP_MS = 100 };
+    enum status s = ST_IO;
+    for (int64_t until = clock_ms() + START_MS; s == ST_IO && !stop && clock_ms() < until;)
+        s = store_wait_ready(store, STEP_MS, why);
+    return stop ? ST_CANCELLED : s;
+}
+
 static enum status open_store(const struct broker_flags *f, const struct addresses *a, const struct log *log,
                               struct store **out, struct diag *why)
 {
@@ -137,7 +162,7 @@ static enum status open_store(const struct broker_flags *f, const struct address
     enum status s = store_open(a->redis, 0, &store, why);
     if (s != ST_OK)
         return s;
-    s = store_wait_ready(store, START_MS, why);
+    s = wait_store(store, why);
     if (s == ST_OK)
         s = store_check_safety(store, START_MS, why);
     if (s == ST_REFUSED && f->is_unsafe) {
@@ -150,7 +175,7 @@ static enum status open_store(const struct broker_flags *f, const struct address
         s = check_layout(store, why);
     if (s != ST_OK) {
         store_close(store);
-        return s;
+        return stop ? ST_CANCELLED : s;
     }
     *out = store;
     return ST_OK;
@@ -159,7 +184,8 @@ static enum status open_store(const struct broker_flags *f, const struct address
 static int exit_code(enum status s)
 {
     switch (s) {
-    case ST_OK: return EXIT_OK;
+    case ST_OK:
+    case ST_CANCELLED: return EXIT_OK; /* told to stop before it was ready */
     case ST_IO:
     case ST_TIMEOUT: return EXIT_UNREACHABLE;
     case ST_REFUSED:
@@ -210,16 +236,13 @@ int main(int argc, char **argv)
     struct broker_flags f = {0};
     struct settings *settings;
     int code;
+    catch_stops();
     if (!settings_start(&program, argc, argv, &f, &settings, &code))
         return code;
     struct log log = {.component = "broker", .level = f.verbose ? LOG_DEBUG : LOG_INFO};
-    struct sigaction act = {.sa_handler = on_signal};
-    sigaction(SIGTERM, &act, NULL);
-    sigaction(SIGINT, &act, NULL);
-    signal(SIGPIPE, SIG_IGN);
     struct diag why = {.text = ""};
     enum status s = serve(&f, &log, &why);
-    if (s != ST_OK)
+    if (s != ST_OK && s != ST_CANCELLED)
         log_line(&log, LOG_ERROR, "%s", why.text[0] ? why.text : status_word(s));
     settings_free(settings);
     return exit_code(s);

@@ -17,7 +17,6 @@ enum {
     BACKOFF_MAX_MS = 30000,
     LIVED_MS = 20000, /* after that long a process counts as having worked */
     TICK_MS = 200,
-    EXIT_NOT_FOUND = 127,
 };
 
 static void watched_signals(sigset_t *set)
@@ -54,9 +53,13 @@ static void become(const struct child *child, pid_t parent)
     if (getppid() != parent) /* it died before the line above */
         _exit(1);
     setpgid(0, 0); /* Ctrl-C goes to the parent, which stops its children in order */
-    sigset_t none;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
+    sigset_t blocked;
+    sigemptyset(&blocked);
+    if (child->catches_stops) { /* a stop right after the start waits for its handler */
+        sigaddset(&blocked, SIGTERM);
+        sigaddset(&blocked, SIGINT);
+    }
+    sigprocmask(SIG_SETMASK, &blocked, NULL);
     int null = open("/dev/null", O_RDONLY);
     if (null >= 0)
         dup2(null, STDIN_FILENO);

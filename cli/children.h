@@ -12,18 +12,19 @@
 #include "base/log.h"
 #include "base/status.h"
 
-enum { CHILD_MAX = 258, CHILD_ARGS = 48 };
+enum { CHILD_MAX = 258, CHILD_ARGS = 48, EXIT_NOT_FOUND = 127 };
 
 struct child {
     char name[32];
     const char *argv[CHILD_ARGS]; /* borrowed, NULL-terminated; argv[0] is looked up in PATH unless it has a slash */
     int keep_fd;                  /* a descriptor that the process inherits, or -1 */
+    bool catches_stops; /* starts with SIGTERM and SIGINT blocked and unblocks them once it can end in order */
 
     pid_t pid; /* 0: not running */
     int64_t started_ms, restart_at_ms;
     int backoff_ms;
     int quick_ends; /* ends in a row soon after a start */
-    int last_exit;  /* exit code, or 128 + signal, of the last end */
+    int last_exit;  /* exit code, or 128 + signal, of the last end; EXIT_NOT_FOUND: argv[0] could not be started */
     bool stopping;  /* told to end: not started again */
 };
 

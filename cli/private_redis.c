@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -14,6 +15,14 @@
 
 enum { LOCK_WAIT_MS = 30000, LOCK_POLL_US = 100000 };
 
+/* A stop, blocked by children_init, that has come meanwhile. */
+static bool is_stop_pending(void)
+{
+    sigset_t set;
+    return sigpending(&set) == 0 && (sigismember(&set, SIGINT) || sigismember(&set, SIGTERM));
+}
+
+/* Held by Redis and broker of an earlier `ferret up` for as long as one of them is there. */
 static enum status take_lock(const char *data_dir, struct private_redis *r, struct diag *why)
 {
     char path[PATHS_BYTES + 16];
@@ -23,9 +32,12 @@ static enum status take_lock(const char *data_dir, struct private_redis *r, stru
         return diag_set(why, ST_IO, "%s: %s", path, strerror(errno));
     int64_t deadline = clock_ms() + LOCK_WAIT_MS;
     while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        if (clock_ms() >= deadline) {
+        if (is_stop_pending() || clock_ms() >= deadline) {
             close(fd);
-            return diag_set(why, ST_BUSY, "%s: another Redis still uses %s", path, r->dir);
+            return clock_ms() < deadline
+                       ? ST_CANCELLED
+                       : diag_set(why, ST_REFUSED, "%s: Redis or the broker of an earlier `ferret up` still runs on %s",
+                                  path, data_dir);
         }
         usleep(LOCK_POLL_US);
     }

@@ -14,7 +14,7 @@ struct private_redis {
     char dir[PATHS_BYTES]; /* of the append-only file */
     char log_file[PATHS_BYTES];
     char max_memory[24];
-    int lock_fd; /* held by the server too, so that two never write one file */
+    int lock_fd; /* held by server and broker too, so that two never write one file or bind one socket */
 };
 
 /* Makes the folder, takes the lock (waits a while for a server whose `ferret up` was killed) and fills in the child's

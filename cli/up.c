@@ -169,6 +169,7 @@ static enum status add_worker(struct up *u, int index, struct diag *why)
     char name[32];
     snprintf(name, sizeof name, "worker-%d", index);
     struct child *child = children_add(&u->children, name);
+    child->catches_stops = true;
     /* Addresses are said outright: a variable that means another broker must not get through. */
     const char *pairs[][2] = {
         {"--broker", u->to_workers},      {"--drain-ms", u->drain_ms},
@@ -199,15 +200,15 @@ static enum status add_worker(struct up *u, int index, struct diag *why)
 
 static enum status prepare(struct up *u, struct diag *why)
 {
-    enum status s = find_programs(u, why);
+    enum status s = children_init(&u->children, why); /* from here on a stop waits until it can be done in order */
+    if (s == ST_OK)
+        s = find_programs(u, why);
     if (s == ST_OK)
         s = model_flags_resolve(&u->o->model, &u->choice, why);
     if (s == ST_OK)
         s = prepare_data(u, why);
     if (s == ST_OK)
         s = up_file_write(u->data, &u->o->roots, why);
-    if (s == ST_OK)
-        s = children_init(&u->children, why);
     if (s != ST_OK)
         return s;
     fputs(u->choice.notice, stderr);
@@ -222,6 +223,8 @@ static enum status prepare(struct up *u, struct diag *why)
     const char *const argv[] = {u->broker_program, "--redis",       u->redis.socket, "--client-bind",
                                 u->clients,        "--worker-bind", u->to_workers};
     memcpy(u->broker->argv, argv, sizeof argv);
+    u->broker->catches_stops = true;
+    u->broker->keep_fd = u->redis.lock_fd; /* its sockets are in the folder too */
     worker_values(u);
     u->workers = &u->children.list[u->children.n];
     for (int i = 0; s == ST_OK && i < (int)u->o->workers; i++)
@@ -247,7 +250,10 @@ static enum status start_redis(struct up *u, struct diag *why)
         enum status answer = private_redis_ping(&u->redis);
         if (answer == ST_OK)
             return ST_OK;
-        if (redis->quick_ends >= GIVE_UP_AFTER || redis->last_exit == 127)
+        if (redis->last_exit == EXIT_NOT_FOUND)
+            return diag_set(why, ST_MISSING, "%s is not installed or not in PATH; the package is redis-server",
+                            u->o->redis_server);
+        if (redis->quick_ends >= GIVE_UP_AFTER)
             return diag_set(why, ST_MISSING, "%s does not run; the package is redis-server, its log %s",
                             u->o->redis_server, u->redis.log_file);
         if (clock_ms() - begin > (answer == ST_BUSY ? REDIS_LOAD_LIMIT_MS : START_LIMIT_MS))

@@ -22,6 +22,20 @@ static void on_signal(int sig)
     stop = 1;
 }
 
+/* A parent may start this program with both blocked, so that a stop that comes before this point waits for it. */
+static void catch_stops(void)
+{
+    sigset_t both;
+    sigemptyset(&both);
+    sigaddset(&both, SIGTERM);
+    sigaddset(&both, SIGINT);
+    struct sigaction act = {.sa_handler = on_signal, .sa_mask = both};
+    sigaction(SIGTERM, &act, NULL);
+    sigaction(SIGINT, &act, NULL);
+    sigprocmask(SIG_UNBLOCK, &both, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
 struct worker_flags {
     const char *data, *broker;
     struct setting_list roots;
@@ -228,13 +242,10 @@ int main(int argc, char **argv)
     struct worker_flags f = {0};
     struct settings *settings;
     int code;
+    catch_stops();
     if (!settings_start(&program, argc, argv, &f, &settings, &code))
         return code;
     struct log log = {.component = "worker", .level = f.verbose ? LOG_DEBUG : LOG_INFO};
-    struct sigaction act = {.sa_handler = on_signal};
-    sigaction(SIGTERM, &act, NULL);
-    sigaction(SIGINT, &act, NULL);
-    signal(SIGPIPE, SIG_IGN);
     struct diag why = {.text = ""};
     enum status s = work(&f, &log, &why);
     if (s != ST_OK)

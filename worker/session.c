@@ -400,7 +400,8 @@ static void start_drain(struct session *s, int64_t now_ms)
     log_line(s->options.log, LOG_INFO, "stopping: %zu jobs in flight", s->n_flights);
 }
 
-/* True once nothing is left to be done. Past the grace the session says BYE, which sends back what is left. */
+/* True once nothing is left to be done. Past the grace the session says BYE, which sends back what is left. Where the
+ * queue is away, a lease after the engine's end nobody waits for it any more: the jobs are others' by then. */
 static bool is_drained(struct session *s, int64_t now_ms)
 {
     enum { BYE_MS = 2000 };
@@ -410,7 +411,12 @@ static bool is_drained(struct session *s, int64_t now_ms)
     bool drained = s->drained && s->events == NULL;
     pthread_mutex_unlock(&s->lock);
     if (s->lease_ms == 0)
-        return true; /* never welcomed: nothing is owned */
+        return drained; /* never welcomed: nothing is owned, and the engine has nothing to wait for */
+    if (drained && !s->engine_ended) {
+        s->engine_ended = true;
+        if (s->drain_until > now_ms + s->lease_ms)
+            s->drain_until = now_ms + s->lease_ms;
+    }
     if (!s->bye && ((drained && results_all_stored(s)) || now_ms >= s->drain_until)) {
         s->bye = true;
         s->drain_until = now_ms + BYE_MS;
@@ -476,6 +482,11 @@ enum status session_run(struct session *s, const volatile sig_atomic_t *stop, st
             pthread_mutex_lock(&s->lock);
             bool drained = s->drained;
             pthread_mutex_unlock(&s->lock);
+            if (s->n_flights && drained)
+                log_line(s->options.log, LOG_WARN,
+                         "the queue is away: %zu jobs could not be given back or stored and "
+                         "run again elsewhere",
+                         s->n_flights);
             return health != ST_OK || drained ? health : diag_set(why, ST_TIMEOUT, "work was still running");
         }
         take_events(s);

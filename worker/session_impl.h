@@ -61,7 +61,7 @@ struct session {
     int64_t beat_at, tell_at;
     bool tell_begun;
 
-    bool draining, bye, gone;
+    bool draining, engine_ended, bye, gone;
     int64_t drain_until;
     pthread_t drainer;
     bool drainer_runs;

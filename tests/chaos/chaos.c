@@ -3,8 +3,8 @@
  *   chaos BIN SLEEPER SECONDS SEED [direct|relay]
  *
  * Redis (AOF always), a broker, three workers whose engine sleeps, two submitters that write what was acknowledged to a
- * ledger of their own. Every 0.15 to 0.6 s one of them gets kill -9 and is started again at once, a worker is told
- * to stop in order, or Redis is stopped for longer than a lease. */
+ * ledger of their own. Every 0.15 to 0.6 s one of them gets kill -9 and is started again at once, a worker or the
+ * broker is told to stop in order, perhaps right after its start, or Redis is stopped for longer than a lease. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,7 +35,7 @@ static void revive(struct chaos *c)
 
 static void strike(struct chaos *c)
 {
-    enum { DICE = 40, DRAINS = 4, STOPPED_MS = 2500 };
+    enum { DICE = 40, DRAINS = 7, BROKER_DRAIN = 6, STOPPED_MS = 2500 };
     static const enum role of_dice[8] = {ROLE_REDIS,  ROLE_REDIS,  ROLE_BROKER,    ROLE_BROKER,
                                          ROLE_WORKER, ROLE_WORKER, ROLE_SUBMITTER, ROLE_WORKER};
     int dice = rand() % DICE;
@@ -47,10 +47,15 @@ static void strike(struct chaos *c)
         return;
     }
     if (dice < DRAINS) {
-        int w = rand() % N_WORKERS;
-        c->bad_drains += !child_stop(c, ROLE_WORKER, w);
+        enum role r = dice == BROKER_DRAIN ? ROLE_BROKER : ROLE_WORKER;
+        int i = r == ROLE_WORKER ? rand() % N_WORKERS : 0;
+        if (rand() % 2) { /* one that has only just been started */
+            child_kill(c, r, i);
+            child_start(c, r, i);
+        }
+        c->bad_drains += !child_stop(c, r, i);
         c->drains++;
-        child_start(c, ROLE_WORKER, w);
+        child_start(c, r, i);
         return;
     }
     enum role r = of_dice[dice % 8];
@@ -112,10 +117,10 @@ int main(int argc, char **argv)
         child_kill(&c, ROLE_SUBMITTER, i);
     revive(&c);
     printf("seed %u, %ld s, %s: kill -9 of redis %d, broker %d, workers %d, submitters %d; redis stopped %d times, "
-           "workers drained %d times (%d badly)\n",
+           "workers and broker drained %d times (%d badly)\n",
            seed, seconds, c.route, c.kills[ROLE_REDIS], c.kills[ROLE_BROKER], c.kills[ROLE_WORKER],
            c.kills[ROLE_SUBMITTER], c.stops, c.drains, c.bad_drains);
-    bool ok = verify(&c);
+    bool ok = verify(&c) && c.bad_drains == 0;
     stop_all(&c);
     if (ok) {
         ok = chaos_remove(&c);

@@ -59,9 +59,17 @@ static void exec_broker(const struct chaos *c)
 void child_start(struct chaos *c, enum role r, int index)
 {
     fflush(NULL);
+    sigset_t stops, before;
+    sigemptyset(&stops);
+    sigaddset(&stops, SIGTERM);
+    if (r == ROLE_WORKER || r == ROLE_BROKER) /* they unblock it themselves; no start is too young for a stop */
+        sigprocmask(SIG_BLOCK, &stops, &before);
+    else
+        sigprocmask(SIG_UNBLOCK, &stops, &before);
     unsigned seed = (unsigned)rand();
     pid_t pid = fork();
     if (pid > 0) {
+        sigprocmask(SIG_SETMASK, &before, NULL);
         *slot(c, r, index) = pid;
         return;
     }
@@ -98,8 +106,13 @@ bool child_stop(struct chaos *c, enum role r, int index)
     int code = 0;
     kill(pid, SIGTERM);
     for (int64_t until = clock_ms() + GRACE_MS; clock_ms() < until; usleep(STEP_US))
-        if (waitpid(pid, &code, WNOHANG) == pid)
-            return WIFEXITED(code) && WEXITSTATUS(code) == 0;
+        if (waitpid(pid, &code, WNOHANG) == pid) {
+            bool well = WIFEXITED(code) && WEXITSTATUS(code) == 0;
+            if (!well)
+                printf("%s, told to stop, ended with status 0x%x\n", role_name(r), (unsigned)code);
+            return well;
+        }
+    printf("%s, told to stop, did not end within %d s\n", role_name(r), GRACE_MS / 1000);
     child_kill(c, r, index);
     return false;
 }

@@ -178,7 +178,11 @@ int main(int argc, char **argv)
     struct session_engine e = {.ctx = &s, .start = start, .cancel = cancel, .drain = drain, .state = state};
     struct diag why = {.text = ""};
     struct sigaction act = {.sa_handler = on_signal};
+    sigset_t stops;
+    sigemptyset(&stops);
+    sigaddset(&stops, SIGTERM);
     sigaction(SIGTERM, &act, NULL);
+    sigprocmask(SIG_UNBLOCK, &stops, NULL);
     if (session_open(&o, &e, &s.session, &why) != ST_OK) {
         fprintf(stderr, "sleeper: %s\n", why.text);
         return 1;

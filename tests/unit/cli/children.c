@@ -1,5 +1,6 @@
 #include <criterion/criterion.h>
 #include <signal.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -87,4 +88,20 @@ Test(children, a_signal_to_the_parent_is_given_out, .init = init, .timeout = 20)
     kill(getpid(), SIGINT);
     cr_expect_eq(children_wait(&list, 1000), SIGINT);
     cr_expect_eq(children_wait(&list, 10), 0);
+}
+
+Test(children, a_stop_right_after_the_start_waits_for_the_programs_handler, .init = init, .timeout = 20)
+{
+    struct child *plain = children_add(&list, "plain"), *careful = children_add(&list, "careful");
+    const char *const argv[] = {"grep", "-q", "SigBlk:.*4002$", "/proc/self/status"}; /* SIGTERM and SIGINT */
+    memcpy(plain->argv, argv, sizeof argv);
+    memcpy(careful->argv, argv, sizeof argv);
+    careful->catches_stops = true;
+    cr_assert_eq(child_start(&list, plain, NULL), ST_OK);
+    cr_assert_eq(child_start(&list, careful, NULL), ST_OK);
+    while (plain->quick_ends < 1 || careful->quick_ends < 1)
+        children_wait(&list, 20);
+    cr_expect_eq(plain->last_exit, 1);
+    cr_expect_eq(careful->last_exit, 0);
+    children_stop(&list, "", 1000);
 }
