@@ -22,15 +22,18 @@ struct measure {
 /* FOLDER/NAME.json, and a line on stdout. */
 static inline void measure_write(const char *folder, const struct measure *m)
 {
-    char path[512], baseline[64] = "\"baseline\": null, \"ratio\": null";
+    char path[512], json[64] = "\"baseline\": null, \"ratio\": null", text[64] = "";
     snprintf(path, sizeof path, "%s/%s.json", folder, m->name);
-    if (m->baseline > 0)
-        snprintf(baseline, sizeof baseline, "\"baseline\": %.4g, \"ratio\": %.3f", m->baseline, m->value / m->baseline);
+    if (m->baseline > 0) {
+        double ratio = m->value / m->baseline;
+        snprintf(json, sizeof json, "\"baseline\": %.4g, \"ratio\": %.3f", m->baseline, ratio);
+        snprintf(text, sizeof text, "baseline %.4g, ratio %.2f", m->baseline, ratio);
+    }
     FILE *f = fopen(path, "w");
     CHECK(f);
-    fprintf(f, "{\"name\": \"%s\", \"value\": %.4g, \"unit\": \"%s\", %s}\n", m->name, m->value, m->unit, baseline);
+    fprintf(f, "{\"name\": \"%s\", \"value\": %.4g, \"unit\": \"%s\", %s}\n", m->name, m->value, m->unit, json);
     CHECK(fclose(f) == 0);
-    printf("%-36s %9.4g %-10s baseline %9.4g\n", m->name, m->value, m->unit, m->baseline);
+    printf("%-36s %9.4g %-10s %s\n", m->name, m->value, m->unit, text);
     fflush(stdout);
 }
 
