@@ -27,7 +27,8 @@ DEFAULTS = {
     'tower': dict(until_images=80000, per_process=24, muon=.008, adam=2e-3, tower_factor=1., hold=.3),
     'joint': dict(until_images=38000, per_process=8, muon=.008, adam=2e-3, tower_factor=.4, hold=.25),
 }
-COMMON = dict(processes=2, decay=.02, clip=2., seed=1, init='', save_every=60., heads=.4, tokenizer='../pretrained')
+COMMON = dict(processes=2, decay=.02, clip=2., seed=1, init='', save_every=60., heads=.4, average=.997,
+              tokenizer='../pretrained')
 
 
 def rate_factor(images, settings, steps):
@@ -103,7 +104,7 @@ class Run:
 
     @torch.no_grad()
     def update_average(self):
-        keep = min(.997, 1 - 1 / (self.optimiser.steps / 8 + 2))
+        keep = min(self.settings.average, 1 - 1 / (self.optimiser.steps / 8 + 2))
         for name, value in self.net.state_dict().items():
             self.average[name].lerp_(value, 1 - keep)
 
