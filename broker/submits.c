@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "broker/dispatch_impl.h"
+#include "protocol/job.h"
 
 void submit_batch_free(struct submit_batch *b)
 {
@@ -52,29 +53,55 @@ static bool add_group(struct submit_batch *b, const struct submit_group *g)
     return true;
 }
 
-/* NULL, or what is wrong with a row. */
-static const char *check_rows(const struct message *m)
+/* Whose job it is follows from the body alone: an id or a campaign of somebody else's is refused. All jobs of a message
+ * have one tenant, which the script compares with the campaign's. */
+static enum status check_name(const struct message *m, const struct message_row *row, struct wire_view *tenant,
+                              struct diag *why)
+{
+    struct job_name name;
+    uint8_t id[ID_BYTES];
+    if (job_name_read(row->body.bytes, row->body.len, &name) != ST_OK)
+        return diag_set(why, ST_FORMAT, "SUBMIT: a body that is no job, or of a codec that this broker does not know");
+    int len = (int)(name.key.len < LIMIT_NAME_BYTES ? name.key.len : LIMIT_NAME_BYTES);
+    const char *key = (const char *)name.key.bytes;
+    if (!wire_view_same(name.campaign, m->campaign))
+        return diag_set(why, ST_REFUSED, "SUBMIT: job \"%.*s\" is of another campaign than the message", len, key);
+    job_name_id(&name, id);
+    if (memcmp(id, row->id, ID_BYTES) != 0)
+        return diag_set(why, ST_REFUSED, "SUBMIT: the id of job \"%.*s\" does not follow from tenant, campaign and key",
+                        len, key);
+    if (name.tenant.len == 0 || (tenant->len && !wire_view_same(name.tenant, *tenant)))
+        return diag_set(why, ST_REFUSED, "SUBMIT: job \"%.*s\" has another tenant than the one before, or none", len,
+                        key);
+    *tenant = name.tenant;
+    return ST_OK;
+}
+
+/* *tenant stays empty where there are no rows. */
+static enum status check_rows(const struct message *m, struct wire_view *tenant, struct diag *why)
 {
     enum { PRIORITIES = 3, RETRIES = 100 };
     struct wire_reader r;
     size_t n = message_rows_open(m, &r);
     if (n > LIMIT_JOBS_PER_MESSAGE)
-        return "SUBMIT: over 256 jobs";
+        return diag_set(why, ST_LIMIT, "SUBMIT: over %d jobs", LIMIT_JOBS_PER_MESSAGE);
     for (size_t i = 0; i < n; i++) {
         struct message_row row = message_row_next(&r);
         if (row.n[0] >= PRIORITIES)
-            return "SUBMIT: priority is 0, 1 or 2";
+            return diag_set(why, ST_LIMIT, "SUBMIT: priority is 0, 1 or 2");
         if (row.n[1] > RETRIES)
-            return "SUBMIT: at most 100 retries";
-        if (row.body.len == 0)
-            return "SUBMIT: a job without a body";
+            return diag_set(why, ST_LIMIT, "SUBMIT: at most %d retries", RETRIES);
+        enum status s = check_name(m, &row, tenant, why);
+        if (s != ST_OK)
+            return s;
     }
-    return NULL;
+    return ST_OK;
 }
 
-static void put_rows(struct store_args *args, const struct message *m, size_t n)
+static void put_rows(struct store_args *args, const struct message *m, struct wire_view tenant, size_t n)
 {
     store_arg(args, m->campaign.bytes, m->campaign.len);
+    store_arg(args, tenant.bytes, tenant.len);
     store_arg(args, m->manifest.bytes, m->manifest.len);
     store_arg_u64(args, m->offset);
     store_arg_u64(args, n);
@@ -90,9 +117,12 @@ static void put_rows(struct store_args *args, const struct message *m, size_t n)
 
 void submits_add(struct dispatch *d, const struct link_peer *peer, const struct message *m)
 {
-    const char *wrong = check_rows(m);
-    if (wrong) {
-        dispatch_error(d, SIDE_CLIENT, peer, m, CODE_LIMIT, wrong);
+    struct diag why = {.text = ""};
+    struct wire_view tenant = {.len = 0};
+    enum status s = check_rows(m, &tenant, &why);
+    if (s != ST_OK) {
+        enum message_code code = s == ST_LIMIT ? CODE_LIMIT : s == ST_REFUSED ? CODE_REFUSED : CODE_FORMAT;
+        dispatch_error(d, SIDE_CLIENT, peer, m, code, why.text);
         return;
     }
     struct wire_reader r;
@@ -103,7 +133,7 @@ void submits_add(struct dispatch *d, const struct link_peer *peer, const struct 
         return;
     }
     size_t before = b->args.len;
-    put_rows(&b->args, m, g.n);
+    put_rows(&b->args, m, tenant, g.n);
     d->held_bytes += b->args.len - before;
 }
 
@@ -144,11 +174,13 @@ static void answer_group(struct dispatch *d, const struct submit_group *g, const
     const char *statuses = reply_bytes(r, at, &len);
     struct message m = {.kind = MESSAGE_ACCEPTED, .request = g->request};
     m.unfinished = (uint64_t)reply_number(r, at + 1);
-    if (len == g->n && !(len == 1 && strchr("BXC", *statuses))) {
+    if (len == g->n && !(len == 1 && strchr("BXCT", *statuses))) {
         m.statuses = (struct wire_view){.bytes = (const uint8_t *)statuses, .len = len};
         dispatch_send(d, SIDE_CLIENT, &g->peer, &m);
     } else if (reply_is(r, at, "X")) {
         dispatch_error(d, SIDE_CLIENT, &g->peer, &m, CODE_MISSING, "no such campaign");
+    } else if (reply_is(r, at, "T")) {
+        dispatch_error(d, SIDE_CLIENT, &g->peer, &m, CODE_REFUSED, "the campaign is another tenant's");
     } else if (reply_is(r, at, "C")) {
         dispatch_error(d, SIDE_CLIENT, &g->peer, &m, CODE_REFUSED, "the campaign is cancelled");
     } else {

@@ -191,17 +191,30 @@ enum status job_under(struct diag *why, enum status s, const char *fmt, ...)
 /* ---- identity ------------------------------------------------------------------------------------------------------
  */
 
-/* The zero bytes keep ("ab", "c") and ("a", "bc") apart; names hold none, being C strings. */
-void job_id(const struct job *j, uint8_t id[ID_BYTES])
+/* The zero bytes keep ("ab", "c") and ("a", "bc") apart; names hold none. */
+void job_name_id(const struct job_name *n, uint8_t id[ID_BYTES])
 {
     uint8_t digest[SHA256_BYTES];
     struct sha256 h;
     sha256_init(&h);
-    sha256_add(&h, j->tenant, strlen(j->tenant) + 1);
-    sha256_add(&h, j->campaign, strlen(j->campaign) + 1);
-    sha256_add(&h, j->key, strlen(j->key));
+    sha256_add(&h, n->tenant.bytes, n->tenant.len);
+    sha256_add(&h, "", 1);
+    sha256_add(&h, n->campaign.bytes, n->campaign.len);
+    sha256_add(&h, "", 1);
+    sha256_add(&h, n->key.bytes, n->key.len);
     sha256_end(&h, digest);
     memcpy(id, digest, ID_BYTES);
+}
+
+static struct wire_view view_of(const char *text)
+{
+    return (struct wire_view){.bytes = (const uint8_t *)text, .len = strlen(text)};
+}
+
+void job_id(const struct job *j, uint8_t id[ID_BYTES])
+{
+    struct job_name n = {.tenant = view_of(j->tenant), .campaign = view_of(j->campaign), .key = view_of(j->key)};
+    job_name_id(&n, id);
 }
 
 void job_id_hex(const uint8_t id[ID_BYTES], char hex[2 * ID_BYTES + 1])

@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "base/status.h"
 #include "protocol/limits.h"
+#include "protocol/wire.h"
 
 enum task_kind { TASK_CAPTION, TASK_DESCRIBE, TASK_LOCATE, TASK_ASK, TASK_KIND_COUNT_ };
 const char *task_kind_name(enum task_kind k); /* "caption", ... */
@@ -89,6 +90,13 @@ MUST_CHECK enum status job_encode(const struct job *j, uint8_t **bytes, size_t *
 MUST_CHECK enum status job_decode(const uint8_t *bytes, size_t len, struct job **out, struct diag *why);
 /* id of the job: ID_BYTES bytes. */
 void job_id(const struct job *j, uint8_t id[ID_BYTES]);
+/* What names an encoded job, read without the rest of it; borrows from bytes. ST_FORMAT, ST_UNSUPPORTED, ST_LIMIT: no
+ * job that job_decode would take either. */
+struct job_name {
+    struct wire_view tenant, campaign, key;
+};
+MUST_CHECK enum status job_name_read(const uint8_t *bytes, size_t len, struct job_name *out);
+void job_name_id(const struct job_name *n, uint8_t id[ID_BYTES]); /* the same as job_id */
 void job_id_hex(const uint8_t id[ID_BYTES], char hex[2 * ID_BYTES + 1]);
 
 #endif

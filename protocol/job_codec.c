@@ -252,6 +252,31 @@ static void get_job(struct wire_reader *r, struct job *j)
     }
 }
 
+enum status job_name_read(const uint8_t *bytes, size_t len, struct job_name *out)
+{
+    if (len > LIMIT_JOB_BYTES)
+        return ST_LIMIT;
+    struct wire_reader r = wire_reader_init(bytes, len);
+    struct job_name n;
+    size_t n_fields = wire_get_array(&r, REFUSED_FIELDS);
+    if (r.state == ST_OK && n_fields != JOB_FIELDS && n_fields != REFUSED_FIELDS)
+        wire_fail(&r, ST_FORMAT);
+    if (wire_get_uint(&r, UINT32_MAX) != CODEC_VERSION)
+        wire_fail(&r, ST_UNSUPPORTED);
+    n.key = wire_get_str(&r, LIMIT_URI_BYTES);
+    for (int i = 0; i < 4; i++) /* image, group, policy, meta */
+        if (!wire_get_nil(&r))
+            (void)wire_get_str(&r, LIMIT_URI_BYTES);
+    (void)wire_get_uint(&r, JOB_PRIORITIES - 1);
+    (void)wire_get_uint(&r, JOB_MAX_RETRIES);
+    (void)wire_get_int(&r, 0, INT64_MAX);
+    n.tenant = wire_get_str(&r, LIMIT_NAME_BYTES);
+    n.campaign = wire_get_str(&r, LIMIT_NAME_BYTES);
+    if (r.state == ST_OK)
+        *out = n;
+    return r.state;
+}
+
 /* Records carry meta as JSON, so it has to be some. */
 static enum status check_meta(const char *meta, struct diag *why)
 {

@@ -469,6 +469,11 @@ bool wire_view_is(struct wire_view v, const char *text)
     return strlen(text) == v.len && memcmp(v.bytes, text, v.len) == 0;
 }
 
+bool wire_view_same(struct wire_view a, struct wire_view b)
+{
+    return a.len == b.len && (a.len == 0 || memcmp(a.bytes, b.bytes, a.len) == 0);
+}
+
 char *wire_view_dup(struct wire_view v)
 {
     char *s = malloc(v.len + 1);

@@ -72,6 +72,7 @@ void wire_skip(struct wire_reader *r); /* one whole value, unread */
 struct wire_view wire_get_raw(struct wire_reader *r);
 
 bool wire_view_is(struct wire_view v, const char *text);
+bool wire_view_same(struct wire_view a, struct wire_view b);
 /* malloc'ed, NUL-terminated; NULL when memory is short. */
 char *wire_view_dup(struct wire_view v);
 

@@ -1,7 +1,8 @@
--- ARGV: window, then groups: campaign, manifest ('' = no place), offset, n, and n times id, priority, max retries,
--- deadline, body. A group is one client's message; the broker puts several into one call, so that one fsync covers them.
+-- ARGV: window, then groups: campaign, tenant ('' where n is 0), manifest ('' = no place), offset, n, and n times id,
+-- priority, max retries, deadline, body. A group is one client's message; the broker puts several into one call, so that
+-- one fsync covers them.
 -- Answers per group a string and the campaign's unfinished jobs: a letter a job, (n)ew, (d)uplicate, (f)inished;
--- or 'B' busy, 'X' no such campaign, 'C' cancelled, and nothing of the group was taken.
+-- or 'B' busy, 'X' no such campaign, 'T' another tenant's, 'C' cancelled, and nothing of the group was taken.
 local window = tonumber(ARGV[1])
 
 local function admit(no, at, n)
@@ -42,14 +43,16 @@ end
 
 local out, at = {}, 2
 while at <= #ARGV do
-    local name, manifest, offset, n = ARGV[at], ARGV[at + 1], ARGV[at + 2], tonumber(ARGV[at + 3])
-    at = at + 4
+    local name, tenant, manifest, offset, n = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], tonumber(ARGV[at + 4])
+    at = at + 5
     local no = call('HGET', K .. 'camp', name)
     local status, unfinished = 'X', 0
     if no then
-        local f = call('HMGET', K .. 'c:' .. no, 'state', 'ready', 'running', 'delayed')
+        local f = call('HMGET', K .. 'c:' .. no, 'state', 'ready', 'running', 'delayed', 'tenant')
         unfinished = tonumber(f[2] or '0') + tonumber(f[3] or '0') + tonumber(f[4] or '0')
-        if f[1] == 'cancelled' then
+        if n > 0 and f[5] ~= tenant then
+            status, unfinished = 'T', 0
+        elseif f[1] == 'cancelled' then
             status = 'C'
         elseif n > 0 and unfinished > 0 and unfinished + n > window then
             status = 'B'

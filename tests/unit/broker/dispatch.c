@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "protocol/job.h"
 #include "protocol/message.h"
 
 static struct dispatch *d;
@@ -81,20 +82,49 @@ static struct message expect(enum message_kind kind)
     return m;
 }
 
-static void submit(uint64_t request, int n)
+/* A job of tenant and campaign; *body malloc'ed. */
+static struct message_row row_of(const char *tenant, const char *campaign, const char *key, uint8_t *id, uint8_t **body)
+{
+    struct job_task task = {.kind = TASK_CAPTION, .options = {.max_tokens = 16, .top_p = 1}};
+    struct job job = {.key = (char *)(uintptr_t)key,
+                      .image = (char *)(uintptr_t)key,
+                      .tasks = &task,
+                      .n_tasks = 1,
+                      .policy = (char *)(uintptr_t) "default",
+                      .tenant = (char *)(uintptr_t)tenant,
+                      .campaign = (char *)(uintptr_t)campaign};
+    size_t len;
+    cr_assert_eq(job_encode(&job, body, &len, NULL), ST_OK);
+    job_id(&job, id);
+    return (struct message_row){.id = id, .n = {1, 4, 0}, .body = {*body, len}};
+}
+
+static void submit_rows(uint64_t request, const struct message_row *rows, size_t n)
 {
     struct wire_writer w;
     wire_writer_init(&w, 100000);
-    wire_put_array(&w, (size_t)n);
-    for (int i = 0; i < n; i++) {
-        uint8_t id[ID_BYTES] = {(uint8_t)request, (uint8_t)i};
-        struct message_row row = {.id = id, .n = {1, 4, 0}, .body = {(const uint8_t *)"body", 4}};
-        message_row_put(&w, &row);
-    }
+    wire_put_array(&w, n);
+    for (size_t i = 0; i < n; i++)
+        message_row_put(&w, &rows[i]);
     struct message m = {
         .kind = MESSAGE_SUBMIT, .request = request, .campaign = {(const uint8_t *)"c", 1}, .rows = {w.bytes, w.len}};
     say(SIDE_CLIENT, &m, 0);
     wire_writer_fini(&w);
+}
+
+static void submit(uint64_t request, int n)
+{
+    enum { MOST = 4 };
+    struct message_row rows[MOST];
+    uint8_t ids[MOST][ID_BYTES], *bodies[MOST];
+    char key[32];
+    for (int i = 0; i < n; i++) {
+        snprintf(key, sizeof key, "%d-%d", (int)request, i);
+        rows[i] = row_of("t", "c", key, ids[i], &bodies[i]);
+    }
+    submit_rows(request, rows, (size_t)n);
+    for (int i = 0; i < n; i++)
+        free(bodies[i]);
 }
 
 static struct reply text(const char *s)
@@ -126,7 +156,7 @@ Test(dispatch, submits_that_arrive_while_one_is_on_the_way_share_the_next_call)
     submit(1, 1);
     dispatch_tick(d, 0);
     cr_assert(next_call(SCRIPT_SUBMIT, &tag, &n));
-    cr_assert_eq(n, 1 + 4 + 5);
+    cr_assert_eq(n, 1 + 5 + 5);
     submit(2, 2);
     submit(3, 1);
     dispatch_tick(d, 1);
@@ -138,7 +168,7 @@ Test(dispatch, submits_that_arrive_while_one_is_on_the_way_share_the_next_call)
     struct message m = expect(MESSAGE_ACCEPTED);
     cr_assert_eq(m.request, 1);
     cr_assert(next_call(SCRIPT_SUBMIT, &second, &n));
-    cr_assert_eq(n, 1 + 4 + 10 + 4 + 5);
+    cr_assert_eq(n, 1 + 5 + 10 + 5 + 5);
     struct reply both[] = {text("nd"), number(3), text("B"), number(1000)};
     answer(second, both, 4, 3);
     m = expect(MESSAGE_ACCEPTED);
@@ -162,6 +192,57 @@ Test(dispatch, a_lost_answer_or_a_redis_that_is_away_is_busy_not_an_error)
     struct message m = {.kind = MESSAGE_STATUS, .request = 3};
     say(SIDE_CLIENT, &m, 6);
     cr_assert_gt(expect(MESSAGE_ERROR).retry_ms, 0);
+}
+
+static void expect_refused(uint64_t request, enum message_code code)
+{
+    struct message m = {.kind = MESSAGE_ERROR};
+    uint8_t *bytes = NULL;
+    cr_assert(next_message(&m, &bytes));
+    cr_expect(m.kind == MESSAGE_ERROR && m.request == request);
+    cr_expect(wire_view_is(m.code, message_code_name(code)), "%.*s: %.*s", (int)m.code.len, (const char *)m.code.bytes,
+              (int)m.text.len, (const char *)m.text.bytes);
+    free(bytes);
+    uint64_t tag;
+    size_t n;
+    dispatch_tick(d, 0);
+    cr_expect(!next_call(SCRIPT_SUBMIT, &tag, &n), "something of it was taken");
+}
+
+Test(dispatch, a_job_under_the_id_of_another_is_refused_by_name)
+{
+    uint8_t id[ID_BYTES], other[ID_BYTES], *body, *body_2;
+    struct message_row row = row_of("t", "c", "mine", id, &body);
+    memcpy(other, id, ID_BYTES);
+    other[0] ^= 1;
+    row.id = other;
+    submit_rows(1, &row, 1);
+    expect_refused(1, CODE_REFUSED);
+    free(body);
+    row = row_of("t", "d", "mine", id, &body); /* the message is for campaign c */
+    submit_rows(2, &row, 1);
+    expect_refused(2, CODE_REFUSED);
+    free(body);
+    struct message_row two[] = {row_of("t", "c", "mine", id, &body), row_of("u", "c", "theirs", other, &body_2)};
+    submit_rows(3, two, 2);
+    expect_refused(3, CODE_REFUSED);
+    free(body);
+    free(body_2);
+    row.body = (struct wire_view){(const uint8_t *)"body", 4};
+    submit_rows(4, &row, 1);
+    expect_refused(4, CODE_FORMAT);
+}
+
+Test(dispatch, a_campaign_of_another_tenant_is_refused)
+{
+    uint64_t tag;
+    size_t n;
+    submit(1, 1);
+    dispatch_tick(d, 0);
+    cr_assert(next_call(SCRIPT_SUBMIT, &tag, &n));
+    struct reply r[] = {text("T"), number(0)};
+    answer(tag, r, 2, 1);
+    expect_refused(1, CODE_REFUSED);
 }
 
 Test(dispatch, held_bytes_are_bounded)

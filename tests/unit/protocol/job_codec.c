@@ -171,3 +171,22 @@ Test(job_codec, a_refused_input_keeps_the_word_of_its_error)
     job_free(back);
     job_free(j);
 }
+
+Test(job_codec, the_name_read_from_an_encoded_job_gives_its_id)
+{
+    struct job *j = read_job(RICH);
+    uint8_t *bytes = NULL, want[ID_BYTES], found[ID_BYTES];
+    size_t len = 0;
+    struct job_name name;
+    cr_assert_eq(job_encode(j, &bytes, &len, NULL), ST_OK);
+    cr_assert_eq(job_name_read(bytes, len, &name), ST_OK);
+    cr_expect(wire_view_is(name.key, "k") && wire_view_is(name.tenant, "default") && name.campaign.len == 0);
+    job_id(j, want);
+    job_name_id(&name, found);
+    cr_expect(memcmp(want, found, ID_BYTES) == 0);
+    size_t head = (size_t)(name.campaign.bytes + name.campaign.len - bytes);
+    for (size_t n = 0; n < head; n++)
+        cr_expect_neq(job_name_read(bytes, n, &name), ST_OK, "cut to %zu bytes", n);
+    free(bytes);
+    job_free(j);
+}

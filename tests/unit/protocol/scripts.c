@@ -85,7 +85,7 @@ static void campaign(const char *name)
 static void three(void)
 {
     campaign("c");
-    expect(CALL(SCRIPT_SUBMIT, "100", "c", "", "0", "3", ROW(ID1), ROW(ID2), ROW(ID3)), 0, "nnn");
+    expect(CALL(SCRIPT_SUBMIT, "100", "c", "default", "", "0", "3", ROW(ID1), ROW(ID2), ROW(ID3)), 0, "nnn");
 }
 
 static void hello(const char *session)
@@ -121,8 +121,9 @@ Test(scripts, a_campaign_pins_what_it_was_made_with)
 Test(scripts, submitting_twice_is_free)
 {
     three();
-    expect(CALL(SCRIPT_SUBMIT, "100", "c", "", "0", "3", ROW(ID1), ROW(ID2), ROW(ID2)), 0, "ddd");
-    expect(CALL(SCRIPT_SUBMIT, "100", "x", "", "0", "1", ROW(ID1)), 0, "X");
+    expect(CALL(SCRIPT_SUBMIT, "100", "c", "default", "", "0", "3", ROW(ID1), ROW(ID2), ROW(ID2)), 0, "ddd");
+    expect(CALL(SCRIPT_SUBMIT, "100", "x", "default", "", "0", "1", ROW(ID1)), 0, "X");
+    expect(CALL(SCRIPT_SUBMIT, "100", "c", "else", "", "0", "1", ROW(ID1)), 0, "T");
     counters("c", "3 3 0 0 0 0 0");
 }
 
@@ -130,7 +131,7 @@ Test(scripts, the_window_is_kept_and_nothing_of_a_busy_message_is_taken)
 {
     three();
     struct store_answer a =
-        CALL(SCRIPT_SUBMIT, "4", "c", "", "0", "2", ROW("job-000000000004"), ROW("job-000000000005"));
+        CALL(SCRIPT_SUBMIT, "4", "c", "default", "", "0", "2", ROW("job-000000000004"), ROW("job-000000000005"));
     cr_assert_eq(reply_number(&a.reply, 1), 3);
     expect(a, 0, "B");
     counters("c", "3 3 0 0 0 0 0");
@@ -139,7 +140,7 @@ Test(scripts, the_window_is_kept_and_nothing_of_a_busy_message_is_taken)
 Test(scripts, a_place_is_committed_with_its_jobs)
 {
     campaign("c");
-    DO(SCRIPT_SUBMIT, "100", "c", "0123456789abcdef0123456789abcdef", "4711", "1", ROW(ID1));
+    DO(SCRIPT_SUBMIT, "100", "c", "default", "0123456789abcdef0123456789abcdef", "4711", "1", ROW(ID1));
     struct store_answer a = CALL(SCRIPT_STATUS, "c", "0");
     cr_assert(reply_is(&a.reply.items[1], 13, "0123456789abcdef0123456789abcdef"));
     cr_assert_eq(reply_number(&a.reply.items[1], 14), 4711);
@@ -162,7 +163,7 @@ Test(scripts, claim_done_and_the_record)
     cr_assert_eq(reply_number(&a.reply, 0), 2);
     cr_assert(reply_is(&a.reply, 3, "record 1") && reply_is(&a.reply, 5, "record 2"));
     store_answer_free(&a);
-    expect(CALL(SCRIPT_SUBMIT, "100", "c", "", "0", "1", ROW(ID1)), 0, "f");
+    expect(CALL(SCRIPT_SUBMIT, "100", "c", "default", "", "0", "1", ROW(ID1)), 0, "f");
 }
 
 Test(scripts, trim_deletes_records_and_remembers_ids)
@@ -178,14 +179,14 @@ Test(scripts, trim_deletes_records_and_remembers_ids)
     cr_assert_eq(reply_number(&a.reply, 0), 3);
     cr_assert(reply_is(&a.reply, 3, "3"));
     store_answer_free(&a);
-    expect(CALL(SCRIPT_SUBMIT, "100", "c", "", "0", "1", ROW(ID1)), 0, "f");
+    expect(CALL(SCRIPT_SUBMIT, "100", "c", "default", "", "0", "1", ROW(ID1)), 0, "f");
     counters("c", "3 0 0 0 3 0 0");
 }
 
 Test(scripts, transient_failures_come_back_until_retries_are_used_up)
 {
     campaign("c");
-    DO(SCRIPT_SUBMIT, "100", "c", "", "0", "1", ID1, "1", "1", "0", "body");
+    DO(SCRIPT_SUBMIT, "100", "c", "default", "", "0", "1", ID1, "1", "1", "0", "body");
     hello("s1");
     expect_claim("s1", "1", "1", 1, "ok");
     expect(CALL(SCRIPT_FINISH, "s1", ID1, "t", "record"), 0, "r");
@@ -240,7 +241,7 @@ Test(scripts, pausing_and_cancelling_are_one_field)
     expect_claim("s1", "1", "1", 1, "ok");
     DO(SCRIPT_CAMPAIGN_SET, "c", "cancelled");
     expect(CALL(SCRIPT_CAMPAIGN_SET, "c", "active"), 0, "cancelled");
-    expect(CALL(SCRIPT_SUBMIT, "100", "c", "", "0", "1", ROW(ID1)), 0, "C");
+    expect(CALL(SCRIPT_SUBMIT, "100", "c", "default", "", "0", "1", ROW(ID1)), 0, "C");
     expect_claim("s1", "2", "3", 0, "ok");
     expect(CALL(SCRIPT_HEARTBEAT, "s1", "60000"), 2, ID1); /* stop it */
     DO(SCRIPT_SWEEP, "100");
@@ -256,9 +257,9 @@ Test(scripts, work_goes_to_its_class_only_and_small_campaigns_do_not_wait)
     char id[17];
     for (int i = 0; i < 100; i++) {
         snprintf(id, sizeof id, "big-%012d", i);
-        DO(SCRIPT_SUBMIT, "1000", "big", "", "0", "1", id, "1", "2", "0", "b");
+        DO(SCRIPT_SUBMIT, "1000", "big", "default", "", "0", "1", id, "1", "2", "0", "b");
     }
-    DO(SCRIPT_SUBMIT, "1000", "small", "", "0", "1", ROW(ID1));
+    DO(SCRIPT_SUBMIT, "1000", "small", "default", "", "0", "1", ROW(ID1));
     DO(SCRIPT_HELLO, "other", "60000", "x/f32|caption||here");
     expect_claim("other", "1", "10", 0, "ok");
     hello("s1");
