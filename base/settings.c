@@ -394,15 +394,6 @@ const char *settings_text(const struct settings *s)
     return s->text;
 }
 
-bool settings_given(const struct settings *s, const char *name)
-{
-    for (int i = 0; i < s->n_slots; i++) {
-        if (strcmp(s->slots[i].row->name, name) == 0)
-            return s->slots[i].source != SOURCE_DEFAULT;
-    }
-    return false;
-}
-
 bool settings_start(const struct settings_program *p, int argc, char *const *argv, void *target, struct settings **out,
                     int *exit_code)
 {

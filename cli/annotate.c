@@ -17,6 +17,7 @@ struct annotate_flags {
     const char *out;
     struct setting_list roots;
     bool allow_private_hosts;
+    uint8_t background[3]; /* RGB */
 };
 
 static const struct setting annotate_rows[] = {
@@ -32,6 +33,11 @@ static const struct setting annotate_rows[] = {
      .offset = offsetof(struct annotate_flags, roots),
      .value = "NAME=DIR",
      .help = "a folder that manifests name files in, as NAME:path"},
+    {.name = "background",
+     .type = SETTING_COLOUR,
+     .offset = offsetof(struct annotate_flags, background),
+     .fallback = "ffffff",
+     .help = "behind transparent pixels"},
     {.name = "allow-private-hosts",
      .type = SETTING_BOOL,
      .offset = offsetof(struct annotate_flags, allow_private_hosts),
@@ -164,7 +170,6 @@ static enum status open_roots(const struct annotate_flags *f, struct media_roots
 struct session {
     const char **paths;
     struct job *defaults;
-    uint8_t background[3];
     struct engine_choice choice;
     struct media_roots *roots;
     struct inputs *inputs;
@@ -175,7 +180,7 @@ struct session {
 static enum status open_session(struct session *s, const struct annotate_flags *f, const struct settings *settings,
                                 struct diag *why)
 {
-    enum status st = task_flags_job(&f->task, &s->defaults, s->background, why);
+    enum status st = task_flags_job(&f->task, &s->defaults, why);
     if (!(s->paths = calloc((size_t)settings_n_args(settings), sizeof *s->paths)))
         st = ST_NOMEM;
     for (int i = 0; st == ST_OK && i < settings_n_args(settings); i++)
@@ -193,7 +198,7 @@ static enum status open_session(struct session *s, const struct annotate_flags *
     struct pipeline_options options = {.engine = s->choice.options,
                                        .roots = s->roots,
                                        .allow_private_hosts = f->allow_private_hosts,
-                                       .background = s->background};
+                                       .background = f->background};
     if (st == ST_OK)
         st = pipeline_open(&options, on_done, &s->output, &s->pipeline, why);
     return st == ST_OK ? jsonl_open(f->out, false, &s->output.file, why) : st;

@@ -33,14 +33,12 @@ struct task_flags {
     int64_t max_tokens;
     double temperature, top_p;
     int64_t seed;
-    const char *compat;    /* NULL or "ml-ferret" */
-    uint8_t background[3]; /* RGB */
+    const char *compat; /* NULL or "ml-ferret" */
 };
 struct setting_group task_flags_group(size_t at);
 /* The job that a PATH stands for, or a manifest line falls back to: one task (locate: all phrases), regions, policy;
- * key, image and campaign are left NULL. background: a copy. The caller owns *out: job_free. */
-MUST_CHECK enum status task_flags_job(const struct task_flags *f, struct job **out, uint8_t background[3],
-                                      struct diag *why);
+ * key, image and campaign are left NULL. The caller owns *out: job_free. */
+MUST_CHECK enum status task_flags_job(const struct task_flags *f, struct job **out, struct diag *why);
 
 /* ---- flags of what talks to a broker ---------------------------------------------------------------------------- */
 

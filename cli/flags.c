@@ -73,11 +73,6 @@ struct setting_group task_flags_group(size_t at)
          .offset = offsetof(struct task_flags, compat),
          .value = "ml-ferret",
          .help = "read images and end answers as the reference does"},
-        {.name = "background",
-         .type = SETTING_COLOUR,
-         .offset = offsetof(struct task_flags, background),
-         .fallback = "ffffff",
-         .help = "behind transparent pixels"},
     };
     return (struct setting_group){.title = "task", .rows = rows, .n_rows = sizeof rows / sizeof *rows, .at = at};
 }
@@ -159,14 +154,13 @@ static enum status add_task(const struct task_flags *f, struct job *job, struct 
     return ST_OK;
 }
 
-enum status task_flags_job(const struct task_flags *f, struct job **out, uint8_t background[3], struct diag *why)
+enum status task_flags_job(const struct task_flags *f, struct job **out, struct diag *why)
 {
     if (f->compat && strcmp(f->compat, "ml-ferret") != 0)
         return diag_set(why, ST_INVALID, "--compat \"%s\": expected ml-ferret", f->compat);
     struct job *job = calloc(1, sizeof *job);
     if (!job)
         return ST_NOMEM;
-    memcpy(background, f->background, sizeof f->background);
     job->policy = strdup(f->compat ? f->compat : "default");
     job->tenant = strdup("default");
     job->campaign = strdup("");
@@ -253,6 +247,7 @@ int command_fail(const char *command, enum status s, const struct diag *why)
     case ST_TIMEOUT:
     case ST_CLOSED: return EXIT_UNREACHABLE;
     case ST_REFUSED:
+    case ST_NOMEM: /* does not fit the memory budget */
     case ST_LIMIT: return EXIT_REFUSED;
     case ST_CANCELLED: return EXIT_ITEMS_FAILED;
     default: return EXIT_USAGE;

@@ -261,13 +261,9 @@ static enum status submit_all(struct submit *s, struct diag *why)
 
 /* ---- all together ----------------------------------------------------------------------------------------------- */
 
-static enum status prepare(struct submit *s, const struct settings *settings, const char *const *paths, int n,
-                           struct diag *why)
+static enum status prepare(struct submit *s, const char *const *paths, int n, struct diag *why)
 {
-    uint8_t background[3];
-    if (settings_given(settings, "background"))
-        return diag_set(why, ST_INVALID, "--background: belongs to the workers; give it to `ferret up`");
-    enum status status = task_flags_job(&s->o->task, &s->defaults, background, why);
+    enum status status = task_flags_job(&s->o->task, &s->defaults, why);
     if (status == ST_OK)
         status = up_file_roots(&s->o->link, &s->o->roots, &s->roots, why);
     if (status == ST_OK)
@@ -296,7 +292,7 @@ static enum status run(struct submit *s, const struct settings *settings, struct
     for (int i = 0; i < n; i++)
         paths[i] = settings_arg(settings, i);
     struct campaign_status status;
-    enum status result = prepare(s, settings, paths, n, why);
+    enum status result = prepare(s, paths, n, why);
     if (result == ST_OK)
         result = link_flags_open(&s->o->link, &s->client, why);
     if (result == ST_OK)

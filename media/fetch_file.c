@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -63,6 +64,30 @@ static int open_in_kernel(int dir, const char *path)
     return fd;
 }
 
+/* A link that is written as an absolute path leads out of the folder in the kernel's eyes even where it points back
+ * into it. Such a path is resolved first, and what it comes to is opened beneath the folder like any other. */
+static int open_resolved(int root, const char *dir, const char *path)
+{
+    char *whole = NULL, *top = realpath(dir, NULL), *real = NULL;
+    if (asprintf(&whole, "%s/%s", dir, path) < 0)
+        whole = NULL;
+    if (top && whole)
+        real = realpath(whole, NULL);
+    int fd = -1, error = errno;
+    size_t n = top && strcmp(top, "/") != 0 ? strlen(top) : 0;
+    if (real && strncmp(real, top, n) == 0 && real[n] == '/') {
+        fd = open_in_kernel(root, real + n + strspn(real + n, "/"));
+        error = errno;
+    } else if (real) {
+        error = EXDEV;
+    }
+    free(whole);
+    free(top);
+    free(real);
+    errno = error;
+    return fd;
+}
+
 static enum status open_beneath(const char *dir, const char *path, const char *shown, int *out, enum fetch_error *kind,
                                 struct diag *why)
 {
@@ -72,6 +97,8 @@ static enum status open_beneath(const char *dir, const char *path, const char *s
     int fd = open_in_kernel(root, path);
     if (fd < 0 && (errno == ENOSYS || errno == EPERM))
         fd = open_by_steps(fcntl(root, F_DUPFD_CLOEXEC, 0), path);
+    if (fd < 0 && errno == EXDEV && *path != '/' && !strstr(path, "..")) /* what is outside is not even looked for */
+        fd = open_resolved(root, dir, path);
     int error = errno;
     close(root);
     if (fd < 0)

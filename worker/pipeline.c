@@ -175,6 +175,7 @@ enum status pipeline_open(const struct pipeline_options *o, pipeline_done_fn don
     if (!p)
         return ST_NOMEM;
     p->options = *o;
+    memset(p->background, 0xFF, sizeof p->background);
     if (o->background)
         memcpy(p->background, o->background, sizeof p->background);
     p->done = done;

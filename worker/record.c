@@ -1,7 +1,9 @@
 #include "worker/record.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/version.h"
 #include "model/grounding.h"
@@ -201,9 +203,19 @@ static struct json *notes_array(unsigned notes)
     return whole(a, s);
 }
 
-static struct json *image_object(const struct job *j, const struct image *image)
+/* "rrggbb" where transparent pixels were composited, else NULL: the reference policy drops alpha instead. */
+static const char *background_text(const struct job *j, const struct image *image, const uint8_t *rgb, char out[8])
+{
+    if (!image->had_alpha || strcmp(j->policy, "default") != 0)
+        return NULL;
+    snprintf(out, 8, "%02x%02x%02x", rgb[0], rgb[1], rgb[2]);
+    return out;
+}
+
+static struct json *image_object(const struct job *j, const struct image *image, const uint8_t *background)
 {
     enum status s = ST_OK;
+    char colour[8];
     struct json *o = jsn_new_object();
     put(&s, o, "uri", result_text(j->image));
     put(&s, o, "sha256", jsn_new_string(image->sha256));
@@ -214,6 +226,8 @@ static struct json *image_object(const struct job *j, const struct image *image)
     put(&s, o, "stored_height", jsn_new_int(image->stored_height));
     put(&s, o, "orientation", jsn_new_int(image->orientation));
     put(&s, o, "had_alpha", jsn_new_bool(image->had_alpha));
+    if (background_text(j, image, background, colour))
+        put(&s, o, "background", jsn_new_string(colour));
     put(&s, o, "frames", jsn_new_int(image->frames));
     put(&s, o, "rows_decoded", jsn_new_real(image->rows_decoded));
     put(&s, o, "notes", notes_array(image->notes));
@@ -286,7 +300,7 @@ struct json *record_build(const struct task_plan *p, const struct image *image, 
     }
     bool all = outcome->n_failed == p->n_entries;
     struct json *o = result_start(j, outcome->n_failed == 0 ? "ok" : all ? "failed" : "partial");
-    put(&s, o, "image", image_object(j, image));
+    put(&s, o, "image", image_object(j, image, model->background));
     put(&s, o, "policy", jsn_new_string(j->policy));
     put(&s, o, "tasks", answers);
     if (all && outcome->first)

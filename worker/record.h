@@ -12,6 +12,7 @@
 struct record_model {
     const struct engine *engine; /* config, tokenizer, hash, caps: read only */
     const char *dtype;
+    const uint8_t *background; /* 3 bytes: what alpha is composited on under the default policy */
 };
 
 struct record_times {

@@ -24,6 +24,8 @@ struct flight *session_find(const struct session *s, const uint8_t *id)
 static void free_flight(struct flight *f)
 {
     free(f->end.record);
+    free(f->key);
+    free(f->image);
     free(f);
 }
 
@@ -93,7 +95,7 @@ static void bound_record(struct flight *f)
         return;
     char hex[2 * ID_BYTES + 1];
     job_id_hex(f->id, hex);
-    struct job j = {.key = hex, .image = hex};
+    struct job j = {.key = f->key ? f->key : hex, .image = f->image ? f->image : hex};
     struct json *r = result_failure(&j, ERROR_PERMANENT, f->end.record ? "result-too-large" : "out-of-memory",
                                     "the record could not be kept");
     free(f->end.record);
@@ -161,6 +163,14 @@ static void start_job(struct session *s, struct flight *f, struct wire_view body
         end_here(f, &unknown, "bad-job", why.text);
         return;
     }
+    f->key = strdup(job->key);
+    f->image = strdup(job->image);
+    if (!f->key || !f->image) { /* somebody else may have memory */
+        f->state = FLIGHT_ENDED;
+        f->end.handed_back = true;
+        job_free(job);
+        return;
+    }
     if (job->deadline_ms > 0 && clock_wall_ms() > job->deadline_ms) {
         end_here(f, job, "expired", "the job's deadline passed before a worker got to it");
         job_free(job);
@@ -172,15 +182,12 @@ static void start_job(struct session *s, struct flight *f, struct wire_view body
         job_free(job);
         return;
     }
-    char *key = strdup(job->key), *image = strdup(job->image);
     f->in_engine = true;
     if (s->engine.start(s->engine.ctx, job, f, &why) != ST_OK) {
-        struct job short_job = {.key = key, .image = image};
+        struct job short_job = {.key = f->key, .image = f->image};
         f->in_engine = false;
         end_here(f, &short_job, "not-started", why.text);
     }
-    free(key);
-    free(image);
 }
 
 static void take_rows(struct session *s, const struct message *m)
@@ -272,7 +279,7 @@ static void tell_credit(struct session *s, int64_t now_ms)
 static void ask(struct session *s, int64_t now_ms)
 {
     enum { AGAIN_MS = 1000, NOT_CONNECTED_MS = 50 };
-    if (s->state == SESSION_OPEN || now_ms < s->ask_at)
+    if (s->state == SESSION_OPEN || s->refused != ST_OK || now_ms < s->ask_at)
         return;
     bool sent = s->state == SESSION_HELLO ? post_hello(s) : post_resume(s);
     s->ask_at = now_ms + (sent ? AGAIN_MS : NOT_CONNECTED_MS);
@@ -348,28 +355,48 @@ static void on_jobs(struct session *s, const struct message *m)
     s->told_want = UINT64_MAX;
 }
 
+/* A HELLO that this broker will never take: asking again would not help. What is owned is finished first. */
+static void be_refused(struct session *s, enum status st, const char *text, size_t len)
+{
+    if (s->refused != ST_OK)
+        return;
+    s->refused = diag_set(&s->refused_why, st, "the broker at %s: %.*s", s->options.broker, (int)len, text);
+}
+
+static void on_error(struct session *s, const struct message *m)
+{
+    if (wire_view_is(m->code, message_code_name(CODE_STORE)))
+        return;
+    if (wire_view_is(m->code, message_code_name(CODE_SESSION))) {
+        if (s->state != SESSION_HELLO)
+            session_say_hello(s);
+    } else if (s->state == SESSION_HELLO) {
+        enum status st = wire_view_is(m->code, message_code_name(CODE_VERSION)) ? ST_UNSUPPORTED : ST_REFUSED;
+        be_refused(s, st, (const char *)m->text.bytes, m->text.len);
+    } else {
+        log_line(s->options.log, LOG_WARN, "the broker says: %.*s", (int)m->text.len, (const char *)m->text.bytes);
+    }
+}
+
 static void on_message(struct session *s, const struct link_frame *f, int64_t now_ms)
 {
     struct message m;
-    struct diag why;
-    if (message_decode(f->bytes, f->len, &m, &why) != ST_OK) {
+    struct diag why = {.text = ""};
+    enum status st = message_decode(f->bytes, f->len, &m, &why);
+    if (st == ST_UNSUPPORTED && s->state == SESSION_HELLO) {
+        be_refused(s, st, why.text, strlen(why.text));
+    } else if (st != ST_OK) {
         log_line(s->options.log, LOG_WARN, "from the broker: %s", why.text);
-        return;
     }
+    if (st != ST_OK)
+        return;
     if (results_on_message(s, &m, now_ms))
         return;
     switch (m.kind) {
     case MESSAGE_WELCOME: on_welcome(s, &m); break;
     case MESSAGE_RESUMED: on_resumed(s, &m); break;
     case MESSAGE_JOBS: on_jobs(s, &m); break;
-    case MESSAGE_ERROR:
-        if (wire_view_is(m.code, message_code_name(CODE_SESSION))) {
-            if (s->state != SESSION_HELLO)
-                session_say_hello(s);
-        } else if (!wire_view_is(m.code, message_code_name(CODE_STORE))) {
-            log_line(s->options.log, LOG_WARN, "the broker says: %.*s", (int)m.text.len, (const char *)m.text.bytes);
-        }
-        break;
+    case MESSAGE_ERROR: on_error(s, &m); break;
     default: break;
     }
 }
@@ -475,7 +502,11 @@ enum status session_run(struct session *s, const volatile sig_atomic_t *stop, st
     enum { STEP_MS = 200 };
     for (;;) {
         int64_t now = clock_ms();
-        enum status health = s->engine.state(s->engine.ctx, why);
+        enum status health = s->refused;
+        if (health == ST_OK)
+            health = s->engine.state(s->engine.ctx, why);
+        else if (why)
+            *why = s->refused_why;
         if (*stop || health != ST_OK)
             start_drain(s, now);
         if (is_drained(s, now)) {
@@ -498,7 +529,8 @@ enum status session_run(struct session *s, const volatile sig_atomic_t *stop, st
         tell_credit(s, now);
         int wait = results_due(s, now);
         wait = store_due >= 0 && store_due < wait ? store_due : wait;
-        wait = s->state != SESSION_OPEN && s->ask_at - now < wait ? (int)(s->ask_at - now) : wait;
+        wait =
+            s->state != SESSION_OPEN && s->refused == ST_OK && s->ask_at - now < wait ? (int)(s->ask_at - now) : wait;
         enum status st = wait_for(s, wait < STEP_MS ? (wait > 0 ? wait : 0) : STEP_MS);
         if (st != ST_OK)
             return diag_set(why, st, "waiting for the broker failed");

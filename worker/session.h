@@ -46,7 +46,8 @@ struct session_options {
 
 MUST_CHECK enum status session_open(const struct session_options *o, const struct session_engine *engine,
                                     struct session **out, struct diag *why);
-/* Until *stop is set and everything has drained, or the engine is lost (its status). ST_TIMEOUT: the grace passed, what
+/* Until *stop is set and everything has drained, or the engine is lost (its status), or a broker does not want this
+ * worker: ST_REFUSED, or ST_UNSUPPORTED where it speaks another version. ST_TIMEOUT: the grace passed, what
  * was unfinished went back, and the engine is still busy with it: the process should end without session_close. */
 MUST_CHECK enum status session_run(struct session *s, const volatile sig_atomic_t *stop, struct diag *why);
 void session_close(struct session *s); /* after session_run has returned; NULL is fine */

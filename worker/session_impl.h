@@ -14,6 +14,7 @@ struct flight {
     struct flight *next; /* in the list of events */
     struct session *session;
     uint8_t id[ID_BYTES];
+    char *key, *image; /* for a record that has to be made here; NULL where the job could not be read */
     enum flight_state state;
     bool in_engine; /* session_finished is still to come */
     bool lost;      /* belongs to somebody else by now: whatever it comes to is dropped */
@@ -45,6 +46,8 @@ struct session {
     bool store_complained;
 
     enum session_state state;
+    enum status refused; /* HELLO was: not asked again */
+    struct diag refused_why;
     int64_t ask_at; /* HELLO, RESUME: next time */
     int64_t lease_ms, beat_ms;
     uint64_t last_request;

@@ -46,7 +46,8 @@ static void complete(struct feeder *f, struct item *item)
     }
     if (!item_goes_on(p, item))
         return;
-    struct record_model model = {.engine = f->e, .dtype = dtype_name(p->options.engine.backend.dtype)};
+    struct record_model model = {
+        .engine = f->e, .dtype = dtype_name(p->options.engine.backend.dtype), .background = p->background};
     struct record_times times = {
         .fetch_us = item->fetch_us, .decode_us = item->decode_us, .total_us = clock_us() - item->put_us};
     struct record_outcome outcome;

@@ -93,8 +93,7 @@ static void decode_item(struct pipeline *p, struct item *item)
     int64_t start = clock_us();
     bool reference = strcmp(item->job->policy, "ml-ferret") == 0;
     struct image_policy policy = image_policy_default(reference ? IMAGE_POLICY_ML_FERRET : IMAGE_POLICY_DEFAULT);
-    if (p->options.background)
-        memcpy(policy.background, p->background, sizeof policy.background);
+    memcpy(policy.background, p->background, sizeof policy.background);
     struct image image = {0};
     enum image_error kind = IMAGE_OK;
     struct diag why = {""};

@@ -30,7 +30,7 @@ enum opening { OPENING, OPENED, OPEN_FAILED };
 
 struct pipeline {
     struct pipeline_options options;
-    uint8_t background[3]; /* where the options have one */
+    uint8_t background[3]; /* of the options, else white */
     pipeline_done_fn done;
     void *done_ctx;
     struct decoder_pool *decoders;

@@ -47,22 +47,20 @@ enum status make_error(const struct inputs_options *o, const char *key, const ch
     return fail(o, key, key, code, message, out);
 }
 
-/* A job of the defaults' tasks over one image. */
-static enum status plain_job(const struct inputs_options *o, const char *key, const char *image, struct input *out)
+/* A job of the defaults' tasks over one image, whose URI is the key too. */
+static enum status plain_job(const struct inputs_options *o, const char *image, struct input *out)
 {
     struct diag why = {""};
     struct job *job = NULL;
     struct json *v = jsn_new_object();
-    enum status s = jsn_put(v, "id", jsn_new_string(key));
-    if (s == ST_OK)
-        s = jsn_put(v, "image", jsn_new_string(image));
+    enum status s = jsn_put(v, "image", jsn_new_string(image));
     if (s == ST_OK)
         s = job_from_json(v, o->defaults, &job, &why);
     jsn_free(v);
     if (s == ST_NOMEM)
         return s;
     if (s != ST_OK)
-        return fail(o, key, image, code_of(s), why.text, out);
+        return fail(o, image, image, code_of(s), why.text, out);
     *out = (struct input){.job = job};
     return ST_OK;
 }
@@ -76,7 +74,12 @@ static enum status local_uri(const struct inputs_options *o, const char *folder,
     if (s == ST_OK && o->uri)
         s = o->uri(o->uri_ctx, absolute, &named, why);
     if (s == ST_OK)
-        s = path_as_text(named ? named : absolute, uri);
+        s = path_as_text(absolute, uri);
+    if (s == ST_OK && named && **uri == '/') { /* a name that is not UTF-8 stays a coded path, which roots hold too */
+        free(*uri);
+        *uri = named;
+        named = NULL;
+    }
     free(named);
     free(absolute);
     return s;
@@ -85,22 +88,19 @@ static enum status local_uri(const struct inputs_options *o, const char *folder,
 enum status make_from_path(const struct inputs_options *o, const char *path, struct input *out)
 {
     struct diag why = {""};
-    char *uri = NULL, *key = NULL;
+    char *uri = NULL;
     enum status s = local_uri(o, NULL, path, &uri, &why);
     if (s == ST_OK)
-        s = path_as_text(path, &key);
-    if (s == ST_OK)
-        s = plain_job(o, key, uri, out);
+        s = plain_job(o, uri, out);
     else if (s != ST_NOMEM)
         s = fail(o, path, path, s == ST_MISSING ? "unknown_root" : "unreadable", why.text, out);
     free(uri);
-    free(key);
     return s;
 }
 
 enum status make_from_uri(const struct inputs_options *o, const char *uri, struct input *out)
 {
-    return plain_job(o, uri, uri, out);
+    return plain_job(o, uri, out);
 }
 
 /* ---- manifest lines ------------------------------------------------------------------------------------------------
@@ -120,6 +120,12 @@ static enum status read_line(const struct inputs_options *o, const char *folder,
             free(job->image);
             job->image = uri;
         }
+    }
+    /* Without an id the key is where the image is, not how the line writes it: two manifests may both say "a.jpg". */
+    char *key = s == ST_OK && !jsn_get(v, "id") ? strdup(job->image) : NULL;
+    if (key) {
+        free(job->key);
+        job->key = key;
     }
     if (s == ST_OK)
         *out = (struct input){.job = job};

@@ -361,15 +361,15 @@ enum status gemm_pack(struct cpu *cpu, enum dtype type, int k, const void *plain
     if (s->checked && !s->usable)
         return ST_UNSUPPORTED;
     enum status st = fill_block(cpu, s, plain, block, why);
-    if (st == ST_OK && !s->checked)
-        st = check_shape(cpu, s, block);
+    if (st == ST_OK && !s->checked && (st = check_shape(cpu, s, block)) == ST_NOMEM)
+        st = diag_set(why, st, "cpu: no memory to check products of %d x %d", block->n, k);
     if (st == ST_OK) {
         block->shape = s;
         return ST_OK;
     }
     cpu_free(cpu, block->data);
     block->data = NULL;
-    return st == ST_NOMEM ? diag_set(why, st, "cpu: no memory to check products of %d x %d", block->n, k) : st;
+    return st;
 }
 
 enum status gemm_prepare(struct cpu *cpu, const struct packed *m, int rows)

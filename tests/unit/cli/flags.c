@@ -9,7 +9,7 @@ struct options {
 };
 
 /* Reads a command line and makes the job that a PATH would stand for. */
-static enum status read_job(int argc, char **argv, struct job **job, uint8_t background[3], struct diag *why)
+static enum status read_job(int argc, char **argv, struct job **job, struct diag *why)
 {
     struct options o = {0};
     const struct setting_group groups[] = {task_flags_group(offsetof(struct options, task)),
@@ -19,7 +19,7 @@ static enum status read_job(int argc, char **argv, struct job **job, uint8_t bac
     struct settings *s = NULL;
     enum status status = settings_read(&program, argc, argv, &o, &s, why);
     cr_assert_eq(status, ST_OK, "%s", why->text);
-    status = task_flags_job(&o.task, job, background, why);
+    status = task_flags_job(&o.task, job, why);
     settings_free(s);
     return status;
 }
@@ -34,15 +34,13 @@ Test(flags, a_plain_command_line_captions_with_the_defaults)
 {
     struct job *job = NULL;
     struct diag why = {{0}};
-    uint8_t background[3];
-    cr_assert_eq(read_job(ARGS("--seed", "7"), &job, background, &why), ST_OK);
+    cr_assert_eq(read_job(ARGS("--seed", "7"), &job, &why), ST_OK);
     cr_assert_eq(job->n_tasks, 1);
     cr_expect_eq(job->tasks[0].kind, TASK_CAPTION);
     cr_expect_eq(job->tasks[0].options.max_tokens, 512);
     cr_expect_eq(job->tasks[0].options.seed, 7);
     cr_expect(job->tasks[0].options.repetition_stop);
     cr_expect_str_eq(job->policy, "default");
-    cr_expect_eq(background[0], 255);
     job_free(job);
 }
 
@@ -50,10 +48,9 @@ Test(flags, boxes_points_and_phrases_become_regions_and_texts)
 {
     struct job *job = NULL;
     struct diag why = {{0}};
-    uint8_t background[3];
     cr_assert_eq(read_job(ARGS("--task", "locate", "--phrase", "a ball", "--phrase", "a cube", "--box", "1,2,3.5,4",
-                               "--point", "5,6", "--background", "10fF00", "--compat", "ml-ferret"),
-                          &job, background, &why),
+                               "--point", "5,6", "--compat", "ml-ferret"),
+                          &job, &why),
                  ST_OK);
     cr_assert_eq(job->n_regions, 2);
     cr_expect_eq(job->regions[0].kind, JOB_BOX);
@@ -64,7 +61,6 @@ Test(flags, boxes_points_and_phrases_become_regions_and_texts)
     cr_expect_str_eq(job->tasks[0].phrases[1], "a cube");
     cr_expect_str_eq(job->policy, "ml-ferret");
     cr_expect_not(job->tasks[0].options.repetition_stop);
-    cr_expect(background[0] == 0x10 && background[1] == 0xff && background[2] == 0);
     job_free(job);
 }
 
@@ -72,8 +68,7 @@ static void expect_refused(int argc, char **argv, const char *sentence)
 {
     struct job *job = NULL;
     struct diag why = {{0}};
-    uint8_t background[3];
-    cr_expect_neq(read_job(argc, argv, &job, background, &why), ST_OK);
+    cr_expect_neq(read_job(argc, argv, &job, &why), ST_OK);
     cr_expect_neq(strstr(why.text, sentence), NULL, "got: %s, want: %s", why.text, sentence);
     cr_expect_null(job);
 }

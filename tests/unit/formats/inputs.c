@@ -130,7 +130,7 @@ Test(inputs, relative_images_are_relative_to_the_manifest)
     cr_assert_eq(inputs_open(&o, &in, NULL), ST_OK);
     cr_assert_eq(inputs_next(in, &input, NULL), ST_OK);
     cr_assert_str_eq(input.job->image, scratch_path("sub/x/a.jpg"));
-    cr_assert_str_eq(input.job->key, "x/./a.jpg");
+    cr_assert_str_eq(input.job->key, input.job->image, "the key is where the image is, not how the line writes it");
     input_fini(&input);
     cr_assert_eq(inputs_next(in, &input, NULL), ST_OK);
     cr_assert_str_eq(input.job->image, scratch_path("b.jpg"));

@@ -110,6 +110,21 @@ Test(fetch, nothing_outside_the_root_is_read)
     place_close(&p);
 }
 
+Test(fetch, a_link_by_absolute_path_is_followed_where_it_stays_inside)
+{
+    struct place p = place_open(false, 0);
+    char link[128], to[128];
+    snprintf(link, sizeof link, "%s/root/inside.jpg", p.dir);
+    snprintf(to, sizeof to, "%s/root/a b's.jpg", p.dir);
+    cr_assert_eq(symlink(to, link), 0);
+    snprintf(link, sizeof link, "%s/root/gone.jpg", p.dir);
+    snprintf(to, sizeof to, "%s/root/nothing", p.dir);
+    cr_assert_eq(symlink(to, link), 0);
+    expect(&p, "pics:inside.jpg", FETCH_OK, "hello");
+    expect(&p, "pics:gone.jpg", FETCH_MISSING, NULL);
+    place_close(&p);
+}
+
 Test(fetch, what_is_no_regular_file_ends_at_once_with_its_name, .timeout = 10)
 {
     struct place p = place_open(false, 0);
