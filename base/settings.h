@@ -77,8 +77,8 @@ MUST_CHECK enum status settings_read(const struct settings_program *p, int argc,
                                      struct settings **out, struct diag *why);
 void settings_free(struct settings *s); /* NULL is fine */
 int settings_n_args(const struct settings *s);
-const char *settings_arg(const struct settings *s, int i);       /* borrowed */
-const char *settings_text(const struct settings *s);             /* NULL: run */
+const char *settings_arg(const struct settings *s, int i); /* borrowed */
+const char *settings_text(const struct settings *s);       /* NULL: run */
 
 /* For main() only: settings_read, then prints settings_text on stdout, or the error and a hint on stderr. True: go on,
  * the caller owns *out. False: return *exit_code (0 or 2). */
