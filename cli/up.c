@@ -264,9 +264,17 @@ static enum status start_redis(struct up *u, struct diag *why)
     return s;
 }
 
+/* Wrong settings and refusals stay what they are, however often a program is started. */
 static bool gave_up(const struct child *child)
 {
-    return child->quick_ends >= GIVE_UP_AFTER;
+    bool final = child->last_exit == EXIT_USAGE || child->last_exit == EXIT_REFUSED;
+    return child->quick_ends >= (final ? 1 : GIVE_UP_AFTER);
+}
+
+static enum status tell_gave_up(const struct child *child, struct diag *why)
+{
+    enum status s = child->last_exit == EXIT_REFUSED ? ST_REFUSED : ST_MISSING;
+    return diag_set(why, s, "%s can't run (code %d); its reason stands above", child->name, child->last_exit);
 }
 
 /* Broker and workers are there once the broker counts as many sessions as were started. */
@@ -282,12 +290,10 @@ static enum status wait_ready(struct up *u, struct client *client, struct diag *
             return ST_OK;
         for (int i = 0; i < (int)u->o->workers; i++) {
             if (gave_up(&u->workers[i]))
-                return diag_set(why, ST_MISSING, "%s ended %d times in a row, last with code %d", u->workers[i].name,
-                                GIVE_UP_AFTER, u->workers[i].last_exit);
+                return tell_gave_up(&u->workers[i], why);
         }
         if (gave_up(u->broker))
-            return diag_set(why, ST_MISSING, "the broker ended %d times in a row, last with code %d", GIVE_UP_AFTER,
-                            u->broker->last_exit);
+            return tell_gave_up(u->broker, why);
         if (!tick(u))
             return ST_CANCELLED;
     }
