@@ -218,6 +218,7 @@ static int exit_code(enum status s)
     case ST_TIMEOUT: return EXIT_UNREACHABLE;
     case ST_REFUSED:
     case ST_UNSUPPORTED:
+    case ST_NOMEM: /* does not fit the memory budget */
     case ST_LIMIT: return EXIT_REFUSED;
     case ST_DEVICE: return EXIT_ITEMS_FAILED;
     default: return EXIT_USAGE;
