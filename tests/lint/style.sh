@@ -21,8 +21,8 @@ verdict "lint: files of at most $FILE_LINES lines" "$complaints" || failed=1
 # The house's layout puts a function's braces at the first column, and no other ones.
 code | xargs awk -v limit=$FUNCTION_LINES '
     FNR == 1 { start = 0 }
-    /^{/ { start = FNR }
-    /^}/ && start { if (FNR - start - 1 > limit) print FILENAME ":" start ": function of " FNR - start - 1 " lines, at most " limit; start = 0 }
+    /^[{]/ { start = FNR }
+    /^[}]/ && start { if (FNR - start - 1 > limit) print FILENAME ":" start ": function of " FNR - start - 1 " lines, at most " limit; start = 0 }
 ' >"$complaints"
 verdict "lint: functions of at most $FUNCTION_LINES lines" "$complaints" || failed=1
 
