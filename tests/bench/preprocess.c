@@ -1,5 +1,6 @@
 /* Preprocessing on one core, in megapixels of the source a second; the resize takes turns with Pillow's on the same
- * pixels where /usr/bin/python3 has it, and the results must be equal. `preprocess FOLDER`, from the repository's root.
+ * pixels where /usr/bin/python3 has it, and the results must be equal: a photograph of 12 megapixels and, as _small,
+ * one of 1024 x 768. `preprocess FOLDER`, from the repository's root.
  */
 #include <signal.h>
 #include <string.h>
@@ -71,16 +72,17 @@ static double least(double best, double seconds)
     return best == 0 || seconds < best ? seconds : best;
 }
 
-static void write_rate(const char *folder, const char *part, int width, int height, double seconds, double baseline)
+static void write_rate(const char *folder, const char *part, const char *of, double pixels, double seconds,
+                       double baseline)
 {
     char name[64];
-    double megapixels = (double)width * height / 1e6;
-    snprintf(name, sizeof name, "%s.%dx%d", part, width, height);
-    measure_write(
-        folder, &(struct measure){name, "MP/s", megapixels / seconds, baseline > 0 ? megapixels / baseline : baseline});
+    snprintf(name, sizeof name, "cpu.%s%s", part, of);
+    measure_write(folder,
+                  &(struct measure){name, "MP/s", pixels / seconds / 1e6, baseline > 0 ? pixels / baseline / 1e6 : 0});
 }
 
-static void measure(const char *folder, int width, int height)
+/* of: behind the measures' names. */
+static void measure(const char *folder, const char *of, int width, int height)
 {
     static const struct vision_config vision = {.image_size = SIZE, .mean = {0.5f, 0.5f, 0.5f}, .std = {1, 1, 1}};
     size_t n = (size_t)width * (size_t)height * 3;
@@ -111,8 +113,8 @@ static void measure(const char *folder, int width, int height)
     pillow_stop(&p);
     if (pillow == 0)
         puts("preprocess: no Pillow for /usr/bin/python3, so no baseline");
-    write_rate(folder, "cpu.resize", width, height, resize, pillow);
-    write_rate(folder, "cpu.preprocess", width, height, both, 0);
+    write_rate(folder, "resize", of, (double)width * height, resize, pillow);
+    write_rate(folder, "preprocess", of, (double)width * height, both, 0);
     free(pixels);
     free(out);
     free(rgb);
@@ -122,7 +124,7 @@ int main(int argc, char **argv)
 {
     CHECK(argc > 1);
     signal(SIGPIPE, SIG_IGN);
-    measure(argv[1], 1024, 768);
-    measure(argv[1], 4000, 3000);
+    measure(argv[1], "_small", 1024, 768);
+    measure(argv[1], "", 4000, 3000);
     return 0;
 }
