@@ -132,13 +132,26 @@ static bool equal(const char *what, long long have, long long want)
     return false;
 }
 
+/* The counters of a campaign agree at every look. */
+static bool adds_up(const struct campaign_status *s)
+{
+    uint64_t sum = s->ready + s->running + s->delayed + s->done + s->failed + s->cancelled;
+    if (s->total == sum)
+        return true;
+    printf("total %llu, its parts %llu\n", (unsigned long long)s->total, (unsigned long long)sum);
+    return false;
+}
+
 static bool wait_finished(struct client *client, struct campaign_status *status)
 {
     enum { LIMIT_MS = 120000, STEP_US = 100000 };
     int64_t until = clock_ms() + LIMIT_MS;
     struct diag why = {.text = ""};
     while (clock_ms() < until) {
-        if (client_status(client, CHAOS_CAMPAIGN, status, &why) == ST_OK && campaign_is_finished(status))
+        enum status s = client_status(client, CHAOS_CAMPAIGN, status, &why);
+        if (s == ST_OK && !adds_up(status))
+            return false;
+        if (s == ST_OK && campaign_is_finished(status))
             return true;
         usleep(STEP_US);
     }

@@ -44,5 +44,8 @@ want "exit code of up after Ctrl-C" 0 "$UP_CODE"
 "$FERRET" up --data "$WORK/other" --redis-server /no/such/redis-server 2>"$WORK/err"
 want "exit code without Redis" 2 $?
 grep -q 'the package is redis-server' "$WORK/err" || die "up without Redis says: $(cat "$WORK/err")"
+PATH=$BIN "$FERRET" up --data "$WORK/other" 2>"$WORK/err"
+want "exit code without Redis in PATH" 2 $?
+grep -q 'not in PATH; the package is redis-server' "$WORK/err" || die "up without Redis in PATH says: $(cat "$WORK/err")"
 "$FERRET" up --data "$WORK/other" --model /no/such/model 2>"$WORK/err"
 want "exit code with a model that is not there" 2 $?
