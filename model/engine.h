@@ -56,6 +56,7 @@ enum engine_outcome {
     OUTCOME_INVALID,
     OUTCOME_CANCELLED,
     OUTCOME_NO_MEMORY,
+    OUTCOME_NON_FINITE, /* a logit was NaN or infinite: the answer means nothing */
     OUTCOME_DEVICE
 };
 struct engine_result {

@@ -64,7 +64,8 @@ static struct item *leave(struct feeder *f, struct item **slot)
     struct item *item = *slot;
     bool encoded = false;
     for (int i = 0; i < item->plan.n_entries; i++)
-        encoded = encoded || item->plan.entries[i].result.outcome == OUTCOME_OK;
+        encoded = encoded || item->plan.entries[i].result.outcome == OUTCOME_OK ||
+                  item->plan.entries[i].result.outcome == OUTCOME_NON_FINITE;
     /* one whose tasks were all refused was never encoded; at worst this lets one image too many in */
     f->n_submitted -= !encoded;
     *slot = f->items[--f->n_items];

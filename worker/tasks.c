@@ -286,6 +286,7 @@ void tasks_take_result(struct task_entry *e, struct engine_result *r)
     case OUTCOME_INVALID: set_error(&e->error, ERROR_PERMANENT, "invalid_job", r->why); break;
     case OUTCOME_CANCELLED: set_error(&e->error, ERROR_PERMANENT, "cancelled", r->why); break;
     case OUTCOME_NO_MEMORY: set_error(&e->error, ERROR_ENVIRONMENT, "out_of_memory", r->why); break;
+    case OUTCOME_NON_FINITE: set_error(&e->error, ERROR_PERMANENT, "non_finite", r->why); break;
     case OUTCOME_DEVICE: set_error(&e->error, ERROR_ENVIRONMENT, "device", r->why); break;
     }
     e->answered = true;

@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/checkpoint.h"
 #include "model/prompt.h"
+#include "tests/unit/model/scratch.h"
 
 enum { SIDE = 84, PROMPT_BYTES = 8192 };
 static const char model_dir[] = "tests/parity/fixtures/tiny-ferret-a";
@@ -303,4 +305,73 @@ Test(engine, what_cannot_be_opened_is_named)
             engine_close(e);
     }
     engine_close(NULL);
+}
+
+/* A copy of the checkpoint in which the embedding of `id` is NaN throughout. */
+static void spoil_token(const char *dir, int32_t id)
+{
+    char copy[SCRATCH_PATH];
+    struct checkpoint *c = NULL;
+    size_t len;
+    scratch_copy("tiny-ferret-a", dir, "model");
+    scratch_join(copy, dir, "model");
+    cr_assert_eq(checkpoint_open(copy, NULL, &c, NULL), ST_OK);
+    const struct tensor *t = checkpoint_find(c, "model.embed_tokens.weight");
+    unsigned char *bytes = scratch_read(t->file, &len), *at = memmem(bytes, len, t->data, t->bytes);
+    size_t row = t->bytes / (size_t)t->dims[0];
+    cr_assert(at && t->type == TENSOR_F16);
+    memset(at + (size_t)id * row, 0xff, row);
+    scratch_write(t->file, bytes, len);
+    free(bytes);
+    checkpoint_close(c);
+}
+
+/* An id of `text` that `other` lacks. */
+static int32_t id_of_one(const struct tokenizer *t, const char *text, const char *other)
+{
+    int32_t *ids, *others, found = -1;
+    int n, m;
+    cr_assert_eq(tokenizer_encode(t, text, strlen(text), &ids, &n, NULL), ST_OK);
+    cr_assert_eq(tokenizer_encode(t, other, strlen(other), &others, &m, NULL), ST_OK);
+    for (int i = 0; i < n && found < 0; i++) {
+        bool shared = false;
+        for (int k = 0; k < m; k++)
+            shared |= ids[i] == others[k];
+        found = shared ? -1 : ids[i];
+    }
+    free(ids);
+    free(others);
+    cr_assert_geq(found, 0);
+    return found;
+}
+
+Test(engine, logits_that_are_not_finite_end_their_task_alone_as_an_error)
+{
+    char dir[SCRATCH_PATH], model[SCRATCH_PATH];
+    scratch_make(dir);
+    struct engine *e = open_engine(4, 4);
+    char *good = render(e, "What is this?"), *bad = render(e, "What is this? 7");
+    spoil_token(dir, id_of_one(engine_tokenizer(e), bad, good));
+    engine_close(e);
+    scratch_join(model, dir, "model");
+    struct engine_options o = {
+        .model_dir = model,
+        .tower_dir = tower_dir,
+        .backend = {.device = "cpu", .dtype = DTYPE_F32, .isa = "auto", .memory_bytes = (size_t)256 << 20}};
+    cr_assert_eq(engine_open(&o, &e, NULL), ST_OK);
+    struct engine_task tasks[] = {ask(1, good, 3), ask(2, bad, 3)};
+    struct engine_result r[2];
+    submit(e, 1, tasks, 2);
+    run(e, r, 2);
+    for (int i = 0; i < 2; i++) {
+        bool ok = r[i].task_id == 1;
+        cr_assert_eq(r[i].outcome, ok ? OUTCOME_OK : OUTCOME_NON_FINITE, "task %d: %s", (int)r[i].task_id, r[i].why);
+        cr_assert(ok ? r[i].text != NULL : !r[i].text && r[i].n_tokens == 0 && strstr(r[i].why, "not finite"));
+        engine_result_fini(&r[i]);
+    }
+    cr_assert(engine_idle(e));
+    free(good);
+    free(bad);
+    engine_close(e);
+    scratch_remove(dir);
 }

@@ -136,3 +136,12 @@ Test(tasks, options_and_turns_reach_the_engine)
     cr_assert_str_eq(p.plan.entries[0].question, "Two?");
     done(&p);
 }
+
+Test(tasks, an_answer_that_is_not_finite_is_a_permanent_error)
+{
+    struct task_entry e = {.id = NULL};
+    struct engine_result r = {.outcome = OUTCOME_NON_FINITE, .why = "not finite"};
+    tasks_take_result(&e, &r);
+    cr_assert(e.error.code && !strcmp(e.error.code, "non_finite"));
+    cr_assert(e.error.class_ == ERROR_PERMANENT && !strcmp(e.error.message, "not finite"));
+}
