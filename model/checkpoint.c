@@ -134,6 +134,8 @@ static enum status read_folder(struct checkpoint *c, struct diag *why)
             return status;
         if (access(path, F_OK) != 0)
             continue;
+        if (!(c->listing = strdup(path)))
+            return ST_NOMEM;
         if (has_suffix(path, ".json"))
             return read_index(c, path, why);
         status = add_file(c, layouts[i], why);
@@ -170,6 +172,7 @@ void checkpoint_close(struct checkpoint *c)
     for (size_t i = 0; i < c->n_files; i++)
         file_unmap(&c->files[i]);
     free(c->files);
+    free(c->listing);
     free(c->dir);
     free(c);
 }

@@ -42,7 +42,7 @@ static enum status check_tensors(const struct checkpoint *c, struct diag *why)
             continue;
         char delta[TENSOR_SHAPE_TEXT], base[TENSOR_SHAPE_TEXT];
         if (!b)
-            return diag_set(why, ST_MISSING, "%s: %.150s: the base of the delta has no such tensor", c->base->dir,
+            return diag_set(why, ST_MISSING, "%s: %.150s: the base of the delta has no such tensor", c->base->listing,
                             t->name);
         return diag_set(why, ST_SHAPE, "%s: %.150s: the delta has %s %s, the base %s has %s %s", t->file, t->name,
                         tensor_type_word(t->type), tensor_shape_text(t->dims, t->n_dims, delta), b->file,

@@ -7,6 +7,7 @@
 
 struct checkpoint {
     char *dir;
+    char *listing; /* the index, or the only file: where a tensor that is absent was looked for */
     struct mapped_file *files;
     size_t n_files;
     struct tensor_list tensors; /* sorted by name */

@@ -25,7 +25,7 @@ enum status checkpoint_need(const struct checkpoint *c, const char *name, const 
     const struct tensor *t = checkpoint_find(c, name);
     tensor_shape_text(dims, n_dims, want);
     if (!t)
-        return diag_set(why, ST_MISSING, "%s: %s: expected %s, found no such tensor", c->dir, name, want);
+        return diag_set(why, ST_MISSING, "%s: %s: expected %s, found no such tensor", c->listing, name, want);
     bool is_same = t->n_dims == n_dims;
     for (int i = 0; i < n_dims && is_same; i++)
         is_same = t->dims[i] == dims[i];

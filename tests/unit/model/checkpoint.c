@@ -151,11 +151,15 @@ Test(checkpoint, need_names_file_tensor_expected_and_found)
                   strstr(why.text, "[7, 11]") && strstr(why.text, "found ["),
               "%s", why.text);
     cr_assert_eq(checkpoint_need(c, "no.such.tensor", wrong, 2, &t, &why), ST_MISSING);
-    cr_assert(strstr(why.text, "no.such.tensor"), "%s", why.text);
+    cr_assert(strstr(why.text, "tiny-ferret-a-clip/model.safetensors: no.such.tensor"), "%s", why.text);
     const struct tensor *ids = checkpoint_find(c, "vision_model.embeddings.position_ids");
     cr_assert_eq(checkpoint_need(c, ids->name, ids->dims, ids->n_dims, &t, &why), ST_SHAPE);
     cr_assert(strstr(why.text, "I64"), "%s", why.text);
     cr_assert_null(t);
+    checkpoint_close(c);
+    c = open_fixture("tiny-ferret-a", NULL);
+    cr_assert_eq(checkpoint_need(c, "no.such.tensor", wrong, 2, &t, &why), ST_MISSING);
+    cr_assert(strstr(why.text, "tiny-ferret-a/model.safetensors.index.json: no.such.tensor"), "%s", why.text);
     checkpoint_close(c);
 }
 
