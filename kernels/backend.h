@@ -163,6 +163,9 @@ void op_drop_class(struct backend *be, struct act *dst, const struct act *x, int
  * image: i32 [R] image row of each region; points: f32 [R*N*2], x/W and y/H; transposed: spec 4.3 step 3. */
 void op_region_gather(struct backend *be, struct act *out, const struct act *features, const struct array *image,
                       const struct array *points, int regions, int n_points, int grid, bool transposed);
+/* points [R*N, C + 2]: columns 0..C-1 of each region's N rows lose their mean, summed in the rows' order; the last two
+ * stay. Differences between a region's rows stay what they were, and their products in f32 lose fewer digits. */
+void op_region_center(struct backend *be, struct act *points, int regions, int n_points);
 /* One stage behind its products: for anchor i of region r (index anchors[r*S+i] into the region's N points) and its K
  * neighbours (neighbours[(r*S+i)*K+k], likewise): v = LayerNorm(ReLU(A[j] - A[anchor] + Bm[i])); out[r*S+i, 0..C) = max
  * or mean over k. A [R*N, C] = products Wf of every point, Bm [R*S, C] = products of the anchors. Columns C, C+1 of out

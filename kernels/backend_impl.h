@@ -57,6 +57,7 @@ struct backend_ops {
     void (*drop_class)(struct backend *be, struct act *dst, const struct act *x, int images, int n_patches);
     void (*region_gather)(struct backend *be, struct act *out, const struct act *features, const struct array *image,
                           const struct array *points, int regions, int n_points, int grid, bool transposed);
+    void (*region_center)(struct backend *be, struct act *points, int regions, int n_points);
     void (*region_pool)(struct backend *be, struct act *out, const struct act *a, const struct act *bm,
                         const struct act *points, const struct array *anchors, const struct array *neighbours,
                         int regions, int n_points, int n_anchors, int n_neighbours, const struct weight *norm_weight,

@@ -94,6 +94,13 @@ void op_region_gather(struct backend *be, struct act *out, const struct act *fea
     be->ops->region_gather(be, out, features, image, points, regions, n_points, grid, transposed);
 }
 
+void op_region_center(struct backend *be, struct act *points, int regions, int n_points)
+{
+    assert(points && regions >= 0 && n_points > 0 && points->cols > 2);
+    assert(regions <= points->max_rows / n_points);
+    be->ops->region_center(be, points, regions, n_points);
+}
+
 void op_region_pool(struct backend *be, struct act *out, const struct act *a, const struct act *bm,
                     const struct act *points, const struct array *anchors, const struct array *neighbours, int regions,
                     int n_points, int n_anchors, int n_neighbours, const struct weight *norm_weight,

@@ -71,6 +71,7 @@ static const struct backend_ops cpu_ops = {
     .attention_full = cpu_attention_full,
     .drop_class = cpu_drop_class,
     .region_gather = cpu_region_gather,
+    .region_center = cpu_region_center,
     .region_pool = cpu_region_pool,
     .region_take = cpu_region_take,
     .region_select = cpu_region_select,

@@ -38,6 +38,7 @@ void cpu_drop_class(struct backend *be, struct act *dst, const struct act *x, in
 /* region.c and region_select.c */
 void cpu_region_gather(struct backend *be, struct act *out, const struct act *features, const struct array *image,
                        const struct array *points, int regions, int n_points, int grid, bool transposed);
+void cpu_region_center(struct backend *be, struct act *points, int regions, int n_points);
 void cpu_region_pool(struct backend *be, struct act *out, const struct act *a, const struct act *bm,
                      const struct act *points, const struct array *anchors, const struct array *neighbours, int regions,
                      int n_points, int n_anchors, int n_neighbours, const struct weight *norm_weight,

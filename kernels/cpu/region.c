@@ -56,6 +56,46 @@ void cpu_region_gather(struct backend *be, struct act *out, const struct act *fe
     act_written(out);
 }
 
+enum { CENTER_COLS = 64 };
+
+struct center_job {
+    struct cpu *cpu;
+    struct act *points;
+    int regions, n_points, blocks; /* of CENTER_COLS columns a region */
+};
+
+static void center_blocks(void *ctx, int thread)
+{
+    const struct center_job *j = ctx;
+    int C = j->points->cols - 2;
+    struct part p = pool_part(j->regions * j->blocks, thread, j->cpu->threads);
+    for (int i = p.begin; i < p.end; i++) {
+        float mean[CENTER_COLS] = {0};
+        int first = i / j->blocks * j->n_points, from = i % j->blocks * CENTER_COLS;
+        int n = C - from < CENTER_COLS ? C - from : CENTER_COLS;
+        for (int row = 0; row < j->n_points; row++) {
+            const float *x = act_row(j->points, first + row) + from;
+            for (int c = 0; c < n; c++)
+                mean[c] += x[c];
+        }
+        for (int c = 0; c < n; c++)
+            mean[c] /= (float)j->n_points;
+        for (int row = 0; row < j->n_points; row++) {
+            float *x = act_row(j->points, first + row) + from;
+            for (int c = 0; c < n; c++)
+                x[c] -= mean[c];
+        }
+    }
+}
+
+void cpu_region_center(struct backend *be, struct act *points, int regions, int n_points)
+{
+    int blocks = (points->cols - 2 + CENTER_COLS - 1) / CENTER_COLS;
+    struct center_job j = {cpu_of(be), points, regions, n_points, blocks};
+    cpu_run(j.cpu, (int64_t)regions * n_points * points->cols * 2, center_blocks, &j);
+    act_written(points);
+}
+
 struct pool_job {
     struct cpu *cpu;
     struct act *out;

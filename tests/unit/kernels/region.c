@@ -191,6 +191,34 @@ Test(region_pool, agrees_with_double_for_max_and_mean)
         }
 }
 
+Test(region_center, takes_each_region_s_mean_from_its_features_alone)
+{
+    enum { R = 3, N = 9, C = 131 };
+    for (int isa = 0; isa < ISA_COUNT; isa++) {
+        struct backend *be = open_isa(isa, DTYPE_F32);
+        if (!be)
+            continue;
+        float *x = values(1, R * N * (C + 2));
+        struct act *all = act_from(be, x, R * N, C + 2), *one = act_from(be, x + N * (C + 2), N, C + 2);
+        op_region_center(be, all, R, N);
+        op_region_center(be, one, 1, N);
+        float *got = rows_of(be, all, R * N), *alone = rows_of(be, one, N);
+        expect_same_bits(got + N * (C + 2), alone, N * (C + 2) * sizeof(float), "a region alone");
+        for (int row = 0; row < R * N; row++) {
+            double want[C + 2];
+            for (int c = 0; c < C + 2; c++) {
+                double mean = 0;
+                for (int k = 0; k < N && c < C; k++)
+                    mean += (double)x[(row / N * N + k) * (C + 2) + c] / N;
+                want[c] = (double)x[row * (C + 2) + c] - mean;
+            }
+            expect_close(got + row * (C + 2), want, C + 2, 1e-6, isa_name(isa));
+            expect_same_bits(got + row * (C + 2) + C, x + row * (C + 2) + C, 2 * sizeof(float), "coordinates");
+        }
+        backend_close(be);
+    }
+}
+
 Test(region_take, moves_rows_and_pixels_of_the_right_region)
 {
     enum { R = 3, N = 7, S = 4, C = 5 };
