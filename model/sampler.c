@@ -172,8 +172,10 @@ static void run_stage(struct sampler *s, int index, int n)
     struct act *out = last ? s->pooled : s->stages[index + 1].points;
     op_region_select(be, st->anchors, st->neighbours, st->xy, s->size, st->start, n, st->n_in, st->n_out,
                      st->n_neighbours);
-    op_linear(be, st->products, 0, st->points, n * st->n_in, w->fold, NULL, EPI_NONE);
+    /* Only differences of products are read, so the mean may go; the anchors' own products need the points whole. */
     op_region_take(be, st->taken, st->points, st->anchors, n, st->n_in, st->n_out);
+    op_region_center(be, st->points, n, st->n_in);
+    op_linear(be, st->products, 0, st->points, n * st->n_in, w->fold, NULL, EPI_NONE);
     op_linear(be, st->anchor_products, 0, st->taken, n * st->n_out, w->anchor, w->anchor_bias, EPI_NONE);
     op_region_pool(be, out, st->products, st->anchor_products, st->points, st->anchors, st->neighbours, n, st->n_in,
                    st->n_out, st->n_neighbours, w->norm, w->norm_bias, layer_norm_eps, s->config->max_pool);
