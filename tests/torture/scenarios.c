@@ -51,10 +51,9 @@ static enum status settings_round(void)
                           "--task", "locate",   "--box", "1,2,3,4", "y",        NULL};
     struct settings *settings = NULL;
     struct job *job = NULL;
-    uint8_t background[3];
     enum status s = settings_read(&p, 11, (char *const *)(uintptr_t)argv, &o, &settings, NULL);
     if (s == ST_OK)
-        s = task_flags_job(&o.task, &job, background, NULL);
+        s = task_flags_job(&o.task, &job, NULL);
     job_free(job);
     settings_free(settings);
     return s;
