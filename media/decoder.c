@@ -137,6 +137,8 @@ static bool reply_is_sound(const struct decoder_reply *r, const struct image_pol
     if ((unsigned)r->status >= ST_COUNT_ || (unsigned)r->kind >= IMAGE_ERROR_COUNT_ ||
         (r->status == ST_OK) != (r->kind == IMAGE_OK) || !memchr(r->why.text, '\0', sizeof r->why.text))
         return false;
+    if (r->kind == IMAGE_TRUNCATED)
+        return im->rows_decoded >= 0 && im->rows_decoded <= 1;
     if (r->status != ST_OK)
         return true;
     return im->width >= 1 && im->height >= 1 && im->width <= policy->max_side && im->height <= policy->max_side &&
@@ -189,6 +191,8 @@ static enum status exchange(struct decoder_pool *p, struct child *c, const uint8
     if (!sound)
         return lost(c, s, &p->options, clock_ms() - from, kind, why);
     *kind = r.kind;
+    if (r.kind == IMAGE_TRUNCATED)
+        out->rows_decoded = r.image.rows_decoded;
     if (r.status != ST_OK)
         return diag_set(why, r.status, "%s", r.why.text);
     sha256_hex(digest, r.image.sha256);

@@ -108,6 +108,7 @@ static enum status refuse_damage(struct decode *d)
     for (char *p = said; *p; p++)
         if (*p == '\n')
             *p = p[1] ? ';' : '\0';
+    const char *reason = said + strspn(said, " ");
     bool cut = d->facts.ending == ENDING_MISSING;
     bool memory = strstr(said, "out of memory") != NULL;
     d->kind = memory ? IMAGE_DECODE_FAILED : cut ? IMAGE_TRUNCATED : IMAGE_CORRUPT;
@@ -115,7 +116,7 @@ static enum status refuse_damage(struct decode *d)
                              memory ? "not decoded"
                              : cut  ? "breaks off"
                                     : "is damaged",
-                             said);
+                             *reason ? reason : "the decoder does not say where");
     g_free(said);
     return s;
 }
@@ -444,6 +445,8 @@ enum status image_decode_pixels(const uint8_t *bytes, size_t len, const struct i
     vips_error_clear();
     if (s == ST_OK)
         *out = d.image;
+    else if (d.kind == IMAGE_TRUNCATED)
+        out->rows_decoded = d.image.rows_decoded;
     if (kind)
         *kind = s == ST_OK ? IMAGE_OK : d.kind;
     return s;

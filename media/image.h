@@ -81,7 +81,8 @@ struct image {
 };
 
 /* The caller owns *out: image_fini. On failure *kind (may be NULL) tells what a record should say, and the status is
- * ST_FORMAT, ST_LIMIT, ST_UNSUPPORTED or ST_NOMEM. `image_library_start` must have succeeded in this process. */
+ * ST_FORMAT, ST_LIMIT, ST_UNSUPPORTED or ST_NOMEM; *out stays as it was, but for IMAGE_TRUNCATED, which leaves the
+ * share of rows that were there in out->rows_decoded. `image_library_start` must have succeeded in this process. */
 MUST_CHECK enum status image_decode(const uint8_t *bytes, size_t len, const struct image_policy *policy,
                                     struct image *out, enum image_error *kind, struct diag *why);
 void image_fini(struct image *image); /* zeroed or filled; leaves it zeroed */

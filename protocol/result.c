@@ -101,22 +101,35 @@ enum status result_put_meta(struct json *record, const struct job *j)
     return s == ST_OK ? jsn_put(record, "meta", meta) : s;
 }
 
-struct json *result_failure(const struct job *j, enum error_class c, const char *code, const char *message)
+/* Takes ownership of error. rows_decoded below 0: not known. */
+static struct json *failure(const struct job *j, struct json *error, double rows_decoded)
 {
     enum status s = ST_OK;
     struct json *o = result_start(j, "failed"), *image = jsn_new_object();
     put(&s, image, "uri", result_text(j->image));
+    if (rows_decoded >= 0)
+        put(&s, image, "rows_decoded", jsn_new_real(rows_decoded));
     put(&s, o, "image", image);
     if (j->policy)
         put(&s, o, "policy", jsn_new_string(j->policy));
     put(&s, o, "tasks", jsn_new_array());
-    put(&s, o, "error", result_error(c, code, message));
+    put(&s, o, "error", error);
     if (s == ST_OK)
         s = result_put_meta(o, j);
     if (s == ST_OK)
         return o;
     jsn_free(o);
     return NULL;
+}
+
+struct json *result_failure(const struct job *j, enum error_class c, const char *code, const char *message)
+{
+    return failure(j, result_error(c, code, message), -1);
+}
+
+struct json *result_truncated(const struct job *j, const char *message, double rows_decoded)
+{
+    return failure(j, result_error(ERROR_PERMANENT, "truncated", message), rows_decoded);
 }
 
 /* ---- checking ------------------------------------------------------------------------------------------------------

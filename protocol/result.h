@@ -15,6 +15,9 @@ const char *error_class_name(enum error_class c); /* "permanent", ... */
 struct job;
 struct json *result_failure(const struct job *j, enum error_class c, const char *code, const char *message);
 
+/* A file that breaks off too early: permanent, code "truncated", and image.rows_decoded, the share of its rows. */
+struct json *result_truncated(const struct job *j, const char *message, double rows_decoded);
+
 /* The same in pieces, for records of images that got further. {"schema","id","job","campaign","status"}: */
 struct json *result_start(const struct job *j, const char *status);
 struct json *result_error(enum error_class c, const char *code, const char *message);

@@ -56,14 +56,24 @@ void item_hand_back(struct pipeline *p, struct item *item)
     end(p, item, &done);
 }
 
-void item_fail(struct pipeline *p, struct item *item, enum error_class c, const char *code, const char *message)
+/* Takes ownership of record; NULL: there was no memory to say it. */
+static void fail(struct pipeline *p, struct item *item, struct json *record, enum error_class c, const char *code)
 {
-    struct pipeline_done done = {
-        .record = result_failure(item->job, c, code, message), .failed = true, .error_class = c, .error_code = code};
-    if (done.record)
+    struct pipeline_done done = {.record = record, .failed = true, .error_class = c, .error_code = code};
+    if (record)
         end(p, item, &done);
     else
-        item_hand_back(p, item); /* no memory to say it */
+        item_hand_back(p, item);
+}
+
+void item_fail(struct pipeline *p, struct item *item, enum error_class c, const char *code, const char *message)
+{
+    fail(p, item, result_failure(item->job, c, code, message), c, code);
+}
+
+void item_fail_truncated(struct pipeline *p, struct item *item, double rows_decoded, const char *message)
+{
+    fail(p, item, result_truncated(item->job, message, rows_decoded), ERROR_PERMANENT, "truncated");
 }
 
 void item_finish(struct pipeline *p, struct item *item, struct json *record, const struct record_outcome *outcome)

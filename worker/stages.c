@@ -99,6 +99,10 @@ static void decode_item(struct pipeline *p, struct item *item)
     struct diag why = {""};
     enum status s = decoder_run(p->decoders, item->bytes.data, item->bytes.len, &policy, &image, &kind, &why);
     bytes_fini(&item->bytes);
+    if (kind == IMAGE_TRUNCATED) {
+        item_fail_truncated(p, item, image.rows_decoded, why.text);
+        return;
+    }
     if (s != ST_OK) {
         item_fail(p, item, image_class(s, kind), kind == IMAGE_OK ? "decode_failed" : image_code(kind), why.text);
         return;

@@ -62,6 +62,8 @@ struct pipeline {
 bool item_goes_on(struct pipeline *p, struct item *item);
 /* Ends of an item; each calls `done` once and frees it. */
 void item_fail(struct pipeline *p, struct item *item, enum error_class c, const char *code, const char *message);
+/* A file that breaks off with too few of its rows. */
+void item_fail_truncated(struct pipeline *p, struct item *item, double rows_decoded, const char *message);
 void item_hand_back(struct pipeline *p, struct item *item);
 void item_finish(struct pipeline *p, struct item *item, struct json *record, const struct record_outcome *outcome);
 

@@ -111,6 +111,18 @@ Test(decoder, pixels_and_facts_equal_those_of_the_own_process)
     decoder_pool_close(p);
 }
 
+Test(decoder, the_rows_of_a_truncated_file_come_across)
+{
+    struct decoder_pool *p = pool((struct decoder_options){.children = 1});
+    struct file whole = file_sample("landscape.jpg"), cut = file_cut(&whole, whole.len * 3 / 10);
+    struct image im = {.rows_decoded = -1};
+    cr_assert_eq(run(p, &cut, &im), IMAGE_TRUNCATED);
+    cr_assert(im.rows_decoded > 0.1 && im.rows_decoded < 0.5, "%g", im.rows_decoded);
+    file_free(&whole);
+    file_free(&cut);
+    decoder_pool_close(p);
+}
+
 struct task {
     struct decoder_pool *pool;
     struct file file;

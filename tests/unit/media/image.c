@@ -234,6 +234,28 @@ Test(image, a_cut_progressive_jpeg_keeps_its_rows_and_loses_detail)
     file_free(&whole);
 }
 
+Test(image, what_breaks_off_says_how_many_rows_there_were_and_why)
+{
+    static const char *const names[] = {"landscape.jpg", "tiny.png", "scene.webp", "indexed.gif"};
+    struct image_policy policy = image_policy_default(IMAGE_POLICY_DEFAULT);
+    double most = 0;
+    for (size_t i = 0; i < 4 * sizeof names / sizeof *names; i++) {
+        struct file whole = file_sample(names[i / 4]), f = file_cut(&whole, whole.len * (1 + 2 * (i % 4)) / 20);
+        struct image im = {.rows_decoded = -1};
+        enum image_error kind = IMAGE_OK;
+        struct diag why = {0};
+        if (image_decode(f.bytes, f.len, &policy, &im, &kind, &why) != ST_OK) {
+            cr_assert_eq(kind == IMAGE_TRUNCATED, im.rows_decoded >= 0, "%s, %zu", names[i / 4], i % 4);
+            cr_assert(im.rows_decoded < 0.5 && why.text[strlen(why.text) - 1] != ' ', "%s", why.text);
+            most = im.rows_decoded > most ? im.rows_decoded : most;
+        }
+        image_fini(&im);
+        file_free(&f);
+        file_free(&whole);
+    }
+    cr_assert_gt(most, 0.1);
+}
+
 Test(image, every_sample_cut_anywhere_or_damaged_ends_in_a_result_or_a_typed_error)
 {
     static const char *const names[] = {"tiny.png", "alpha.png", "palette.png", "progressive.jpg",

@@ -30,6 +30,19 @@ Test(result, a_failure_says_what_failed_and_why)
     jsn_free(r);
 }
 
+Test(result, a_truncated_image_s_failure_says_how_much_was_there)
+{
+    struct job j = {.key = (char *)"k", .image = (char *)"local:a.jpg", .policy = (char *)"default"};
+    struct json *r = result_truncated(&j, "cut", 0.25), *other = failure(NULL, NULL);
+    cr_assert_eq(result_check(r, NULL), ST_OK);
+    cr_assert_float_eq(jsn_number(jsn_get(jsn_get(r, "image"), "rows_decoded"), -1), 0.25, 1e-12);
+    cr_assert_str_eq(jsn_string(jsn_get(jsn_get(r, "error"), "class"), ""), "permanent");
+    cr_assert_str_eq(jsn_string(jsn_get(jsn_get(r, "error"), "code"), ""), "truncated");
+    cr_assert_null(jsn_get(jsn_get(other, "image"), "rows_decoded"));
+    jsn_free(r);
+    jsn_free(other);
+}
+
 Test(result, outside_a_queue_there_is_no_job_and_no_campaign)
 {
     struct json *r = failure("", NULL);
