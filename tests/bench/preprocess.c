@@ -1,6 +1,6 @@
 /* Preprocessing on one core, in megapixels of the source a second; the resize takes turns with Pillow's on the same
- * pixels where /usr/bin/python3 has it, and the results must be equal: a photograph of 12 megapixels and, as _small,
- * one of 1024 x 768. `preprocess FOLDER`, from the repository's root.
+ * pixels where /usr/bin/python3 has it, and the results must be equal: noise of 4000 x 3000 and, as _small,
+ * of 1024 x 768. `preprocess FOLDER`, from the repository's root.
  */
 #include <signal.h>
 #include <string.h>
