@@ -277,16 +277,30 @@ static enum status tell_gave_up(const struct child *child, struct diag *why)
     return diag_set(why, s, "%s can't run (code %d); its reason stands above", child->name, child->last_exit);
 }
 
-/* Broker and workers are there once the broker counts as many sessions as were started. */
+/* Which of our workers have a session; their label says the process. Sessions of an earlier `up` may still be there. */
+static bool all_welcomed(const struct up *u, const struct worker_status *list, size_t n)
+{
+    int welcomed = 0;
+    for (int w = 0; w < (int)u->o->workers; w++) {
+        char pid[32];
+        snprintf(pid, sizeof pid, " %d ", (int)u->workers[w].pid);
+        bool found = false;
+        for (size_t i = 0; i < n && !found; i++)
+            found = strstr(list[i].label, pid) != NULL;
+        welcomed += found;
+    }
+    return welcomed == (int)u->o->workers;
+}
+
 static enum status wait_ready(struct up *u, struct client *client, struct diag *why)
 {
     for (;;) {
         struct worker_status *list = NULL;
-        size_t live = 0;
+        size_t n = 0;
         struct diag quiet = {{0}};
-        enum status s = client_workers(client, &list, &live, &quiet);
+        bool ready = client_workers(client, &list, &n, &quiet) == ST_OK && all_welcomed(u, list, n);
         free(list);
-        if (s == ST_OK && live >= (size_t)u->o->workers)
+        if (ready)
             return ST_OK;
         for (int i = 0; i < (int)u->o->workers; i++) {
             if (gave_up(&u->workers[i]))

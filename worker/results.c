@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "worker/session_impl.h"
 
 enum { AGAIN_MS = 2000, BATCH_ROWS = 128, BATCH_BYTES = 1 << 20, BEGUN_MOST = 256 };
@@ -332,4 +333,63 @@ bool results_on_message(struct session *s, const struct message *m, int64_t now_
         return m->kind != MESSAGE_ERROR;
     }
     return false;
+}
+
+/* ---- by which route --------------------------------------------------------------------------------------------- */
+
+/* What was on the way there is due again, by whichever route comes next. */
+static void drop_store(struct session *s)
+{
+    store_close(s->store);
+    s->store = NULL;
+    for (int k = 0; k < WRITE_COUNT_; k++)
+        s->writes[k].on_the_way = false;
+    for (size_t i = 0; i < s->n_flights; i++)
+        s->flights[i]->on_the_way = s->flights[i]->began_is_told = false;
+    s->tell_begun = true;
+}
+
+void results_use_route(struct session *s, const struct message *m)
+{
+    char *address = m->route == ROUTE_DIRECT ? wire_view_dup(m->address) : NULL;
+    if (address && s->store && strcmp(address, s->store_address) == 0) {
+        free(address);
+        return;
+    }
+    struct diag why = {.text = ""};
+    drop_store(s);
+    s->store_ready_at = clock_ms();
+    s->store_was_ready = false;
+    if (address && store_open(address, 0, &s->store, &why) == ST_OK)
+        memcpy(s->store_address, address, strlen(address) + 1);
+    else if (address)
+        log_line(s->options.log, LOG_ERROR, "%s; results travel through the broker", why.text);
+    free(address);
+}
+
+void results_pump(struct session *s)
+{
+    if (!s->store)
+        return;
+    struct store_answer a;
+    int64_t now = clock_ms();
+    (void)store_pump(s->store, now);
+    if (!s->store_was_ready && !store_is_ready(s->store) && now - s->store_ready_at > 2 * s->beat_ms) {
+        log_line(s->options.log, LOG_WARN, "%s; results travel through the broker", store_trouble(s->store));
+        drop_store(s);
+        return;
+    }
+    if (store_is_ready(s->store)) {
+        s->store_ready_at = now;
+        s->store_was_ready = true;
+        s->store_complained = false;
+    } else if (s->store_was_ready && !s->store_complained && now - s->store_ready_at > s->beat_ms) {
+        s->store_complained = true;
+        log_line(s->options.log, LOG_ERROR, "%s; results wait (a broker with --route relay needs no Redis here)",
+                 store_trouble(s->store));
+    }
+    while (s->store && store_take(s->store, &a)) {
+        results_on_store(s, &a, clock_ms());
+        store_answer_free(&a);
+    }
 }

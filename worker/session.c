@@ -288,28 +288,6 @@ static void ask(struct session *s, int64_t now_ms)
 /* ---- messages from the broker
  * ----------------------------------------------------------------------------------------- */
 
-static void use_store(struct session *s, const struct message *m)
-{
-    char *address = m->route == ROUTE_DIRECT ? wire_view_dup(m->address) : NULL;
-    if (address && s->store && strcmp(address, s->store_address) == 0) {
-        free(address);
-        return;
-    }
-    struct diag why;
-    store_close(s->store);
-    s->store = NULL;
-    for (int k = 0; k < WRITE_COUNT_; k++)
-        s->writes[k].on_the_way = false;
-    for (size_t i = 0; i < s->n_flights; i++)
-        s->flights[i]->on_the_way = false;
-    s->store_ready_at = clock_ms();
-    if (address && store_open(address, 0, &s->store, &why) == ST_OK)
-        memcpy(s->store_address, address, strlen(address) + 1);
-    else if (address)
-        log_line(s->options.log, LOG_ERROR, "%s; results travel through the broker", why.text);
-    free(address);
-}
-
 static void on_welcome(struct session *s, const struct message *m)
 {
     if (s->state != SESSION_HELLO)
@@ -319,7 +297,7 @@ static void on_welcome(struct session *s, const struct message *m)
                  m->route == ROUTE_DIRECT ? "direct" : "relay", (unsigned long long)m->lease_ms);
     s->lease_ms = (int64_t)m->lease_ms;
     s->beat_ms = (int64_t)m->beat_ms;
-    use_store(s, m);
+    results_use_route(s, m);
     session_resume(s);
 }
 
@@ -466,27 +444,6 @@ static enum status wait_for(struct session *s, int timeout_ms)
     return link_wait(items, 3, timeout_ms);
 }
 
-static void pump_store(struct session *s)
-{
-    if (!s->store)
-        return;
-    struct store_answer a;
-    int64_t now = clock_ms();
-    (void)store_pump(s->store, now);
-    if (store_is_ready(s->store)) {
-        s->store_ready_at = now;
-        s->store_complained = false;
-    } else if (!s->store_complained && now - s->store_ready_at > s->beat_ms) {
-        s->store_complained = true;
-        log_line(s->options.log, LOG_ERROR, "%s; results wait (a broker with --route relay needs no Redis here)",
-                 store_trouble(s->store));
-    }
-    while (s->store && store_take(s->store, &a)) {
-        results_on_store(s, &a, clock_ms());
-        store_answer_free(&a);
-    }
-}
-
 static void read_link(struct session *s)
 {
     enum { BURST = 64 };
@@ -521,7 +478,7 @@ enum status session_run(struct session *s, const volatile sig_atomic_t *stop, st
             return health != ST_OK || drained ? health : diag_set(why, ST_TIMEOUT, "work was still running");
         }
         take_events(s);
-        pump_store(s);
+        results_pump(s);
         read_link(s);
         ask(s, now);
         results_write(s, now);

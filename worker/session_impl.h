@@ -43,7 +43,7 @@ struct session {
     struct store *store; /* direct route; NULL before the first WELCOME and on the relay route */
     char store_address[LIMIT_URI_BYTES + 1];
     int64_t store_ready_at;
-    bool store_complained;
+    bool store_was_ready, store_complained;
 
     enum session_state state;
     enum status refused; /* HELLO was: not asked again */
@@ -82,6 +82,8 @@ void session_resume(struct session *s);
 struct flight *session_find(const struct session *s, const uint8_t *id);
 
 /* results.c */
+void results_use_route(struct session *s, const struct message *welcome);
+void results_pump(struct session *s); /* the connection to Redis, where there is one, and its answers */
 void results_write(struct session *s, int64_t now_ms); /* starts what is due */
 int results_due(const struct session *s, int64_t now_ms);
 void results_on_store(struct session *s, const struct store_answer *a, int64_t now_ms);

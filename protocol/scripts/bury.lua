@@ -5,7 +5,7 @@ if call('HDEL', K .. 'doom', id) == 0 then
 end
 local stored = call('HGET', K .. 'job', id)
 local _, _, _, no = head(stored)
-call('HSET', K .. 'dead:' .. no, id, stored)
+keep_dead(no, id, stored)
 call('HDEL', K .. 'job', id)
 call('HDEL', K .. 'retry', id)
 call('HSET', K .. 'res:' .. no, id, ARGV[2])

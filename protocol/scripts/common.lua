@@ -75,6 +75,13 @@ local function give_back(id, no, prio, suspect)
     end
 end
 
+-- The body of a job that failed for good, while there is room: its record is kept in any case.
+local function keep_dead(no, id, stored)
+    if stored and call('HLEN', K .. 'dead:' .. no) < 100000 then
+        call('HSET', K .. 'dead:' .. no, id, stored)
+    end
+end
+
 local function forget_session(sid)
     call('DEL', K .. 'run:' .. sid)
     call('ZREM', K .. 'sess', sid)

@@ -47,7 +47,7 @@ local function fail(i, no, fails, crashes, again)
         add(no, 'delayed')
         answer[i] = 'r'
     else
-        call('HSET', K .. 'dead:' .. no, ids[i], stored)
+        keep_dead(no, ids[i], stored)
         store(i, no, 'failed')
     end
 end

@@ -322,6 +322,24 @@ Test(session, leases_are_renewed_while_the_engine_computes)
     finish_session();
 }
 
+Test(session, a_redis_that_cannot_be_reached_from_here_means_the_relay_route)
+{
+    played_expect(&broker, MESSAGE_HELLO);
+    played_answer(&broker, (struct message){.kind = MESSAGE_WELCOME,
+                                            .route = ROUTE_DIRECT,
+                                            .address = played_text("/tmp/no/such/redis.sock"),
+                                            .shards = 1,
+                                            .lease_ms = LEASE_MS,
+                                            .beat_ms = BEAT_MS});
+    const char *key = "a";
+    played_hand_out(&broker, MESSAGE_RESUMED, played_expect(&broker, MESSAGE_RESUME)->seq, &key, 1);
+    wait_count(&n_held, 1);
+    char record[64];
+    finish("a", strdup("{}"));
+    expect_done("a", record, sizeof record);
+    finish_session();
+}
+
 Test(session, what_was_begun_is_told_at_once)
 {
     hand_out("a", settle());
