@@ -6,7 +6,7 @@
 
 #include "tests/unit/protocol/played_broker.h"
 
-enum { LEASE_MS = 3000, BEAT_MS = 100, HELD = 8 };
+enum { LEASE_MS = 3000, BEAT_MS = 100, GRACE_MS = 30000, HELD = 8 };
 
 static struct played broker;
 static struct session *session;
@@ -114,7 +114,7 @@ static void set_up(void)
                                 .label = "test",
                                 .context = 1,
                                 .credit = HELD,
-                                .drain_ms = 5000,
+                                .drain_ms = GRACE_MS,
                                 .log = &quiet};
     cr_assert_eq(session_open(&o, &engine, &session, NULL), ST_OK);
     cr_assert_eq(pthread_create(&runner, NULL, run, NULL), 0);
@@ -307,6 +307,18 @@ Test(session, a_stop_hands_back_what_has_not_begun)
     cr_expect_eq(m->bye, 0);
     played_answer(&broker, (struct message){.kind = MESSAGE_HANDBACK_ACK});
     finish_session();
+}
+
+Test(session, a_stop_while_the_queue_is_away_waits_for_a_lease_not_for_the_grace)
+{
+    hand_out("a", settle());
+    wait_count(&n_held, 1);
+    finish("a", strdup("{}"));
+    played_expect(&broker, MESSAGE_DONE); /* and no answer to it, nor to anything else */
+    int64_t from = clock_ms();
+    stop = 1;
+    expect_end(ST_OK);
+    cr_expect_lt(clock_ms() - from, GRACE_MS / 2);
 }
 
 Test(session, leases_are_renewed_while_the_engine_computes)
