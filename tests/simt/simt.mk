@@ -24,7 +24,17 @@ $(B)/test/simt/faults: $(B)/obj/tests/simt/faults.cc.o $(B)/obj/simt/tests/simt/
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(SIMT_LINK)
-SIMT_PROGRAMS := $(B)/test/simt/selftest $(B)/test/simt/faults
+# kernels/cuda against the scalar CPU backend: tests/kernels/cuda*.cc.
+SIMT_TABLE := $(sort $(wildcard tests/kernels/*.cc))
+$(patsubst %,$(B)/obj/%.o,$(SIMT_TABLE)): $(B)/obj/%.o: %
+	@mkdir -p $(@D)
+	$(call say,CXX ,$<)
+	$(Q)$(CXX) $(CXXFLAGS_ALL) $(SIMT_FLAGS) -MF $(@:.o=.d) -MT $@ -c -o $@.$$$$ $< && mv -f $@.$$$$ $@
+$(B)/test/simt/cuda: $(patsubst %,$(B)/obj/%.o,$(SIMT_TABLE)) $(patsubst %,$(B)/obj/simt/%.o,$(sort $(wildcard kernels/cuda/*.cu))) $(SIMT_MACHINE) $(call link_deps,kernels)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CXX) $(SAN) -o $@.$$$$ $(filter %.o,$^) $(call link,kernels) $(LDLIBS_ALL) && mv -f $@.$$$$ $@
+SIMT_PROGRAMS := $(B)/test/simt/selftest $(B)/test/simt/faults $(B)/test/simt/cuda
 
 .PHONY: simt
 TEST_STEPS += simt
@@ -35,4 +45,32 @@ simt: $(SIMT_PROGRAMS) ## CUDA sources run on a machine without a GPU, and plant
 else
 simt:
 	@if [ "$(REQUIRE_ALL)" = 1 ]; then echo 'FAIL simt: no CUDA headers in $(CUDA)/include'; exit 1; else echo 'SKIP simt: no CUDA headers in $(CUDA)/include'; fi
+endif
+
+.PHONY: simt-orders
+FULL_STEPS += simt-orders
+ifneq ($(SIMT_HEADERS),)
+simt-orders: $(B)/test/simt/cuda ## the CUDA kernels in the other orders of threads and blocks
+	@$< reverse random
+else
+simt-orders: ;
+endif
+
+# Every kernel through nvcc as well, so that none compiles for the machine alone.
+NVCC ?= $(or $(shell command -v nvcc 2>/dev/null),$(wildcard $(CUDA)/bin/nvcc))
+NVCC_FLAGS := -std=c++17 -O3 -I. -Werror all-warnings -gencode arch=compute_80,code=sm_80 -gencode arch=compute_90,code=sm_90
+CUDA_OBJECTS := $(patsubst %,$(B)/obj/nvcc/%.o,$(sort $(wildcard kernels/cuda/*.cu)) tests/simt/kernels.cu)
+$(B)/obj/nvcc/%.cu.o: %.cu
+	@mkdir -p $(@D)
+	$(call say,NVCC,$<)
+	$(Q)$(NVCC) $(NVCC_FLAGS) -MMD -MF $(@:.o=.d) -MT $@ -c -o $@.$$$$ $< && mv -f $@.$$$$ $@
+.PHONY: nvcc
+TEST_STEPS += nvcc
+UNSANITIZED_STEPS += nvcc
+ifneq ($(NVCC),)
+nvcc: $(CUDA_OBJECTS) ## every CUDA kernel compiles for sm_80 and sm_90
+	@echo 'PASS nvcc: $(words $(CUDA_OBJECTS)) files for sm_80 and sm_90'
+else
+nvcc:
+	@if [ "$(REQUIRE_ALL)" = 1 ]; then echo 'FAIL nvcc: not here'; exit 1; else echo 'SKIP nvcc: not here'; fi
 endif

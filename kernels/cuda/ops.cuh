@@ -1,0 +1,63 @@
+/* The operations of kernels/backend.h on plain device pointers: each puts its kernels on a stream and returns. Legend
+ * and meaning as there; `copy` is the result in the compute dtype `d` (f16 or bf16), NULL where none is wanted or d is
+ * f32. No rows is fine and launches nothing. */
+#ifndef KERNELS_CUDA_OPS_CUH
+#define KERNELS_CUDA_OPS_CUH
+
+#include <cuda_runtime_api.h>
+
+/* In C a function may be named like a struct. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow"
+extern "C" {
+#include "kernels/backend.h"
+}
+#pragma GCC diagnostic pop
+
+/* norm.cu; bias is NULL for NORM_RMS */
+void cuda_norm(cudaStream_t s, enum dtype d, float *out, void *copy, const float *x, int rows, int cols,
+               enum norm_kind kind, const float *weight, const float *bias, float eps);
+
+/* rows.cu */
+struct embed_sources {
+    const int32_t *kind, *index, *last_token;
+    const void *table; /* f32 or the compute dtype */
+    const float *image_rows, *region_rows;
+};
+void cuda_embed(cudaStream_t s, enum dtype d, float *x, int rows, int cols, const embed_sources &from);
+void cuda_take_rows(cudaStream_t s, float *dst, const float *src, const int32_t *rows, int n, int cols);
+void cuda_patchify(cudaStream_t s, float *out, const float *pixels, int images, int side, int patch);
+void cuda_vision_embed(cudaStream_t s, float *x, const float *patches, int images, int n_patches, int cols,
+                       const float *class_embedding, const float *position);
+void cuda_drop_class(cudaStream_t s, float *dst, const float *x, int images, int n_patches, int cols);
+
+/* epilogue.cu: what stands behind a product y [rows, N]. out has out_cols columns, its first written one is out_col;
+ * the copy is of the same shape. GLU: product [rows, 2F] as [gate | up], out [rows, F]. */
+void cuda_epilogue(cudaStream_t s, enum dtype d, float *out, void *copy, int out_cols, int out_col,
+                   const float *product, int rows, int N, const float *bias, enum epilogue epilogue);
+void cuda_glu(cudaStream_t s, enum dtype d, float *out, void *copy, const float *product, int rows, int F);
+
+/* region.cu; features [images * grid^2, cols], out [regions * n_points, cols + 2] */
+void cuda_region_gather(cudaStream_t s, float *out, const float *features, const int32_t *image, const float *points,
+                        int regions, int n_points, int grid, int cols, bool transposed);
+struct region_pool_args {
+    float *out;          /* [R * n_anchors, out_cols >= cols + 2] */
+    const float *a, *bm; /* [R * n_points, cols], [R * n_anchors, cols] */
+    const float *points; /* [R * n_points, point_cols >= cols + 2] */
+    const float *weight, *bias;
+    const int32_t *anchors, *neighbours;
+    int cols, out_cols, point_cols, n_points, n_anchors, n_neighbours;
+    float eps;
+    bool max_pool;
+};
+void cuda_region_pool(cudaStream_t s, const region_pool_args &r, int regions);
+void cuda_region_take(cudaStream_t s, float *dst, const float *src, const int32_t *index, int regions, int n_points,
+                      int n_taken, int cols);
+void cuda_region_take_xy(cudaStream_t s, int32_t *dst, const int32_t *xy, const int32_t *anchors, int regions,
+                         int n_points, int n_taken);
+/* Once a device, before cuda_region_select: up to MAX_REGION_POINTS points then fit. */
+cudaError_t cuda_region_prepare(void);
+void cuda_region_select(cudaStream_t s, int32_t *anchors, int32_t *neighbours, const int32_t *xy, const int32_t *size,
+                        const int32_t *start, int regions, int n_points, int n_anchors, int n_neighbours);
+
+#endif
