@@ -39,6 +39,11 @@ static bool is_manifest_name(const char *path)
     return ends_with(path, ".jsonl") || ends_with(path, ".jsonl.gz") || ends_with(path, ".jsonl.zst");
 }
 
+bool inputs_is_manifest(const char *path)
+{
+    return strcmp(path, "-") == 0 || is_manifest_name(path);
+}
+
 enum status inputs_open(const struct inputs_options *o, struct inputs **out, struct diag *why)
 {
     if (o->n_paths < 1)
@@ -180,6 +185,10 @@ static enum status open_path(struct inputs *in, const char *path, struct input *
     }
     if (is_manifest_name(path))
         return open_manifest(in, path, out);
+    if (ends_with(path, ".json") || ends_with(path, ".ndjson")) {
+        diag_set(&why, ST_FORMAT, "%s: no image; the names of manifests end in .jsonl, .jsonl.gz or .jsonl.zst", path);
+        return make_error(&in->options, path, "not_an_image", why.text, out);
+    }
     return make_from_path(&in->options, path, out);
 }
 

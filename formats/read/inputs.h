@@ -33,18 +33,23 @@ struct inputs_options {
 };
 
 /* One input. job is always there: complete where error is NULL, else with key and image only ("FILE:LINE" as key of a
- * manifest line without an id). The key is the path as it was given or found, or the line's id, or the image as the
- * line has it. Relative paths in a manifest are relative to its folder; those on stdin to the current one. */
+ * manifest line without an id that can be read or may be so long), cut to what a job may have. The key is the path as
+ * it was given or found, or the line's id, or the image as the line has it. Relative paths in a manifest are relative
+ * to its folder; those on stdin to the current one. */
 struct input {
     struct job *job;
     const char *error; /* NULL, or a static word: invalid_job, unknown_task, too_long, missing_file, not_a_file... */
     enum error_class error_class;
     char message[DIAG_BYTES]; /* where there is an error; names file and line */
+    const char *manifest;     /* where it stands, as given; borrowed until the next input; NULL: in no manifest */
+    uint64_t line;            /* in the manifest, from 1 */
     uint64_t offset;          /* bytes of the (uncompressed) manifest up to behind this line; 0 for other inputs */
 };
 void input_fini(struct input *i); /* frees what is left in it */
 
 struct inputs;
+/* Whether a PATH is a manifest by its name, "-" among them. */
+bool inputs_is_manifest(const char *path);
 /* Looks at no file yet. The caller owns *out. */
 MUST_CHECK enum status inputs_open(const struct inputs_options *o, struct inputs **out, struct diag *why);
 void inputs_close(struct inputs *in); /* NULL is fine */

@@ -104,6 +104,16 @@ static enum status drop_rest(struct lines *l, struct line *out, struct diag *why
     return ST_OK;
 }
 
+static void drop_byte_order_mark(struct line *line)
+{
+    static const char mark[] = "\xEF\xBB\xBF";
+    enum { MARK_BYTES = sizeof mark - 1 };
+    if (line->number == 1 && line->len >= MARK_BYTES && memcmp(line->text, mark, MARK_BYTES) == 0) {
+        line->text += MARK_BYTES;
+        line->len -= MARK_BYTES;
+    }
+}
+
 enum status lines_next(struct lines *l, struct line *out, struct diag *why)
 {
     size_t seen = 0; /* bytes behind `at` without a newline */
@@ -137,13 +147,26 @@ enum status lines_next(struct lines *l, struct line *out, struct diag *why)
     l->offset += len + (newline != NULL);
     out->offset = l->offset;
     l->number++;
+    drop_byte_order_mark(out);
     return ST_OK;
 }
 
 enum status lines_seek(struct lines *l, uint64_t offset, struct diag *why)
 {
-    enum status s = unpack_skip(l->from, offset, why);
-    if (s == ST_OK)
-        l->offset = offset;
-    return s;
+    uint8_t block[FIRST_ROOM];
+    uint64_t number = 0;
+    for (uint64_t left = offset; left > 0;) {
+        size_t n = 0;
+        enum status s = unpack_read(l->from, block, left < sizeof block ? (size_t)left : sizeof block, &n, why);
+        if (s != ST_OK)
+            return s;
+        if (n == 0)
+            return diag_set(why, ST_INVALID, "%s: shorter than the place to go on from", l->name);
+        for (const uint8_t *at = block; (at = memchr(at, '\n', n - (size_t)(at - block))); at++)
+            number++;
+        left -= n;
+    }
+    l->offset = offset;
+    l->number = number;
+    return ST_OK;
 }

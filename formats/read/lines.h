@@ -1,5 +1,5 @@
 /* Lines of a text file that may be compressed (gzip, zstd; told by its first bytes), one at a time, in flat memory. One
- * thread. */
+ * thread. A byte order mark in front of the first line is no part of it. */
 #ifndef FORMATS_READ_LINES_H
 #define FORMATS_READ_LINES_H
 
@@ -23,8 +23,8 @@ struct line {
 };
 /* ST_CLOSED behind the last one. After ST_IO or ST_FORMAT nothing more comes. */
 MUST_CHECK enum status lines_next(struct lines *l, struct line *out, struct diag *why);
-/* Before the first lines_next: begins at `offset`, which lies behind a newline; line numbers go on counting from 1
- * there. ST_INVALID: the file is shorter. */
+/* Before the first lines_next: begins at `offset`, which lies behind a newline. What is passed over is read all the
+ * same, so that lines keep their numbers. ST_INVALID: the file is shorter. */
 MUST_CHECK enum status lines_seek(struct lines *l, uint64_t offset, struct diag *why);
 
 #endif

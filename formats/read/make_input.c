@@ -11,6 +11,23 @@ static const char *code_of(enum status s)
     return s == ST_UNSUPPORTED ? "unknown_task" : s == ST_LIMIT ? "too_long" : "invalid_job";
 }
 
+/* Cuts a text that no job may have so long: an image at its end, a key in front, since the end tells paths apart. */
+static void cut(char *text, bool in_front)
+{
+    size_t len = strlen(text), from = 0;
+    if (len <= LIMIT_URI_BYTES)
+        return;
+    if (in_front) {
+        for (from = len - LIMIT_URI_BYTES; (text[from] & 0xC0) == 0x80; from++)
+            ;
+    } else {
+        for (len = LIMIT_URI_BYTES; (text[len] & 0xC0) == 0x80; len--)
+            ;
+    }
+    memmove(text, text + from, len - from);
+    text[len - from] = '\0';
+}
+
 /* A job that is good for naming a failed input only. */
 static struct job *name_only(const struct inputs_options *o, const char *key, const char *image)
 {
@@ -22,10 +39,13 @@ static struct job *name_only(const struct inputs_options *o, const char *key, co
     j->policy = strdup(d && d->policy ? d->policy : "default");
     j->tenant = strdup(d && d->tenant ? d->tenant : "default");
     j->campaign = strdup(d && d->campaign ? d->campaign : "");
-    if (ok && j->policy && j->tenant && j->campaign)
-        return j;
-    job_free(j);
-    return NULL;
+    if (!ok || !j->policy || !j->tenant || !j->campaign) {
+        job_free(j);
+        return NULL;
+    }
+    cut(j->key, true);
+    cut(j->image, false);
+    return j;
 }
 
 static enum status fail(const struct inputs_options *o, const char *key, const char *image, const char *code,
@@ -145,10 +165,81 @@ static const char *image_of(const struct json *v)
     return jsn_string(image, "");
 }
 
+/* Behind the quote that closes the string at s; NULL where none does. */
+static const char *behind_string(const char *s, const char *end)
+{
+    for (s++; s < end && *s != '"'; s++)
+        s += *s == '\\';
+    return s < end ? s + 1 : NULL;
+}
+
+static const char *behind_space(const char *s, const char *end)
+{
+    while (s < end && (*s == ' ' || *s == '\t'))
+        s++;
+    return s;
+}
+
+/* ": VALUE" with a text or a whole number as its value, in room. */
+static bool read_value(const char *s, const char *end, char *room, size_t size)
+{
+    struct json *v = NULL;
+    s = behind_space(s, end);
+    if (s == end || *s != ':')
+        return false;
+    s = behind_space(s + 1, end);
+    const char *stop = s;
+    if (s < end && *s == '"')
+        stop = behind_string(s, end);
+    while (stop && stop < end && *s != '"' && ((*stop >= '0' && *stop <= '9') || *stop == '-'))
+        stop++;
+    if (!stop || stop == s || jsn_parse(s, (size_t)(stop - s), "id", &v, NULL) != ST_OK)
+        return false;
+    int n = jsn_kind(v) == JSON_KIND_INT ? snprintf(room, size, "%lld", (long long)jsn_int(v, 0))
+                                         : snprintf(room, size, "%s", jsn_string(v, ""));
+    jsn_free(v);
+    return n > 0 && (size_t)n < size;
+}
+
+/* The id of a line that is no JSON, where it can be read all the same. */
+static bool id_of_text(const struct line *line, char *room, size_t size)
+{
+    static const char name[] = "\"id\"";
+    int depth = 0;
+    const char *s = line->text, *end = s + line->len;
+    while (s < end) {
+        const char *next = *s == '"' ? behind_string(s, end) : s + 1;
+        if (!next)
+            break;
+        depth += (*s == '{' || *s == '[') - (*s == '}' || *s == ']');
+        if (depth == 1 && (size_t)(next - s) == sizeof name - 1 && memcmp(s, name, sizeof name - 1) == 0 &&
+            read_value(next, end, room, size))
+            return true;
+        s = next;
+    }
+    return false;
+}
+
+/* What a line that is no job is called: by its id, else by its place. */
+static void name_line(const struct line *line, const struct json *v, const char *place, char *room, size_t size)
+{
+    const struct json *id = jsn_get(v, "id");
+    int n = 0;
+    if (!v && line->text && id_of_text(line, room, size))
+        return;
+    if (jsn_kind(id) == JSON_KIND_INT)
+        n = snprintf(room, size, "%lld", (long long)jsn_int(id, 0));
+    else if (strlen(jsn_string(id, "")) <= LIMIT_URI_BYTES)
+        n = snprintf(room, size, "%s", jsn_string(id, ""));
+    if (n <= 0)
+        snprintf(room, size, "%s", place);
+}
+
 enum status make_from_line(const struct inputs_options *o, const char *manifest, const char *folder,
                            const struct line *line, struct input *out)
 {
-    char place[DIAG_BYTES];
+    enum { PLACE_BYTES = 8192 }; /* the longest path, and a number */
+    char place[PLACE_BYTES], name[PLACE_BYTES];
     struct diag why = {""};
     struct json *v = NULL;
     snprintf(place, sizeof place, "%s:%llu", manifest, (unsigned long long)line->number);
@@ -157,12 +248,15 @@ enum status make_from_line(const struct inputs_options *o, const char *manifest,
     if (s == ST_OK)
         s = read_line(o, folder, v, out, &why);
     if (s != ST_OK && s != ST_NOMEM) {
-        const char *id = jsn_string(jsn_get(v, "id"), "");
         diag_wrap(&why, s, "%s", place);
-        s = fail(o, *id ? id : place, image_of(v), s == ST_REFUSED ? "unknown_root" : code_of(s), why.text, out);
+        name_line(line, v, place, name, sizeof name);
+        s = fail(o, name, image_of(v), s == ST_REFUSED ? "unknown_root" : code_of(s), why.text, out);
     }
     jsn_free(v);
-    if (s == ST_OK)
+    if (s == ST_OK) {
         out->offset = line->offset;
+        out->manifest = manifest;
+        out->line = line->number;
+    }
     return s;
 }

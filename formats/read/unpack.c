@@ -160,28 +160,3 @@ enum status unpack_read(struct unpack *u, uint8_t *out, size_t room, size_t *n, 
     *n = got;
     return ST_OK;
 }
-
-enum status unpack_skip(struct unpack *u, uint64_t bytes, struct diag *why)
-{
-    struct stat st;
-    if (u->packing == PLAIN && fstat(u->fd, &st) == 0 && S_ISREG(st.st_mode)) {
-        if ((uint64_t)st.st_size < bytes)
-            return diag_set(why, ST_INVALID, "%s: shorter than the place to go on from", u->name);
-        if (lseek(u->fd, (off_t)bytes, SEEK_SET) < 0)
-            return diag_set(why, ST_IO, "%s: %s", u->name, strerror(errno));
-        u->at = u->n = 0;
-        u->file_ended = false;
-        return ST_OK;
-    }
-    uint8_t waste[4096];
-    while (bytes > 0) {
-        size_t n = 0;
-        enum status s = unpack_read(u, waste, bytes < sizeof waste ? (size_t)bytes : sizeof waste, &n, why);
-        if (s != ST_OK)
-            return s;
-        if (n == 0)
-            return diag_set(why, ST_INVALID, "%s: shorter than the place to go on from", u->name);
-        bytes -= n;
-    }
-    return ST_OK;
-}

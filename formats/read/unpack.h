@@ -13,7 +13,5 @@ MUST_CHECK enum status unpack_open(int fd, const char *name, struct unpack **out
 void unpack_close(struct unpack *u); /* NULL is fine */
 /* Up to `room` bytes; *n = 0 at the end. ST_IO; ST_FORMAT: damaged or cut short. */
 MUST_CHECK enum status unpack_read(struct unpack *u, uint8_t *out, size_t room, size_t *n, struct diag *why);
-/* Passes over bytes, without reading them where the file is plain and can seek. ST_INVALID: it is shorter. */
-MUST_CHECK enum status unpack_skip(struct unpack *u, uint64_t bytes, struct diag *why);
 
 #endif

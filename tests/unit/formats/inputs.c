@@ -81,6 +81,68 @@ Test(inputs, arguments_come_in_their_order_and_each_bad_one_is_an_item)
                           "https://example.org/a.jpg\nphotos:b.jpg\n");
 }
 
+Test(inputs, a_json_file_is_an_item_that_tells_how_manifests_are_called)
+{
+    char out[4096];
+    scratch_text("jobs.json", "{}");
+    const char *path = scratch_path("jobs.json");
+    list(&path, 1, out, sizeof out);
+    cr_assert_str_eq(out, "jobs.json!not_an_image\n");
+    cr_expect_not(inputs_is_manifest("jobs.json"));
+    cr_expect(inputs_is_manifest("jobs.jsonl.zst"));
+    cr_expect(inputs_is_manifest("-"));
+}
+
+Test(inputs, a_byte_order_mark_costs_no_line)
+{
+    char out[4096];
+    scratch_text("bom.jsonl", "\xEF\xBB\xBF{\"image\":\"a.jpg\"}\n\xEF\xBB\xBF{\"image\":\"b.jpg\"}\n");
+    const char *path = scratch_path("bom.jsonl");
+    list(&path, 1, out, sizeof out);
+    cr_assert_str_eq(out, "a.jpg\nbom.jsonl:2!invalid_job\n", "one mark, in front of the first line alone");
+}
+
+Test(inputs, a_broken_line_keeps_the_id_that_can_be_read)
+{
+    char out[4096];
+    scratch_text("m.jsonl", "{\"id\": \"seed\", \"image\": \"a\", \"options\": {\"seed\": 9223372036854775808}}\n"
+                            "{\"id\": 17, \"image\": \"a\", \"priority\": 9}\n"
+                            "{\"image\": \"a\", \"group\": \"id\", \"meta\": {\"id\": \"inner\"}, \"id\":18,\n"
+                            "{\"meta\": {\"id\": \"inner\"}, \"tasks\":\n"
+                            "{\"id\": \"cut\n"
+                            "{\"id\": \"a \\\"quoted\\\" one\", \"image\": \"a\",,}\n");
+    const char *path = scratch_path("m.jsonl");
+    list(&path, 1, out, sizeof out);
+    cr_assert_str_eq(out, "seed!invalid_job\n17!invalid_job\n18!invalid_job\nm.jsonl:4!invalid_job\n"
+                          "m.jsonl:5!invalid_job\na \"quoted\" one!invalid_job\n");
+}
+
+Test(inputs, an_id_or_image_over_the_limit_is_one_item_named_by_its_place)
+{
+    enum { LONG = 5000 };
+    char out[4096], text[2 * LONG + 200], x[LONG + 1];
+    memset(x, 'x', LONG);
+    x[LONG] = '\0';
+    snprintf(text, sizeof text, "{\"id\":\"%s\",\"image\":\"a\"}\n{\"image\":\"data:%s\"}\n{\"image\":\"b\"}\n", x, x);
+    scratch_text("m.jsonl", text);
+    const char *path = scratch_path("m.jsonl");
+    list(&path, 1, out, sizeof out);
+    cr_assert_str_eq(out, "m.jsonl:1!too_long\nm.jsonl:2!too_long\nb\n");
+    struct job *defaults = caption_defaults();
+    struct inputs_options o = {.paths = &path, .n_paths = 1, .defaults = defaults};
+    struct inputs *in = NULL;
+    struct input input;
+    cr_assert_eq(inputs_open(&o, &in, NULL), ST_OK);
+    for (int i = 0; i < 2; i++) {
+        cr_assert_eq(inputs_next(in, &input, NULL), ST_OK);
+        cr_expect_leq(strlen(input.job->image), LIMIT_URI_BYTES);
+        cr_expect_eq(input.line, i + 1);
+        input_fini(&input);
+    }
+    inputs_close(in);
+    job_free(defaults);
+}
+
 static const char MANIFEST[] = "{\"image\":\"a.jpg\"}\n"
                                "not json\n"
                                "\n"
@@ -178,7 +240,7 @@ Test(inputs, every_offset_is_a_place_to_go_on_from)
     scratch_text("m.jsonl", MANIFEST);
     const char *path = scratch_path("m.jsonl");
     struct inputs_options o = {.paths = &path, .n_paths = 1, .defaults = defaults};
-    uint64_t offsets[8];
+    uint64_t offsets[8], lines[8];
     char *keys[8];
     int n = 0;
     struct inputs *in = NULL;
@@ -187,6 +249,7 @@ Test(inputs, every_offset_is_a_place_to_go_on_from)
     cr_assert(inputs_resumable(in));
     while (inputs_next(in, &input, NULL) == ST_OK) {
         offsets[n] = input.offset;
+        lines[n] = input.line;
         keys[n++] = strdup(input.job->image);
         input_fini(&input);
     }
@@ -201,6 +264,7 @@ Test(inputs, every_offset_is_a_place_to_go_on_from)
         if (s == ST_OK) {
             cr_assert_str_eq(input.job->image, keys[i + 1]);
             cr_assert_eq(input.offset, offsets[i + 1]);
+            cr_assert_eq(input.line, lines[i + 1], "lines keep their numbers");
             input_fini(&input);
         }
         inputs_close(in);
