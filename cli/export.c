@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "cli/commands.h"
 #include "cli/pictures.h"
@@ -11,6 +12,8 @@
 #include "formats/write/jsonl.h"
 
 enum { PATH_BYTES = 4096, SHOWN_WARNINGS = 10 };
+#define RECORDS_NAME "records.jsonl"
+#define NEW ".new"
 enum format { FORMAT_JSONL, FORMAT_OVERLAY, FORMAT_HTML };
 
 struct export_flags {
@@ -68,14 +71,21 @@ struct export
 
 /* ---- one record ------------------------------------------------------------------------------------------------- */
 
-/* A picture that can't be drawn here (its file is not on this machine) costs a warning, not the export. */
+/* A picture that can't be drawn here (its file is not on this machine) costs a warning, not the export; one that finds
+ * no room on the disk ends it, as all others would find none. */
 static bool draw(struct export *e, const struct json *record, const char *dir, const char *suffix, bool with_boxes,
                  char name[PATH_BYTES])
 {
     struct diag why = {{0}};
+    name[0] = '\0'; /* until the picture is read and drawn */
     enum status s = pictures_draw(e->pictures, record, dir, suffix, with_boxes, name, PATH_BYTES, &why);
     if (s == ST_OK)
         return true;
+    if (s == ST_IO && name[0]) {
+        e->why = why;
+        e->status = s;
+        return false;
+    }
     if (s == ST_MISSING && !why.text[0]) /* the image failed as a whole: there is nothing to draw */
         return false;
     e->warnings++;
@@ -95,12 +105,13 @@ static enum status put_record(struct export *e, const char *text, size_t len)
         return s;
     if (e->o->format == FORMAT_OVERLAY) {
         draw(e, record, e->o->out, ".png", true, name);
+        s = e->status;
     } else {
         char dir[PATH_BYTES];
         snprintf(dir, sizeof dir, "%s/pictures", e->o->out);
         bool drawn = draw(e, record, dir, ".jpg", false, name);
         snprintf(path, sizeof path, "pictures/%s", name);
-        s = html_put(e->html, record, drawn ? path : NULL, &e->why);
+        s = e->status != ST_OK ? e->status : html_put(e->html, record, drawn ? path : NULL, &e->why);
     }
     jsn_free(record);
     return s;
@@ -130,8 +141,8 @@ static enum status open_output(struct export *e)
     const char *out = e->o->out;
     if (strcmp(out, "-") == 0)
         return jsonl_open("-", false, &e->jsonl, &e->why);
-    static const char *const names[] = {"records.jsonl", "", "index.html"};
-    if (snprintf(path, sizeof path, "%s/%s", out, names[e->o->format]) >= PATH_BYTES - 16)
+    static const char *const names[] = {RECORDS_NAME NEW, "", "index.html"};
+    if (snprintf(path, sizeof path, "%s/%s", out, names[e->o->format]) >= PATH_BYTES - 96)
         return diag_set(&e->why, ST_LIMIT, "--out: path too long");
     if (e->o->format == FORMAT_JSONL)
         return jsonl_open(path, false, &e->jsonl, &e->why);
@@ -142,14 +153,31 @@ static enum status open_output(struct export *e)
     return s == ST_OK ? make_dir(path, &e->why) : s;
 }
 
-static enum status close_output(struct export *e, enum status s)
+/* The records get their name when they are whole. */
+static enum status close_records(struct export *e, enum status s)
 {
-    if (e->jsonl && s == ST_OK)
+    char path[PATH_BYTES], temporary[PATH_BYTES];
+    if (s == ST_OK)
         s = jsonl_sync(e->jsonl, &e->why);
     jsonl_close(e->jsonl);
+    if (strcmp(e->o->out, "-") == 0)
+        return s;
+    snprintf(path, sizeof path, "%.4000s/" RECORDS_NAME, e->o->out);
+    snprintf(temporary, sizeof temporary, "%.4000s/" RECORDS_NAME NEW, e->o->out);
+    if (s == ST_OK && rename(temporary, path) != 0)
+        s = diag_set(&e->why, ST_IO, "%s: %s", path, strerror(errno));
+    if (s != ST_OK)
+        unlink(temporary);
+    return s;
+}
+
+static enum status close_output(struct export *e, enum status s)
+{
+    if (e->jsonl)
+        s = close_records(e, s);
     if (!e->html)
         return s;
-    enum status closed = html_close(e->html, s == ST_OK ? &e->why : NULL);
+    enum status closed = html_close(e->html, s == ST_OK, s == ST_OK ? &e->why : NULL);
     return s == ST_OK ? closed : s;
 }
 

@@ -2,6 +2,7 @@
 #include "media/vips_image.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -34,10 +35,44 @@ static int lay_over(VipsImage **picture, const char *svg)
     return failed;
 }
 
-static int save(VipsImage *picture, const char *path, bool jpeg)
+static int encode(VipsImage *picture, bool jpeg, void **bytes, size_t *len)
 {
-    return jpeg ? vips_jpegsave(picture, path, "Q", JPEG_QUALITY, "strip", TRUE, NULL)
-                : vips_pngsave(picture, path, "strip", TRUE, NULL);
+    return jpeg ? vips_jpegsave_buffer(picture, bytes, len, "Q", JPEG_QUALITY, "strip", TRUE, NULL)
+                : vips_pngsave_buffer(picture, bytes, len, "strip", TRUE, NULL);
+}
+
+static bool write_all(int fd, const char *bytes, size_t len)
+{
+    while (len > 0) {
+        ssize_t n = write(fd, bytes, len);
+        if (n < 0 && errno != EINTR)
+            return false;
+        bytes += n < 0 ? 0 : n;
+        len -= n < 0 ? 0 : (size_t)n;
+    }
+    return true;
+}
+
+/* All of it under its name, or nothing. */
+static enum status write_file(const char *path, const void *bytes, size_t len, struct diag *why)
+{
+    char temporary[PATH_BYTES];
+    if (snprintf(temporary, sizeof temporary, "%s.new", path) >= PATH_BYTES)
+        return diag_set(why, ST_LIMIT, "%.200s...: path too long", path);
+    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (fd < 0)
+        return diag_set(why, ST_IO, "%s: %s", temporary, strerror(errno));
+    bool written = write_all(fd, bytes, len);
+    int said = errno;
+    if (close(fd) != 0 && written) {
+        written = false;
+        said = errno;
+    }
+    if (written && rename(temporary, path) == 0)
+        return ST_OK;
+    said = written ? errno : said;
+    unlink(temporary);
+    return diag_set(why, ST_IO, "%s: %s", path, strerror(said));
 }
 
 static bool ends_with(const char *text, const char *end)
@@ -48,16 +83,13 @@ static bool ends_with(const char *text, const char *end)
 
 static enum status failure(const char *path, struct diag *why)
 {
-    enum status s = diag_set(why, ST_IO, "%s: %.300s", path, vips_error_buffer());
+    enum status s = diag_set(why, ST_FORMAT, "%s: %.300s", path, vips_error_buffer());
     vips_error_clear();
     return s;
 }
 
 enum status picture_write(const struct image *image, const char *svg, double scale, const char *path, struct diag *why)
 {
-    char temporary[PATH_BYTES];
-    if (snprintf(temporary, sizeof temporary, "%s.new", path) >= PATH_BYTES)
-        return diag_set(why, ST_LIMIT, "%.200s...: path too long", path);
     if (svg && !vips_type_find("VipsOperation", "svgload_buffer"))
         return diag_set(why, ST_UNSUPPORTED, "libvips was built without SVG, which drawings need");
     VipsImage *picture = NULL;
@@ -72,15 +104,14 @@ enum status picture_write(const struct image *image, const char *svg, double sca
     }
     if (!failed && svg)
         failed = lay_over(&picture, svg);
+    void *bytes = NULL;
+    size_t len = 0;
     if (!failed)
-        failed = save(picture, temporary, ends_with(path, ".jpg"));
+        failed = encode(picture, ends_with(path, ".jpg"), &bytes, &len);
     g_object_unref(picture);
     if (failed)
         return failure(path, why);
-    if (rename(temporary, path) != 0) {
-        int said = errno;
-        unlink(temporary);
-        return diag_set(why, ST_IO, "%s: %s", path, strerror(said));
-    }
-    return ST_OK;
+    enum status s = write_file(path, bytes, len, why);
+    g_free(bytes);
+    return s;
 }

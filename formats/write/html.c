@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "formats/write/markup.h"
 #include "formats/write/new_file.h"
@@ -14,7 +15,7 @@ enum { WHOLE_TEXT = 20000, PICTURE_WIDTH = 640 };
 
 struct html {
     FILE *out;
-    char *path;
+    char *path, *temporary; /* the page is there when it is whole */
 };
 
 static const char STYLE[] =
@@ -31,20 +32,30 @@ static const char STYLE[] =
     "figcaption p{margin:.3rem 0;overflow-wrap:anywhere}\n"
     ".ask{opacity:.65}.bad{color:var(--bad)}mark{background:#ffd54a66;color:inherit;border-radius:3px}\n";
 
+static void html_free(struct html *h)
+{
+    free(h->path);
+    free(h->temporary);
+    free(h);
+}
+
 enum status html_open(const char *path, const char *title, struct html **out, struct diag *why)
 {
     enum status s = make_folders_above(path, why);
     if (s != ST_OK)
         return s;
     struct html *h = calloc(1, sizeof *h);
-    if (!h || !(h->path = strdup(path))) {
-        free(h);
+    if (!h)
+        return ST_NOMEM;
+    h->path = strdup(path);
+    if (!h->path || asprintf(&h->temporary, "%s.new", path) < 0) {
+        h->temporary = NULL;
+        html_free(h);
         return ST_NOMEM;
     }
-    if (!(h->out = fopen(path, "we"))) {
+    if (!(h->out = fopen(h->temporary, "we"))) {
         s = diag_set(why, ST_IO, "%s: %s", path, strerror(errno));
-        free(h->path);
-        free(h);
+        html_free(h);
         return s;
     }
     fputs("<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n"
@@ -156,13 +167,18 @@ enum status html_put(struct html *h, const struct json *record, const char *pict
     return s;
 }
 
-enum status html_close(struct html *h, struct diag *why)
+enum status html_close(struct html *h, bool keep, struct diag *why)
 {
     fputs("</main>\n</html>\n", h->out);
     bool bad = ferror(h->out) != 0;
     bad = fclose(h->out) != 0 || bad;
-    enum status s = bad ? diag_set(why, ST_IO, "%s: could not be written whole", h->path) : ST_OK;
-    free(h->path);
-    free(h);
+    enum status s = ST_OK;
+    if (bad)
+        s = diag_set(why, ST_IO, "%s: could not be written whole", h->path);
+    else if (keep && rename(h->temporary, h->path) != 0)
+        s = diag_set(why, ST_IO, "%s: %s", h->path, strerror(errno));
+    if (!keep || s != ST_OK)
+        unlink(h->temporary);
+    html_free(h);
     return s;
 }

@@ -3,6 +3,8 @@
 #ifndef FORMATS_WRITE_HTML_H
 #define FORMATS_WRITE_HTML_H
 
+#include <stdbool.h>
+
 #include "base/json.h"
 #include "base/status.h"
 
@@ -12,7 +14,8 @@ MUST_CHECK enum status html_open(const char *path, const char *title, struct htm
 /* picture: path of the record's picture, relative to the page (raw, not escaped); NULL: none, the record's texts or
  * error alone. Boxes are laid over it as SVG, so the picture itself is shown without them. */
 MUST_CHECK enum status html_put(struct html *h, const struct json *record, const char *picture, struct diag *why);
-/* Ends the page; its file is whole only behind this. Frees h, also on failure. */
-MUST_CHECK enum status html_close(struct html *h, struct diag *why);
+/* Ends the page, which appears under its name here: whole, or not at all where keep is false or the disk is full. Frees
+ * h, also on failure. */
+MUST_CHECK enum status html_close(struct html *h, bool keep, struct diag *why);
 
 #endif

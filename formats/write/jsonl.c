@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -66,17 +67,34 @@ enum status jsonl_open(const char *path, bool append, struct jsonl **out, struct
     return ST_OK;
 }
 
+/* The beginning of a line whose rest found no room. */
+static void take_back(const struct jsonl *f, off_t written)
+{
+    struct stat st;
+    off_t at = lseek(f->fd, 0, SEEK_CUR);
+    if (written > 0 && fstat(f->fd, &st) == 0 && S_ISREG(st.st_mode) && at == st.st_size &&
+        ftruncate(f->fd, at - written) == 0)
+        (void)lseek(f->fd, at - written, SEEK_SET);
+}
+
 enum status jsonl_put(struct jsonl *f, const char *text, size_t len, struct diag *why)
 {
     char newline = '\n';
     struct iovec parts[] = {{(void *)(uintptr_t)text, len}, {&newline, 1}};
     int first = 0;
+    off_t written = 0;
     while (first < 2) {
         ssize_t n = writev(f->fd, parts + first, 2 - first);
         if (n < 0 && errno == EINTR)
             continue;
-        if (n < 0)
-            return diag_set(why, errno == EPIPE ? ST_CLOSED : ST_IO, "%s: %s", f->name, strerror(errno));
+        if (n < 0 && errno == EPIPE)
+            return ST_CANCELLED;
+        if (n < 0) {
+            enum status s = diag_set(why, ST_IO, "%s: %s", f->name, strerror(errno));
+            take_back(f, written);
+            return s;
+        }
+        written += n;
         for (size_t left = (size_t)n; first < 2;) {
             if (left < parts[first].iov_len) {
                 parts[first].iov_base = (char *)parts[first].iov_base + left;

@@ -13,6 +13,7 @@ struct jsonl;
  * caller owns *out: jsonl_close. */
 MUST_CHECK enum status jsonl_open(const char *path, bool append, struct jsonl **out, struct diag *why);
 /* text: one JSON value without newlines, not necessarily terminated. */
+/* ST_CANCELLED without a sentence: a pipe's reader left. ST_IO: what a file got of the line is cut off again. */
 MUST_CHECK enum status jsonl_put(struct jsonl *f, const char *text, size_t len, struct diag *why);
 /* Behind this, what was put is on disk (nothing to do for a terminal or a pipe). */
 MUST_CHECK enum status jsonl_sync(struct jsonl *f, struct diag *why);

@@ -1,9 +1,12 @@
 #include "formats/write/jsonl.h"
 
 #include <criterion/criterion.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "tests/unit/formats/scratch.h"
 
@@ -54,6 +57,35 @@ Test(jsonl, half_a_line_longer_than_a_block_is_cut_off_too)
     free(long_half);
     put("out.jsonl", true, "[]");
     expect("out.jsonl", "{}\n[]\n");
+}
+
+Test(jsonl, a_line_that_finds_no_room_leaves_the_whole_ones)
+{
+    struct jsonl *f = NULL;
+    char text[100];
+    memset(text, 'x', sizeof text);
+    signal(SIGXFSZ, SIG_IGN);
+    cr_assert_eq(setrlimit(RLIMIT_FSIZE, &(struct rlimit){.rlim_cur = 60, .rlim_max = 60}), 0);
+    cr_assert_eq(jsonl_open(scratch_path("full.jsonl"), false, &f, NULL), ST_OK);
+    cr_assert_eq(jsonl_put(f, "{\"n\":1}", 7, NULL), ST_OK);
+    cr_assert_eq(jsonl_put(f, text, sizeof text, NULL), ST_IO);
+    jsonl_close(f);
+    expect("full.jsonl", "{\"n\":1}\n");
+}
+
+Test(jsonl, a_pipe_whose_reader_left_ends_without_words)
+{
+    struct jsonl *f = NULL;
+    struct diag why = {""};
+    int ends[2];
+    signal(SIGPIPE, SIG_IGN);
+    cr_assert_eq(pipe(ends), 0);
+    cr_assert_eq(dup2(ends[1], STDOUT_FILENO), STDOUT_FILENO);
+    close(ends[0]);
+    cr_assert_eq(jsonl_open("-", false, &f, NULL), ST_OK);
+    cr_expect_eq(jsonl_put(f, "{}", 2, &why), ST_CANCELLED);
+    cr_expect_str_eq(why.text, "");
+    jsonl_close(f);
 }
 
 Test(jsonl, a_full_disk_is_an_error_with_the_files_name)

@@ -112,7 +112,7 @@ Test(html, a_page_shows_answers_with_marked_phrases_and_errors_and_asks_nobody)
     cr_assert_eq(html_open(scratch_path("g/index.html"), "my <page>", &h, NULL), ST_OK);
     cr_assert_eq(html_put(h, v, "thumbs/a b.jpg", NULL), ST_OK);
     cr_assert_eq(html_put(h, w, NULL, NULL), ST_OK);
-    cr_assert_eq(html_close(h, NULL), ST_OK);
+    cr_assert_eq(html_close(h, true, NULL), ST_OK);
     char *page = slurp(scratch_path("g/index.html"));
     cr_assert_not_null(strstr(page, "<title>my &lt;page&gt;</title>"));
     cr_assert_not_null(strstr(page, "src=\"thumbs/a%20b.jpg\""));

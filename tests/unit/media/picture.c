@@ -1,8 +1,10 @@
 /* media/picture.h: what is drawn can be read back. */
 #include <criterion/criterion.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "media/picture.h"
@@ -76,5 +78,22 @@ Test(picture, an_absent_folder_is_an_error)
     struct image im = grey();
     cr_assert_eq(image_library_start("test", NULL), ST_OK);
     cr_assert_eq(picture_write(&im, NULL, 1, "/tmp/ferret-absent-folder/x.png", NULL), ST_IO);
+    image_fini(&im);
+}
+
+Test(picture, a_full_disk_leaves_nothing_and_says_why)
+{
+    struct image im = grey();
+    struct diag why = {""};
+    char path[64], temporary[80];
+    snprintf(path, sizeof path, "/tmp/ferret-write-%d.png", (int)getpid());
+    snprintf(temporary, sizeof temporary, "%s.new", path);
+    cr_assert_eq(image_library_start("test", NULL), ST_OK);
+    signal(SIGXFSZ, SIG_IGN);
+    cr_assert_eq(setrlimit(RLIMIT_FSIZE, &(struct rlimit){.rlim_cur = 16, .rlim_max = 16}), 0);
+    cr_assert_eq(picture_write(&im, NULL, 1, path, &why), ST_IO);
+    cr_expect_not_null(strstr(why.text, path), "%s", why.text);
+    cr_expect_neq(access(path, F_OK), 0);
+    cr_expect_neq(access(temporary, F_OK), 0);
     image_fini(&im);
 }
