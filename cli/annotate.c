@@ -44,23 +44,22 @@ static const struct setting annotate_rows[] = {
      .help = "fetch URLs of private and local addresses too"},
 };
 
-/* Set by SIGINT and SIGTERM: take no further input, finish what has begun. */
+enum { EXIT_OF_SIGNAL = 128 }; /* and the signal's number, as shells have it */
+
+/* The signal, after SIGINT and SIGTERM: take no further input, finish what has begun. */
 static volatile sig_atomic_t interrupted;
 
 static void interrupt(int signal_number)
 {
-    (void)signal_number;
-    interrupted = 1;
+    interrupted = signal_number;
 }
 
 /* A second signal ends the program at once. */
 static void watch_signals(void)
 {
     struct sigaction stop = {.sa_handler = interrupt, .sa_flags = SA_RESTART | (int)SA_RESETHAND};
-    struct sigaction ignore = {.sa_handler = SIG_IGN};
     sigaction(SIGINT, &stop, NULL);
     sigaction(SIGTERM, &stop, NULL);
-    sigaction(SIGPIPE, &ignore, NULL);
 }
 
 /* ---- records ---------------------------------------------------------------------------------------------------- */
@@ -71,7 +70,9 @@ struct output {
     struct jsonl *file;
     enum status status; /* of writing: the first that failed */
     struct diag why;
-    long n_ok, n_partial, n_failed, n_not_begun;
+    /* each input taken is in one of these */
+    long n_ok, n_partial, n_failed, n_not_begun, n_unwritten;
+    long n_taken; /* of the feeding thread */
 };
 
 static void write_record(struct output *o, const struct json *record)
@@ -79,22 +80,32 @@ static void write_record(struct output *o, const struct json *record)
     const char *status = jsn_string(jsn_get(record, "status"), "failed");
     char *text = record ? jsn_text(record) : NULL;
     pthread_mutex_lock(&o->lock);
-    if (strcmp(status, "ok") == 0)
+    if (o->status == ST_OK)
+        o->status = text ? jsonl_put(o->file, text, strlen(text), &o->why) : ST_NOMEM;
+    if (o->status != ST_OK)
+        o->n_unwritten++;
+    else if (strcmp(status, "ok") == 0)
         o->n_ok++;
     else if (strcmp(status, "partial") == 0)
         o->n_partial++;
     else
         o->n_failed++;
-    if (o->status == ST_OK)
-        o->status = text ? jsonl_put(o->file, text, strlen(text), &o->why) : ST_NOMEM;
     pthread_mutex_unlock(&o->lock);
     free(text);
+}
+
+static bool can_write(struct output *o)
+{
+    pthread_mutex_lock(&o->lock);
+    bool ok = o->status == ST_OK;
+    pthread_mutex_unlock(&o->lock);
+    return ok;
 }
 
 static void on_done(void *ctx, struct pipeline_done *done)
 {
     struct output *o = ctx;
-    if (done->handed_back && interrupted) {
+    if (done->handed_back && (interrupted || !can_write(o))) {
         pthread_mutex_lock(&o->lock);
         o->n_not_begun++;
         pthread_mutex_unlock(&o->lock);
@@ -106,14 +117,6 @@ static void on_done(void *ctx, struct pipeline_done *done)
     }
     jsn_free(done->record);
     job_free(done->job);
-}
-
-static bool can_write(struct output *o)
-{
-    pthread_mutex_lock(&o->lock);
-    bool ok = o->status == ST_OK;
-    pthread_mutex_unlock(&o->lock);
-    return ok;
 }
 
 /* ---- inputs ----------------------------------------------------------------------------------------------------- */
@@ -136,6 +139,7 @@ static enum status feed(struct inputs *in, struct pipeline *p, struct output *o,
         enum status s = inputs_next(in, &input, why);
         if (s != ST_OK)
             return s == ST_CLOSED ? ST_OK : s;
+        o->n_taken++;
         if (input.error) {
             struct json *record = result_failure(input.job, input.error_class, input.error, input.message);
             write_record(o, record);
@@ -145,8 +149,10 @@ static enum status feed(struct inputs *in, struct pipeline *p, struct output *o,
             input.job = NULL;
         }
         input_fini(&input);
-        if (s != ST_OK)
+        if (s != ST_OK) {
+            o->n_taken--;
             return s;
+        }
     }
     return ST_OK;
 }
@@ -189,6 +195,8 @@ static enum status open_session(struct session *s, const struct annotate_flags *
         st = model_flags_resolve(&f->model, &s->choice, why);
     if (st == ST_OK)
         st = open_roots(f, &s->roots, why);
+    if (st == ST_OK)
+        st = task_flags_check_paths(&f->task, s->paths, settings_n_args(settings), why);
     struct inputs_options in = {
         .paths = s->paths, .n_paths = settings_n_args(settings), .defaults = s->defaults, .uri = local_uri};
     if (st == ST_OK)
@@ -225,7 +233,15 @@ static enum status annotate(struct session *s, struct diag *why)
     if (st == ST_OK)
         st = jsonl_sync(o->file, why);
     fprintf(stderr, "%ld ok, %ld partial, %ld failed", o->n_ok, o->n_partial, o->n_failed);
-    fprintf(stderr, interrupted ? ", %ld not begun (interrupted)\n" : "\n", o->n_not_begun);
+    if (o->n_unwritten > 0)
+        fprintf(stderr, ", %ld not written", o->n_unwritten);
+    if (o->n_not_begun > 0)
+        fprintf(stderr, ", %ld not begun", o->n_not_begun);
+    if (interrupted || st != ST_OK)
+        fprintf(stderr, " of %ld inputs taken%s", o->n_taken, interrupted ? " (interrupted)" : "");
+    fputc('\n', stderr);
+    if (st == ST_OK && o->n_taken == 0 && !interrupted)
+        fputs("ferret annotate: no inputs: there is no file under what was named\n", stderr);
     return st;
 }
 
@@ -267,5 +283,7 @@ int cmd_annotate(int argc, char **argv)
     settings_free(settings);
     if (st != ST_OK)
         return command_fail("annotate", st, &why);
-    return failed || interrupted ? EXIT_ITEMS_FAILED : EXIT_OK;
+    if (interrupted)
+        return EXIT_OF_SIGNAL + interrupted;
+    return failed ? EXIT_ITEMS_FAILED : EXIT_OK;
 }

@@ -39,6 +39,9 @@ struct setting_group task_flags_group(size_t at);
 /* The job that a PATH stands for, or a manifest line falls back to: one task (locate: all phrases), regions, policy;
  * key, image and campaign are left NULL. The caller owns *out: job_free. */
 MUST_CHECK enum status task_flags_job(const struct task_flags *f, struct job **out, struct diag *why);
+/* ST_INVALID: the task needs regions, and a PATH is no manifest that might bring them. */
+MUST_CHECK enum status task_flags_check_paths(const struct task_flags *f, const char *const *paths, int n,
+                                              struct diag *why);
 
 /* ---- flags of what talks to a broker ---------------------------------------------------------------------------- */
 
@@ -55,7 +58,8 @@ MUST_CHECK enum status link_flags_open(const struct link_flags *f, struct client
 /* ---- people ----------------------------------------------------------------------------------------------------- */
 
 /* "ferret COMMAND: sentence" on stderr; returns the exit code of the status: 3 for ST_TIMEOUT and ST_CLOSED, 4 for
- * ST_REFUSED and ST_LIMIT, 1 for ST_CANCELLED, 2 for the rest. */
+ * ST_REFUSED, ST_LIMIT, ST_NOMEM and ST_UNSUPPORTED, 1 for ST_IO and ST_CANCELLED (quiet where it has no sentence: the
+ * reader of stdout left), 2 for the rest. */
 int command_fail(const char *command, enum status s, const struct diag *why);
 
 /* Asks on a terminal, "[y/N]"; false without one. */

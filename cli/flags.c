@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "cli/commands.h"
+#include "formats/read/inputs.h"
 #include "protocol/paths.h"
 
 /* ---- the task --------------------------------------------------------------------------------------------------- */
@@ -139,8 +140,12 @@ static enum status add_task(const struct task_flags *f, struct job *job, struct 
         .seed = (uint64_t)f->seed,
         .repetition_stop = !f->compat,
     };
+    if (f->phrases.n != 0 && task->kind != TASK_LOCATE)
+        return diag_set(why, ST_INVALID, "--phrase: expected --task locate beside it");
+    if (f->question && task->kind != TASK_ASK)
+        return diag_set(why, ST_INVALID, "--question: expected --task ask beside it");
     if (task->kind == TASK_LOCATE) {
-        if (f->phrases.n == 0)
+        if (f->phrases.n < 1)
             return diag_set(why, ST_INVALID, "--task locate: expected at least one --phrase TEXT");
         if (f->phrases.n > LIMIT_PHRASES)
             return diag_set(why, ST_LIMIT, "%d phrases, at most %d", f->phrases.n, LIMIT_PHRASES);
@@ -176,6 +181,18 @@ enum status task_flags_job(const struct task_flags *f, struct job **out, struct 
         return s;
     }
     *out = job;
+    return ST_OK;
+}
+
+enum status task_flags_check_paths(const struct task_flags *f, const char *const *paths, int n, struct diag *why)
+{
+    if (f->task != TASK_DESCRIBE || f->boxes.n + f->points.n > 0)
+        return ST_OK;
+    for (int i = 0; i < n; i++) {
+        if (!inputs_is_manifest(paths[i]))
+            return diag_set(why, ST_INVALID, "--task describe: %s: expected --box or --point, or regions in a manifest",
+                            paths[i]);
+    }
     return ST_OK;
 }
 
@@ -241,15 +258,19 @@ enum status link_flags_open(const struct link_flags *f, struct client **out, str
 
 int command_fail(const char *command, enum status s, const struct diag *why)
 {
-    fprintf(stderr, "ferret %s: %s\n", command, why && why->text[0] ? why->text : status_word(s));
+    bool said = why && why->text[0];
+    if (said || s != ST_CANCELLED)
+        fprintf(stderr, "ferret %s: %s\n", command, said ? why->text : status_word(s));
     switch (s) {
     case ST_OK: return EXIT_OK;
     case ST_TIMEOUT:
     case ST_CLOSED: return EXIT_UNREACHABLE;
     case ST_REFUSED:
+    case ST_UNSUPPORTED:
     case ST_NOMEM: /* does not fit the memory budget */
     case ST_LIMIT: return EXIT_REFUSED;
-    case ST_CANCELLED: return EXIT_ITEMS_FAILED;
+    case ST_CANCELLED:
+    case ST_IO: return EXIT_ITEMS_FAILED;
     default: return EXIT_USAGE;
     }
 }

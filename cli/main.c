@@ -1,4 +1,6 @@
 /* `ferret`: finds the subcommand. Everything else stands in one file a command. */
+#include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -51,7 +53,19 @@ static const struct command *find_command(const char *name)
     return NULL;
 }
 
-int main(int argc, char **argv)
+/* What is still in stdout's buffer may fail too. A reader that left has seen enough, and needs no words. */
+static int end(int code)
+{
+    bool lost = fflush(stdout) != 0;
+    int said = lost ? errno : EIO;
+    if (!lost && !ferror(stdout))
+        return code;
+    if (said != EPIPE)
+        fprintf(stderr, "ferret: stdout: %s\n", strerror(said));
+    return code == EXIT_OK ? EXIT_ITEMS_FAILED : code;
+}
+
+static int run(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "";
     if (strcmp(name, "--version") == 0) {
@@ -75,4 +89,10 @@ int main(int argc, char **argv)
         return command->run(2, (char **)args);
     }
     return command->run(argc - 1, argv + 1);
+}
+
+int main(int argc, char **argv)
+{
+    signal(SIGPIPE, SIG_IGN);
+    return end(run(argc, argv));
 }

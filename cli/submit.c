@@ -10,9 +10,18 @@
 #include "cli/commands.h"
 #include "cli/up_file.h"
 #include "formats/read/inputs.h"
+#include "formats/read/repeats.h"
 #include "protocol/result.h"
 
-enum { NAME_HASH_DIGITS = 8, PIN_DIGITS = 32, SHOWN_ERRORS = 20, WAIT_POLL_MS = 500, STEM_BYTES = 48 };
+enum {
+    NAME_HASH_DIGITS = 8,
+    PIN_DIGITS = 32,
+    SHOWN_ERRORS = 20,
+    WAIT_POLL_MS = 500,
+    STEM_BYTES = 48,
+    PLACE_BYTES = 8192,
+    SHOWN_PLACE = 180
+};
 
 struct submit_options {
     struct link_flags link;
@@ -26,12 +35,15 @@ struct submit {
     const struct submit_options *o;
     struct client *client;
     struct inputs *inputs;
+    struct repeats *repeats;
     struct media_roots *roots;
     struct job *defaults;
     uint8_t identity[INPUTS_IDENTITY_BYTES];
     char campaign[LIMIT_NAME_BYTES + 1];
     char pin[PIN_DIGITS + 1];
-    uint64_t rejected; /* inputs that are no job */
+    uint64_t taken;    /* inputs of this run */
+    uint64_t rejected; /* of them, those that are no job */
+    bool goes_on;      /* behind what an earlier run handed in */
     bool terminal;
 };
 
@@ -141,6 +153,7 @@ static enum status resume(struct submit *s, const struct campaign_status *status
     if (!inputs_resumable(s->inputs) || status->place.offset == 0 ||
         memcmp(status->place.manifest, s->identity, sizeof s->identity) != 0)
         return ST_OK;
+    s->goes_on = true;
     fprintf(stderr, "ferret submit: goes on at byte %llu of the manifest\n", (unsigned long long)status->place.offset);
     return inputs_seek(s->inputs, status->place.offset, why);
 }
@@ -181,10 +194,10 @@ static void tell_rejected(struct submit *s, const char *code, const char *messag
 }
 
 /* A stand-in that goes the way of all jobs and ends in a failed record, so that every input has one. */
-static enum status refused_job(struct input *input, struct job **out, struct diag *why)
+static enum status refused_job(const struct input *input, const char *key, struct job **out, struct diag *why)
 {
     struct json *line = jsn_new_object();
-    const char *key = input->job->key, *image = input->job->image;
+    const char *image = input->job->image;
     enum status status = jsn_put(line, "id", result_text(key));
     if (status == ST_OK)
         status = jsn_put(line, "image", result_text(image && *image ? image : key));
@@ -200,33 +213,85 @@ static enum status refused_job(struct input *input, struct job **out, struct dia
     return (*out)->refused && (*out)->refused_why ? ST_OK : ST_NOMEM;
 }
 
-static enum status hand_in(struct submit *s, struct input *input, struct diag *why)
+/* From here on the input's job is its stand-in. */
+static enum status put_stand_in(struct input *input, const char *key, struct diag *why)
 {
-    free(input->job->campaign);
-    input->job->campaign = strdup(s->campaign);
-    if (!input->job->campaign)
-        return ST_NOMEM;
-    struct place after = {.offset = input->offset};
-    memcpy(after.manifest, s->identity, sizeof after.manifest);
-    return client_submit(s->client, input->job, inputs_resumable(s->inputs) ? &after : NULL, why);
-}
-
-static enum status hand_in_refused(struct submit *s, struct input *input, struct diag *why)
-{
-    tell_rejected(s, input->error, input->message);
     struct job *refused = NULL;
-    enum status status = refused_job(input, &refused, why);
+    enum status status = refused_job(input, key, &refused, why);
     if (status != ST_OK) {
         job_free(refused);
         return status;
     }
     job_free(input->job);
     input->job = refused;
-    return hand_in(s, input, why);
+    return ST_OK;
+}
+
+static enum status take_campaign(const struct submit *s, struct job *job)
+{
+    free(job->campaign);
+    job->campaign = strdup(s->campaign);
+    return job->campaign ? ST_OK : ST_NOMEM;
+}
+
+static enum status send(struct submit *s, const struct input *input, struct diag *why)
+{
+    struct place after = {.offset = input->offset};
+    memcpy(after.manifest, s->identity, sizeof after.manifest);
+    return client_submit(s->client, input->job, inputs_resumable(s->inputs) ? &after : NULL, why);
+}
+
+/* The end of a place says more than its beginning. */
+static const char *tail(const char *text, size_t most)
+{
+    size_t len = strlen(text);
+    return len > most ? text + len - most : text;
+}
+
+/* The campaign would take it for the job that it has under this id. In a manifest it gets a record by its place. */
+static enum status refuse_repeat(struct submit *s, struct input *input, const char *first, struct diag *why)
+{
+    char place[PLACE_BYTES] = "";
+    if (input->manifest)
+        snprintf(place, sizeof place, "%s:%llu", input->manifest, (unsigned long long)input->line);
+    if (!input->job->refused) {
+        input->error = "duplicate_id";
+        snprintf(input->message, sizeof input->message, "%s%sid \"%.60s\" names another job%s%s",
+                 tail(place, SHOWN_PLACE), *place ? ": " : "", input->job->key,
+                 *first ? " already, at " : " of this run", tail(first, SHOWN_PLACE));
+        tell_rejected(s, input->error, input->message);
+    }
+    const char *key = tail(place, LIMIT_URI_BYTES);
+    if (!*key || strcmp(key, input->job->key) == 0)
+        return ST_OK;
+    enum status status = put_stand_in(input, key, why);
+    if (status == ST_OK)
+        status = take_campaign(s, input->job);
+    return status == ST_OK ? send(s, input, why) : status;
+}
+
+static enum status hand_in(struct submit *s, struct input *input, struct diag *why)
+{
+    char first[PLACE_BYTES];
+    bool again = false;
+    enum status status = take_campaign(s, input->job);
+    if (status == ST_OK)
+        status = repeats_add(s->repeats, input, &again, first, sizeof first, why);
+    if (status != ST_OK)
+        return status;
+    return again ? refuse_repeat(s, input, first, why) : send(s, input, why);
+}
+
+static enum status hand_in_refused(struct submit *s, struct input *input, struct diag *why)
+{
+    tell_rejected(s, input->error, input->message);
+    enum status status = put_stand_in(input, input->job->key, why);
+    return status == ST_OK ? hand_in(s, input, why) : status;
 }
 
 static enum status submit_one(struct submit *s, struct input *input, struct diag *why)
 {
+    s->taken++;
     if (input->error)
         return hand_in_refused(s, input, why);
     enum status status = hand_in(s, input, why);
@@ -235,6 +300,15 @@ static enum status submit_one(struct submit *s, struct input *input, struct diag
     input->error = "too_long";
     snprintf(input->message, sizeof input->message, "%s", why->text);
     return hand_in_refused(s, input, why);
+}
+
+/* What was accepted in front of an error is worth keeping, unless the way to the broker is the error. */
+static enum status leave(struct submit *s, enum status status)
+{
+    bool reachable = status != ST_TIMEOUT && status != ST_CLOSED;
+    if (reachable && client_flush(s->client, NULL) != ST_OK)
+        fputs("ferret submit: the jobs in front of this may not have been accepted\n", stderr);
+    return status;
 }
 
 static enum status submit_all(struct submit *s, struct diag *why)
@@ -249,7 +323,7 @@ static enum status submit_all(struct submit *s, struct diag *why)
             status = submit_one(s, &input, why);
         input_fini(&input);
         if (status != ST_OK)
-            return status;
+            return leave(s, status);
     }
     enum status status = client_flush(s->client, why);
     if (s->terminal) {
@@ -264,6 +338,10 @@ static enum status submit_all(struct submit *s, struct diag *why)
 static enum status prepare(struct submit *s, const char *const *paths, int n, struct diag *why)
 {
     enum status status = task_flags_job(&s->o->task, &s->defaults, why);
+    if (status == ST_OK)
+        status = task_flags_check_paths(&s->o->task, paths, n, why);
+    if (status == ST_OK)
+        status = repeats_new(&s->repeats);
     if (status == ST_OK)
         status = up_file_roots(&s->o->link, &s->o->roots, &s->roots, why);
     if (status == ST_OK)
@@ -306,6 +384,7 @@ static enum status run(struct submit *s, const struct settings *settings, struct
     }
     client_close(s->client);
     inputs_close(s->inputs);
+    repeats_free(s->repeats);
     media_roots_free(s->roots);
     job_free(s->defaults);
     free(paths);
@@ -343,6 +422,8 @@ int cmd_submit(int argc, char **argv)
     settings_free(settings);
     if (status != ST_OK)
         return command_fail("submit", status, &why);
+    if (s.taken == 0 && !s.goes_on)
+        fputs("ferret submit: no inputs: there is no file under what was named\n", stderr);
     if (s.rejected > 0)
         fprintf(stderr, "ferret submit: %llu inputs are no jobs and end as failed\n", (unsigned long long)s.rejected);
     return s.rejected > 0 ? EXIT_ITEMS_FAILED : EXIT_OK;

@@ -12,6 +12,7 @@
 
 enum {
     POLL_MS = 500,
+    EMPTY_LOOKS = 4,
     MAX_KINDS = 16,
     KIND_BYTES = 48,
     BATCHES_A_POLL = 8, /* of results, so that counting kinds of failure never gets in the way */
@@ -183,9 +184,8 @@ static enum status print_json(const struct watch *w)
     if (!text)
         return ST_NOMEM;
     puts(text);
-    fflush(stdout);
     free(text);
-    return ST_OK;
+    return fflush(stdout) == 0 ? ST_OK : ST_CANCELLED; /* the end of the program says why */
 }
 
 static enum status show(struct watch *w, bool last)
@@ -231,16 +231,22 @@ static enum status choose_campaign(struct client *client, char *name, size_t siz
     return ST_OK;
 }
 
-/* A campaign counts as ended when two looks in a row find it so: a submit may be between two batches. */
+/* A campaign counts as ended when two looks in a row find it so: a submit may be between two batches. One without jobs
+ * gets a few more, since a submit may be before its first. */
 static enum status watch_until_end(struct watch *w, struct diag *why)
 {
-    int ended_looks = 0;
+    int ended_looks = 0, empty_looks = 0;
     while (ended_looks < 2) {
         enum status s = client_status(w->client, w->campaign, &w->now, why);
         if (s == ST_OK)
             s = read_failures(w, why);
         if (s != ST_OK)
             return s;
+        empty_looks = w->now.total == 0 ? empty_looks + 1 : 0;
+        if (empty_looks == EMPTY_LOOKS) {
+            fprintf(stderr, "%sferret watch: %s: nothing was submitted\n", w->bar ? "\r\033[K" : "", w->campaign);
+            return ST_OK;
+        }
         rate_add(&w->rate, clock_ms(), progress_ended(&w->now));
         ended_looks = campaign_is_finished(&w->now) ? ended_looks + 1 : 0;
         if ((s = show(w, ended_looks == 2)) != ST_OK)

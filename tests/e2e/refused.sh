@@ -11,6 +11,10 @@ cat >"$WORK/m.jsonl" <<JSON
 {"id": "gone", "image": "gone.png"}
 {"id": "folder", "image": "folder.jpg"}
 {"id": "long", "image": "good.png", "tasks": [{"kind": "ask", "turns": ["$long", "$long", "$long"]}]}
+{"id": "$(printf 'k%.0s' $(seq 5000))", "image": "good.png"}
+{"id": "wide", "image": "data:$long"}
+{"id": "good", "image": "good.png", "task": "ask", "question": "Another job?"}
+{"id": "good", "image": "good.png"}
 {"id": "last", "image": "good.png"}
 JSON
 up_start "$WORK/data"
@@ -18,6 +22,7 @@ up_start "$WORK/data"
 code=$?
 cat "$WORK/err"
 want "exit code of submit with bad lines" 1 $code
+grep -q 'm.jsonl:9: id "good" names another job already, at .*m.jsonl:1$' "$WORK/err" || die "submit does not tell of an id that is there twice"
 campaign=$(cat "$WORK/name")
 "$FERRET" watch "$campaign" 2>"$WORK/watch.log"
 want "exit code of watch" 1 $?
@@ -30,6 +35,44 @@ for line in open(sys.argv[1]):
     record = json.loads(line)
     found[record['id'].rsplit('/', 1)[-1]] = record.get('error', {}).get('code') if record['status'] == 'failed' else 'ok'
 expected = {'good': 'ok', 'task': 'unknown_task', 'm.jsonl:3': 'invalid_job', 'gone': 'missing_file', 'folder': 'not_a_file',
-            'long': 'too_long', 'last': 'ok'}
+            'long': 'too_long', 'm.jsonl:7': 'too_long', 'wide': 'too_long', 'm.jsonl:9': 'duplicate_id', 'last': 'ok'}
 assert found == expected, found
 PYTHON
+
+# Nothing to submit is said, and watched no longer than it takes to see it.
+mkdir "$WORK/empty"
+"$FERRET" submit "$WORK/empty" --campaign empty >/dev/null 2>"$WORK/err"
+want "exit code of submit without inputs" 0 $?
+grep -q 'no inputs' "$WORK/err" || die "submit does not say that there was nothing"
+timeout 30 "$FERRET" watch empty 2>"$WORK/err"
+want "exit code of watch without jobs" 0 $?
+
+# Output that can't be written.
+for command in "status" "status $campaign --json" "export $campaign -o -" "inspect $ROOT/model/pretrained" "--help" "status --help"; do
+    # shellcheck disable=SC2086 # words
+    "$FERRET" $command >/dev/full 2>"$WORK/err"
+    want "exit code of ferret $command on a full disk" 1 $?
+    grep -q 'No space left' "$WORK/err" || die "ferret $command does not say that the disk is full: $(cat "$WORK/err")"
+done
+"$FERRET" export "$campaign" -o - 2>"$WORK/err" | true
+code=${PIPESTATUS[0]}
+[ "$code" = 0 ] || [ "$code" = 1 ] || die "exit code of export without a reader: $code"
+want "words of export without a reader" "" "$(cat "$WORK/err")"
+(
+    trap '' XFSZ
+    ulimit -f 1
+    "$FERRET" export "$campaign" -o "$WORK/jsonl" 2>"$WORK/err"
+)
+want "exit code of export without room" 1 $?
+want "lines that export says without room" 1 "$(wc -l <"$WORK/err")"
+want "files of export without room" "" "$(find "$WORK/jsonl" -type f)"
+# Pictures whose names are taken by folders can't be written, whoever runs this.
+for format in overlay html; do
+    "$FERRET" export "$campaign" --format $format -o "$WORK/$format" || die "export $format failed"
+    find "$WORK/$format" -type f \( -name '*.png' -o -name '*.jpg' \) -exec rm {} \; -exec mkdir {} \;
+    rm -f "$WORK/$format/index.html"
+    "$FERRET" export "$campaign" --format $format -o "$WORK/$format" 2>"$WORK/err"
+    want "exit code of export $format that can't write" 1 $?
+    want "lines that export $format says" 1 "$(wc -l <"$WORK/err")"
+    want "files of export $format that can't write" "" "$(find "$WORK/$format" -type f)"
+done

@@ -83,3 +83,28 @@ Test(flags, what_makes_no_job_is_named)
     expect_refused(ARGS("--task", "ask"), "expected --question");
     expect_refused(ARGS("--compat", "other"), "--compat \"other\": expected ml-ferret");
 }
+
+Test(flags, texts_of_another_task_are_a_usage_error)
+{
+    struct job *job = NULL;
+    struct diag why = {{0}};
+    cr_expect_eq(read_job(ARGS("--phrase", "dog"), &job, &why), ST_INVALID);
+    cr_expect_not_null(strstr(why.text, "--phrase"), "%s", why.text);
+    cr_expect_eq(read_job(ARGS("--task", "locate", "--phrase", "dog", "--question", "What?"), &job, &why), ST_INVALID);
+    cr_expect_not_null(strstr(why.text, "--question"), "%s", why.text);
+}
+
+Test(flags, regions_to_describe_come_from_flags_or_a_manifest)
+{
+    struct diag why = {{0}};
+    const char *const folder[] = {"photos"}, *const manifests[] = {"a.jsonl.gz", "-"};
+    const char *const box[] = {"1,2,3,4"};
+    struct task_flags f = {.task = TASK_DESCRIBE};
+    cr_expect_eq(task_flags_check_paths(&f, folder, 1, &why), ST_INVALID);
+    cr_expect_not_null(strstr(why.text, "--box"), "%s", why.text);
+    cr_expect_eq(task_flags_check_paths(&f, manifests, 2, &why), ST_OK);
+    f.boxes = (struct setting_list){.items = box, .n = 1};
+    cr_expect_eq(task_flags_check_paths(&f, folder, 1, &why), ST_OK);
+    f = (struct task_flags){.task = TASK_CAPTION};
+    cr_expect_eq(task_flags_check_paths(&f, folder, 1, &why), ST_OK);
+}
