@@ -115,7 +115,7 @@ static void submit_rows(uint64_t request, const struct message_row *rows, size_t
 static void submit(uint64_t request, int n)
 {
     enum { MOST = 4 };
-    struct message_row rows[MOST];
+    struct message_row rows[MOST] = {{.id = NULL}};
     uint8_t ids[MOST][ID_BYTES], *bodies[MOST];
     char key[32];
     for (int i = 0; i < n; i++) {
