@@ -3,16 +3,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/json.h"
 #include "model/engine.h"
 #include "model/parity_case.h"
 #include "model/preprocess.h"
+#include "model/weights.h"
 
-enum { PATH_BYTES = 4096, MAX_CASES_BYTES = 256 << 20, N_ROWS = 5 };
+enum { MAX_CASES_BYTES = 256 << 20, N_ROWS = 5, N_FIXED = 64 };
 
 struct parity {
     const struct parity_options *o;
+    struct parity_set set, out;
     struct json *expected;
     struct engine *engine;
     struct parity_case *cases;
@@ -85,9 +89,7 @@ static void observe(void *ctx, uint64_t image_id, uint64_t task_id, const char *
 
 static enum status load_expected(struct parity *p, struct diag *why)
 {
-    char path[PATH_BYTES];
-    snprintf(path, sizeof path, "%s/cases.json", p->o->cases_dir);
-    enum status s = jsn_load(path, MAX_CASES_BYTES, &p->expected, why);
+    enum status s = jsn_load(p->set.json, MAX_CASES_BYTES, &p->expected, why);
     if (s != ST_OK)
         return s;
     static const int published[N_ROWS] = {0, 1, 2, 300, 575};
@@ -97,11 +99,10 @@ static enum status load_expected(struct parity *p, struct diag *why)
     if (!p->o->recorded_inv_freq)
         return ST_OK;
     struct parity_store tensors = {0};
-    snprintf(path, sizeof path, "%s/tensors.safetensors", p->o->cases_dir);
-    s = parity_store_read(&tensors, path, why);
+    s = parity_store_read(&tensors, p->set.tensors, why);
     const struct parity_tensor *t = s == ST_OK ? parity_store_find(&tensors, "inv_freq") : NULL;
     if (s == ST_OK && (!t || t->is_int))
-        s = diag_set(why, ST_MISSING, "%s: no float32 tensor inv_freq", path);
+        s = diag_set(why, ST_MISSING, "%s: no float32 tensor inv_freq", p->set.tensors);
     if (s == ST_OK && !(p->inv_freq = malloc(t->n * sizeof *p->inv_freq)))
         s = ST_NOMEM;
     if (s == ST_OK)
@@ -133,7 +134,7 @@ static enum status read_cases(struct parity *p, struct diag *why)
     const struct template_config *t = &engine_config(p->engine)->template;
     size_t n = jsn_size(cases), n_only = jsn_size(only);
     if (n == 0)
-        return diag_set(why, ST_FORMAT, "%s/cases.json: no cases", p->o->cases_dir);
+        return diag_set(why, ST_FORMAT, "%s: no cases", p->set.json);
     p->cases = calloc(n + n_only, sizeof *p->cases);
     if (!p->cases)
         return ST_NOMEM;
@@ -159,7 +160,7 @@ static void take_results(struct parity *p)
 
 static enum status load_pixels(struct parity *p, const struct parity_case *c, struct diag *why)
 {
-    char path[PATH_BYTES];
+    char path[PARITY_PATH_BYTES];
     const char *name = jsn_string(jsn_get(c->expected, "image"), "");
     snprintf(path, sizeof path, "%s/%s", p->o->images_dir, name);
     uint8_t *rgb = NULL;
@@ -227,22 +228,46 @@ static enum status run_cases(struct parity *p, struct diag *why)
     return s;
 }
 
+/* Ids whose logits are recorded for every case: as the cases say, else spread evenly. */
+static struct json *fixed_indices(const struct parity *p)
+{
+    const struct json *given = jsn_get(p->expected, "fixed_indices");
+    if (given)
+        return jsn_copy(given);
+    struct json *list = jsn_new_array();
+    int64_t last = engine_config(p->engine)->decoder.vocab - 1;
+    enum status s = list ? ST_OK : ST_NOMEM;
+    for (int i = 0; s == ST_OK && i < N_FIXED; i++)
+        s = jsn_push(list, jsn_new_int(i * last / (N_FIXED - 1)));
+    if (s == ST_OK)
+        return list;
+    jsn_free(list);
+    return NULL;
+}
+
+static enum status put_head(const struct parity *p, struct json *root)
+{
+    const struct json *rows = jsn_get(p->expected, "rows");
+    enum status s = jsn_put(root, "checkpoint", jsn_new_string(engine_model_hash(p->engine)));
+    if (s == ST_OK)
+        s = jsn_put(root, "compute", jsn_new_string(engine_caps(p->engine)->device));
+    if (s == ST_OK)
+        s = jsn_put(root, "dtype", jsn_new_string(dtype_name(p->o->backend.dtype)));
+    if (s == ST_OK && rows)
+        s = jsn_put(root, "rows", jsn_copy(rows));
+    return s == ST_OK ? jsn_put(root, "fixed_indices", fixed_indices(p)) : s;
+}
+
 static enum status write_json(struct parity *p, struct diag *why)
 {
     struct json *root = jsn_new_object(), *cases = jsn_new_array(), *only = jsn_new_array();
-    const struct json *fixed = jsn_get(p->expected, "fixed_indices");
-    enum status s = root && cases && only ? ST_OK : ST_NOMEM;
+    enum status s = root && cases && only ? put_head(p, root) : ST_NOMEM;
+    const struct json *fixed = jsn_get(root, "fixed_indices");
     for (int i = 0; s == ST_OK && i < p->n_cases; i++) {
         const struct parity_case *c = &p->cases[i];
         s = jsn_push(c->sampler_only ? only : cases,
                      parity_case_record(c, engine_config(p->engine), engine_tokenizer(p->engine), &p->tensors, fixed));
     }
-    if (s == ST_OK)
-        s = jsn_put(root, "checkpoint", jsn_new_string(engine_model_hash(p->engine)));
-    if (s == ST_OK)
-        s = jsn_put(root, "compute", jsn_new_string(engine_caps(p->engine)->device));
-    if (s == ST_OK)
-        s = jsn_put(root, "dtype", jsn_new_string(dtype_name(p->o->backend.dtype)));
     if (s == ST_OK) {
         s = jsn_put(root, "cases", cases);
         cases = NULL;
@@ -252,9 +277,7 @@ static enum status write_json(struct parity *p, struct diag *why)
         only = NULL;
     }
     char *text = s == ST_OK ? jsn_text_indented(root, 1) : NULL;
-    char path[PATH_BYTES];
-    snprintf(path, sizeof path, "%s/cases.json", p->o->out_dir);
-    s = text ? parity_write_file(path, text, strlen(text), "\n", 1, why) : ST_NOMEM;
+    s = text ? parity_write_file(p->out.json, text, strlen(text), "\n", 1, why) : ST_NOMEM;
     free(text);
     jsn_free(cases);
     jsn_free(only);
@@ -262,12 +285,48 @@ static enum status write_json(struct parity *p, struct diag *why)
     return s;
 }
 
+/* The table in use, beside what was observed. */
+static enum status keep_frequencies(struct parity *p)
+{
+    const struct decoder_config *d = &engine_config(p->engine)->decoder;
+    float *table = malloc((size_t)d->head_dim * sizeof *table);
+    if (!table)
+        return ST_NOMEM;
+    rope_frequencies(d, table);
+    enum status s =
+        parity_store_add(&p->tensors, "inv_freq", false, 0, d->head_dim / 2, p->inv_freq ? p->inv_freq : table);
+    free(table);
+    return s;
+}
+
+static bool same_file(const char *a, const char *b)
+{
+    struct stat x, y;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+static enum status find_sets(struct parity *p, struct diag *why)
+{
+    enum status s = parity_set_find(p->o->cases, &p->set, why);
+    if (s == ST_OK)
+        s = parity_set_find(p->o->out_dir, &p->out, why);
+    if (s == ST_OK && (same_file(p->set.json, p->out.json) || same_file(p->set.tensors, p->out.tensors)))
+        s = diag_set(why, ST_INVALID, "%s: expected another folder than the cases' own", p->o->out_dir);
+    return s;
+}
+
+bool parity_has_expectations(const char *cases)
+{
+    struct parity_set set;
+    return parity_set_find(cases, &set, NULL) == ST_OK && access(set.tensors, F_OK) == 0;
+}
+
 enum status parity_run(const struct parity_options *o, struct diag *why)
 {
     struct parity p = {.o = o};
-    char path[PATH_BYTES];
-    snprintf(path, sizeof path, "%s/tensors.safetensors", o->out_dir);
-    enum status s = load_expected(&p, why);
+    enum status s = find_sets(&p, why);
+    if (s == ST_OK)
+        s = load_expected(&p, why);
     if (s == ST_OK)
         s = open_engine(&p, why);
     if (s == ST_OK)
@@ -277,7 +336,9 @@ enum status parity_run(const struct parity_options *o, struct diag *why)
     if (s == ST_OK)
         s = write_json(&p, why);
     if (s == ST_OK)
-        s = parity_store_write(&p.tensors, path, why);
+        s = keep_frequencies(&p);
+    if (s == ST_OK)
+        s = parity_store_write(&p.tensors, p.out.tensors, why);
     for (int i = 0; i < p.n_cases; i++)
         parity_case_fini(&p.cases[i]);
     free(p.cases);

@@ -1,5 +1,7 @@
 /* Golden cases through the engine itself: there is no second forward pass. A case is a conversation about one image
- * with recorded masks; expectations are a folder of cases.json and tensors.safetensors, and so is what a run writes. */
+ * with recorded masks. A set of them is a JSON file and, where there are expectations, tensors.safetensors beside it;
+ * what a run writes is such a set again, under the same names. Sets are named by the JSON file, or by its folder where
+ * it is called cases.json. */
 #ifndef MODEL_PARITY_H
 #define MODEL_PARITY_H
 
@@ -15,9 +17,9 @@ typedef enum status (*parity_load_image)(void *ctx, const char *path, uint8_t **
 
 struct parity_options {
     const char *model_dir, *tower_dir, *base_dir; /* as in engine_options */
-    const char *cases_dir;                        /* cases.json, tensors.safetensors */
+    const char *cases;                            /* a set */
     const char *images_dir;
-    const char *out_dir; /* exists; gets cases.json and tensors.safetensors */
+    const char *out_dir; /* exists; gets cases.json and tensors.safetensors; never over the set that is read */
     struct backend_options backend;
     bool recorded_inv_freq; /* use the RoPE table of the expectations in place of the engine's own */
     parity_load_image load_image;
@@ -42,10 +44,12 @@ struct parity_report {
     double logprob;             /* largest difference of a step's log-probability, where the ids agree */
     char *text;                 /* differences found and what failed, for people */
 };
-/* Compares two such folders: choices, prompts, ids and texts for equality, numbers within limits. Differences are no
+/* Has the set expectations to compare with? */
+bool parity_has_expectations(const char *cases);
+/* Compares two sets: choices, prompts, ids and texts for equality, numbers within limits. Differences are no
  * failure of the call. The caller owns *out: parity_report_fini. */
-MUST_CHECK enum status parity_compare(const char *expected_dir, const char *actual_dir,
-                                      const struct parity_limits *limits, struct parity_report *out, struct diag *why);
+MUST_CHECK enum status parity_compare(const char *expected, const char *actual, const struct parity_limits *limits,
+                                      struct parity_report *out, struct diag *why);
 void parity_report_fini(struct parity_report *r);
 
 #endif

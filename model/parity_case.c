@@ -6,6 +6,8 @@
 
 #include "model/prompt.h"
 
+enum { DEFAULT_TOKENS = 72 }; /* where a case does not say how long its answer may get */
+
 static uint64_t seed_of(const struct json *expected)
 {
     return (uint64_t)jsn_int(jsn_get(expected, "seed"), 0);
@@ -37,18 +39,30 @@ static enum status make_mask(struct region *out, const uint32_t *runs, size_t n,
     return region_make(&spec, width, height, out, why);
 }
 
+/* Runs of a mask: as numbers, or as COCO's compressed string. */
+static enum status read_runs(const struct json *rle, uint32_t **runs, size_t *n, struct diag *why)
+{
+    const struct json *counts = jsn_get(rle, "counts"), *text = jsn_get(rle, "counts_string");
+    if (!counts && text)
+        return region_rle_decode(jsn_string(text, ""), jsn_string_len(text), runs, n, why);
+    *n = jsn_size(counts);
+    if (!(*runs = calloc(*n > 0 ? *n : 1, sizeof **runs)))
+        return ST_NOMEM;
+    for (size_t i = 0; i < *n; i++)
+        (*runs)[i] = (uint32_t)jsn_int(jsn_at(counts, i), 0);
+    return ST_OK;
+}
+
 static enum status read_mask(const struct parity_case *c, const struct json *rle, struct region *out, struct diag *why)
 {
-    const struct json *counts = jsn_get(rle, "counts"), *size = jsn_get(rle, "size");
+    const struct json *size = jsn_get(rle, "size");
+    uint32_t *runs = NULL;
+    size_t n = 0;
     if (jsn_int(jsn_at(size, 0), -1) != c->height || jsn_int(jsn_at(size, 1), -1) != c->width)
         return bad(c, "the mask's size is not the image's", why);
-    size_t n = jsn_size(counts);
-    uint32_t *runs = calloc(n > 0 ? n : 1, sizeof *runs);
-    if (!runs)
-        return ST_NOMEM;
-    for (size_t i = 0; i < n; i++)
-        runs[i] = (uint32_t)jsn_int(jsn_at(counts, i), 0);
-    enum status s = make_mask(out, runs, n, c->width, c->height, why);
+    enum status s = read_runs(rle, &runs, &n, why);
+    if (s == ST_OK)
+        s = make_mask(out, runs, n, c->width, c->height, why);
     free(runs);
     return s;
 }
@@ -58,27 +72,45 @@ static bool same_extent(const struct region *a, const struct region *b)
     return a->n_pixels == b->n_pixels && memcmp(a->bounds, b->bounds, sizeof a->bounds) == 0;
 }
 
-/* Points and boxes: the region made from the coordinates has the recorded mask's pixels. Both are full rectangles, so
- * bounds and number of pixels decide. */
-static enum status check_geometry(const struct parity_case *c, const struct json *r, const struct region *mask,
-                                  bool *same, struct diag *why)
+static bool has_geometry(const struct json *r)
 {
     const char *kind = jsn_string(jsn_get(r, "kind"), "");
-    bool point = strcmp(kind, "point") == 0;
-    *same = true;
-    if (!point && strcmp(kind, "box") != 0)
-        return ST_OK;
+    return strcmp(kind, "point") == 0 || strcmp(kind, "box") == 0;
+}
+
+/* A point or box from its coordinates. */
+static enum status make_own(const struct parity_case *c, const struct json *r, struct region *out, struct diag *why)
+{
+    bool point = strcmp(jsn_string(jsn_get(r, "kind"), ""), "point") == 0;
     const struct json *numbers = jsn_get(r, point ? "xy" : "box");
     struct region_spec spec = {.kind = point ? REGION_POINT : REGION_BOX};
-    for (size_t i = 0; i < jsn_size(numbers) && i < 4; i++)
+    if (jsn_size(numbers) != (point ? 2 : 4))
+        return bad(c, "a point has an xy of two numbers, a box a box of four", why);
+    for (size_t i = 0; i < jsn_size(numbers); i++)
         spec.box[i] = jsn_number(jsn_at(numbers, i), 0);
+    return region_make(&spec, c->width, c->height, out, why);
+}
+
+/* The recorded mask; points and boxes do without one. Where there are both, *same says whether the coordinates give
+ * the mask's pixels: both are full rectangles, so bounds and number of pixels decide. */
+static enum status read_region(const struct parity_case *c, const struct json *r, struct region *out, bool *same,
+                               struct diag *why)
+{
+    const struct json *rle = jsn_get(r, "rle");
     struct region own;
-    enum status s = region_make(&spec, c->width, c->height, &own, why);
+    *same = true;
+    if (!rle)
+        return has_geometry(r) ? make_own(c, r, out, why) : bad(c, "a region of this kind needs its rle", why);
+    if (!has_geometry(r))
+        return read_mask(c, rle, out, why);
+    enum status s = make_own(c, r, &own, why);
     if (s != ST_OK)
         return s;
-    *same = same_extent(&own, mask);
+    s = read_mask(c, rle, out, why);
+    if (s == ST_OK)
+        *same = same_extent(&own, out);
     region_fini(&own);
-    return ST_OK;
+    return s;
 }
 
 static enum status alloc_regions(struct parity_case *c, size_t n)
@@ -96,21 +128,17 @@ enum status parity_case_init(struct parity_case *c, const struct json *expected,
     c->width = (int)jsn_int(jsn_get(expected, "width"), 0);
     c->height = (int)jsn_int(jsn_get(expected, "height"), 0);
     c->seed = seed_of(expected);
-    c->max_tokens = (int)jsn_int(jsn_get(jsn_get(expected, "greedy"), "max_new_tokens"), 0);
+    c->max_tokens = (int)jsn_int(jsn_get(jsn_get(expected, "greedy"), "max_new_tokens"), DEFAULT_TOKENS);
     if (c->width < 1 || c->height < 1 || c->max_tokens < 1)
-        return bad(c, "width, height or greedy.max_new_tokens is missing", why);
+        return bad(c, "width and height are needed, and a greedy.max_new_tokens of at least 1", why);
     const struct json *regions = jsn_get(expected, "regions");
     size_t n = jsn_size(regions);
     enum status s = render(c, t, jsn_get(expected, "turns"), why);
     if (s == ST_OK)
         s = alloc_regions(c, n);
     for (size_t i = 0; s == ST_OK && i < n; i++) {
-        const struct json *r = jsn_at(regions, i);
-        s = read_mask(c, jsn_get(r, "rle"), &c->regions[i], why);
-        if (s != ST_OK)
-            break;
-        c->n_regions++;
-        s = check_geometry(c, r, &c->regions[i], &c->same_mask[i], why);
+        s = read_region(c, jsn_at(regions, i), &c->regions[i], &c->same_mask[i], why);
+        c->n_regions += s == ST_OK;
     }
     return s == ST_OK ? s : diag_wrap(why, s, "case %s", c->id);
 }

@@ -8,7 +8,7 @@
 #include "model/parity.h"
 #include "model/parity_store.h"
 
-enum { PATH_BYTES = 4096, MAX_CASES_BYTES = 256 << 20, MAX_COMPLAINTS = 40, LINE_BYTES = 512 };
+enum { MAX_CASES_BYTES = 256 << 20, MAX_COMPLAINTS = 40, LINE_BYTES = 512 };
 
 struct parity_limits parity_limits_f32(void)
 {
@@ -262,17 +262,17 @@ static void compare_cases(struct comparison *c)
     const struct json *only = jsn_get(c->expected_json, "sampler_only");
     for (size_t i = 0; i < jsn_size(only); i++) {
         const struct json *x = jsn_at(only, i), *y = jsn_at(jsn_get(c->actual_json, "sampler_only"), i);
-        compare_choices(c, jsn_string(jsn_get(x, "id"), "?"), x, jsn_at(jsn_get(y, "sampler"), 0));
+        compare_choices(c, jsn_string(jsn_get(x, "id"), "?"), x, y);
     }
 }
 
-static enum status load(const char *dir, struct json **json, struct parity_store *tensors, struct diag *why)
+static enum status load(const char *path, struct json **json, struct parity_store *tensors, struct diag *why)
 {
-    char path[PATH_BYTES];
-    snprintf(path, sizeof path, "%s/cases.json", dir);
-    enum status s = jsn_load(path, MAX_CASES_BYTES, json, why);
-    snprintf(path, sizeof path, "%s/tensors.safetensors", dir);
-    return s == ST_OK ? parity_store_read(tensors, path, why) : s;
+    struct parity_set set;
+    enum status s = parity_set_find(path, &set, why);
+    if (s == ST_OK)
+        s = jsn_load(set.json, MAX_CASES_BYTES, json, why);
+    return s == ST_OK ? parity_store_read(tensors, set.tensors, why) : s;
 }
 
 static void write_table(struct comparison *c)
@@ -292,15 +292,15 @@ static void write_table(struct comparison *c)
             c->report->n_ids, c->report->n_cases, c->report->n_ids_skipped);
 }
 
-enum status parity_compare(const char *expected_dir, const char *actual_dir, const struct parity_limits *limits,
+enum status parity_compare(const char *expected, const char *actual, const struct parity_limits *limits,
                            struct parity_report *out, struct diag *why)
 {
     *out = (struct parity_report){0};
     struct comparison c = {.limits = limits, .report = out};
     size_t len = 0;
-    enum status s = load(expected_dir, &c.expected_json, &c.expected, why);
+    enum status s = load(expected, &c.expected_json, &c.expected, why);
     if (s == ST_OK)
-        s = load(actual_dir, &c.actual_json, &c.actual, why);
+        s = load(actual, &c.actual_json, &c.actual, why);
     if (s == ST_OK && !(c.text = open_memstream(&out->text, &len)))
         s = ST_NOMEM;
     if (s == ST_OK) {

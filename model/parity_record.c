@@ -38,12 +38,12 @@ static struct json *ints(struct writer *w, const int32_t *values, size_t n)
     return a;
 }
 
-static struct json *choices(struct writer *w, const struct parity_case *c, const struct parity_store *tensors,
-                            int index, int n_stages)
+static void put_choices(struct writer *w, struct json *o, const struct parity_case *c,
+                        const struct parity_store *tensors, int index, int n_stages)
 {
     char name[2 * PARITY_NAME_BYTES];
     const struct region *r = &c->regions[index];
-    struct json *o = jsn_new_object(), *starts = jsn_new_array();
+    struct json *starts = jsn_new_array();
     put(w, o, "n", jsn_new_int(r->n_pixels));
     put(w, o, "mask_equal", jsn_new_bool(c->same_mask[index]));
     snprintf(name, sizeof name, c->sampler_only ? "%s.chosen" : "%s.chosen.%d", c->id, index);
@@ -67,7 +67,6 @@ static struct json *choices(struct writer *w, const struct parity_case *c, const
         put(w, o, name, ints(w, fps ? fps->values : NULL, n));
     }
     put(w, o, "fps_start", starts);
-    return o;
 }
 
 static struct json *logits_summary(struct writer *w, const float *v, int n, const struct json *fixed)
@@ -106,7 +105,20 @@ static struct json *logits_summary(struct writer *w, const float *v, int n, cons
     return o;
 }
 
-static struct json *greedy(struct writer *w, const struct parity_case *c)
+/* Where the clean-up of texts changed something, the text without it. */
+static void put_text(struct writer *w, struct json *o, const struct engine_result *r, const struct tokenizer *t)
+{
+    char *plain = NULL;
+    const char *text = r->text ? r->text : "";
+    put(w, o, "text", jsn_new_string(text));
+    if (tokenizer_decode(t, r->tokens, r->n_tokens, false, &plain, NULL, NULL) != ST_OK)
+        w->failed = true;
+    else if (strcmp(plain, text) != 0)
+        put(w, o, "text_without_cleanup", jsn_new_string(plain));
+    free(plain);
+}
+
+static struct json *greedy(struct writer *w, const struct parity_case *c, const struct tokenizer *t)
 {
     const struct engine_result *r = &c->result;
     struct json *o = jsn_new_object(), *steps = jsn_new_array();
@@ -122,7 +134,7 @@ static struct json *greedy(struct writer *w, const struct parity_case *c)
     put(w, o, "max_new_tokens", jsn_new_int(c->max_tokens));
     put(w, o, "ids", ints(w, r->tokens, (size_t)r->n_tokens));
     put(w, o, "finished", jsn_new_bool(r->finish == FINISH_STOP));
-    put(w, o, "text", jsn_new_string(r->text ? r->text : ""));
+    put_text(w, o, r, t);
     put(w, o, "steps", steps);
     put(w, o, "min_margin", jsn_new_real(least));
     return o;
@@ -184,14 +196,27 @@ static void put_answer(struct writer *w, struct json *o, const struct parity_cas
     const struct parity_tensor *logits = parity_store_find(tensors, name);
     if (logits)
         put(w, o, "logits", logits_summary(w, logits->values, (int)logits->n, fixed));
-    put(w, o, "greedy", greedy(w, c));
+    put(w, o, "greedy", greedy(w, c, t));
     put_boxes(w, o, c);
+}
+
+static void put_all_choices(struct writer *w, struct json *o, const struct parity_case *c,
+                            const struct parity_store *tensors, int n_stages)
+{
+    struct json *list = jsn_new_array();
+    for (int i = 0; i < c->n_regions; i++) {
+        struct json *one = jsn_new_object();
+        put_choices(w, one, c, tensors, i, n_stages);
+        push(w, list, one);
+    }
+    put(w, o, "sampler", list);
 }
 
 struct json *parity_case_record(const struct parity_case *c, const struct config *config, const struct tokenizer *t,
                                 const struct parity_store *tensors, const struct json *fixed)
 {
-    static const char *const copied[] = {"id", "seed", "image", "width", "height", "turns", "boxes_inclusive"};
+    static const char *const copied[] = {"id",    "seed", "image",   "width",          "height",
+                                         "turns", "note", "regions", "boxes_inclusive"};
     struct writer w = {false};
     struct json *o = jsn_new_object();
     for (size_t i = 0; i < sizeof copied / sizeof copied[0]; i++) {
@@ -199,12 +224,12 @@ struct json *parity_case_record(const struct parity_case *c, const struct config
         if (value)
             put(&w, o, copied[i], jsn_copy(value));
     }
-    if (!c->sampler_only)
+    if (c->sampler_only) {
+        put_choices(&w, o, c, tensors, 0, config->sampler.n_stages);
+    } else {
         put_answer(&w, o, c, t, tensors, fixed);
-    struct json *list = jsn_new_array();
-    for (int i = 0; i < c->n_regions; i++)
-        push(&w, list, choices(&w, c, tensors, i, config->sampler.n_stages));
-    put(&w, o, "sampler", list);
+        put_all_choices(&w, o, c, tensors, config->sampler.n_stages);
+    }
     if (!w.failed)
         return o;
     jsn_free(o);

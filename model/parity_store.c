@@ -4,9 +4,25 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/json.h"
 #include "model/safetensors.h"
+
+enum status parity_set_find(const char *path, struct parity_set *out, struct diag *why)
+{
+    struct stat st;
+    bool is_folder = stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+    const char *slash = strrchr(path, '/');
+    int folder = is_folder ? (int)strlen(path) : slash ? (int)(slash - path) + 1 : 0;
+    const char *between = is_folder ? "/" : "";
+    int n = is_folder ? snprintf(out->json, sizeof out->json, "%s/cases.json", path)
+                      : snprintf(out->json, sizeof out->json, "%s", path);
+    int m = snprintf(out->tensors, sizeof out->tensors, "%.*s%stensors.safetensors", folder, path, between);
+    if (n < 0 || m < 0 || n >= PARITY_PATH_BYTES || m >= PARITY_PATH_BYTES)
+        return diag_set(why, ST_LIMIT, "%.100s...: path too long", path);
+    return ST_OK;
+}
 
 enum status parity_store_add(struct parity_store *s, const char *name, bool is_int, int rows, int cols,
                              const void *values)

@@ -8,7 +8,7 @@
 
 #include "base/status.h"
 
-enum { PARITY_NAME_BYTES = 128 };
+enum { PARITY_NAME_BYTES = 128, PARITY_PATH_BYTES = 4096 };
 
 struct parity_tensor {
     char name[PARITY_NAME_BYTES];
@@ -30,6 +30,11 @@ void parity_store_fini(struct parity_store *s);
 MUST_CHECK enum status parity_store_write(const struct parity_store *s, const char *path, struct diag *why);
 /* Appends the file's int32 and float32 tensors of one or two dimensions. */
 MUST_CHECK enum status parity_store_read(struct parity_store *s, const char *path, struct diag *why);
+/* The two files of a set (model/parity.h). That they exist is not checked. */
+struct parity_set {
+    char json[PARITY_PATH_BYTES], tensors[PARITY_PATH_BYTES];
+};
+MUST_CHECK enum status parity_set_find(const char *path, struct parity_set *out, struct diag *why);
 /* Whole files. The caller frees *out. */
 MUST_CHECK enum status parity_read_file(const char *path, char **out, size_t *len, struct diag *why);
 MUST_CHECK enum status parity_write_file(const char *path, const void *head, size_t head_len, const void *bytes,

@@ -58,6 +58,12 @@ static struct weight *vector(struct loader *l, const char *part, const char *suf
     return vectors(l, &part, 1, suffix, len);
 }
 
+void rope_frequencies(const struct decoder_config *d, float *out)
+{
+    for (int i = 0; i < d->head_dim / 2; i++)
+        out[i] = 1.0f / powf(d->rope_theta, (float)(2 * i) / (float)d->head_dim);
+}
+
 enum status weights_inv_freq(struct backend *be, const struct decoder_config *d, const float *given,
                              struct weight **out, struct diag *why)
 {
@@ -67,8 +73,7 @@ enum status weights_inv_freq(struct backend *be, const struct decoder_config *d,
     float *table = malloc((size_t)n * sizeof *table);
     if (!table)
         return ST_NOMEM;
-    for (int i = 0; i < n; i++)
-        table[i] = 1.0f / powf(d->rope_theta, (float)(2 * i) / (float)d->head_dim);
+    rope_frequencies(d, table);
     enum status s = pack_values(be, WEIGHT_VECTOR, table, 1, n, out, why);
     free(table);
     return s;

@@ -48,6 +48,8 @@ MUST_CHECK enum status weights_load(struct backend *be, const struct config *con
                                     const struct checkpoint *tower, const float *inv_freq, struct weights *out,
                                     struct diag *why);
 void weights_fini(struct weights *w);
+/* Fills head_dim / 2 frequencies in as torch computes them. */
+void rope_frequencies(const struct decoder_config *d, float *out);
 /* The RoPE table as torch computes it, in float32 throughout: 1 / theta ** (2i / D), or the given one. The table in
  * checkpoints is fp16 (spec 1.2). */
 MUST_CHECK enum status weights_inv_freq(struct backend *be, const struct decoder_config *d, const float *given,

@@ -7,11 +7,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/json.h"
 #include "media/image.h"
 #include "model/parity.h"
 #include "model/parity_store.h"
 
-enum { PATH_BYTES = 4096 };
+enum { PATH_BYTES = 4096, MAX_JSON_BYTES = 64 << 20 };
 
 struct golden {
     const char *name, *model, *tower, *base, *cases, *images;
@@ -72,7 +73,7 @@ static enum status run(const struct golden *g, enum dtype dtype, const char *out
         .model_dir = g->model,
         .tower_dir = g->tower,
         .base_dir = g->base,
-        .cases_dir = g->cases,
+        .cases = g->cases,
         .images_dir = g->images,
         .out_dir = out,
         .backend = {.device = "cpu", .dtype = dtype, .memory_bytes = (size_t)1 << 30, .isa = "auto"},
@@ -81,6 +82,88 @@ static enum status run(const struct golden *g, enum dtype dtype, const char *out
     struct parity_limits limits = limits_of(dtype);
     enum status s = parity_run(&o, why);
     return s == ST_OK ? parity_compare(g->cases, out, &limits, report, why) : s;
+}
+
+/* ---- names --------------------------------------------------------------------------------------------------------
+ */
+
+struct names {
+    const struct json *actual;
+    char missing[128];
+};
+
+static void compare_names(const struct json *e, const struct json *a, char missing[128]);
+
+/* Facts about how expectations were made are theirs alone. */
+static bool visit_name(void *ctx, const char *key, const struct json *expected)
+{
+    struct names *n = ctx;
+    const struct json *a = jsn_get(n->actual, key);
+    if (strcmp(key, "fp64_run") == 0 || strcmp(key, "target_sha256") == 0)
+        return true;
+    if (!a)
+        snprintf(n->missing, sizeof n->missing, "%s", key);
+    else
+        compare_names(expected, a, n->missing);
+    return n->missing[0] == '\0';
+}
+
+/* Every key of e is in a, at any depth, and lists are as long. */
+static void compare_names(const struct json *e, const struct json *a, char missing[128])
+{
+    if (jsn_kind(e) == JSON_KIND_OBJECT) {
+        struct names n = {.actual = a};
+        jsn_each(e, visit_name, &n);
+        memcpy(missing, n.missing, sizeof n.missing);
+    }
+    for (size_t i = 0; jsn_kind(e) == JSON_KIND_ARRAY && i < jsn_size(e) && !missing[0]; i++) {
+        if (jsn_at(a, i))
+            compare_names(jsn_at(e, i), jsn_at(a, i), missing);
+        else
+            snprintf(missing, 128, "element %zu of a list", i);
+    }
+}
+
+static enum status missing_tensor(const struct parity_set *e, const struct parity_set *a, char missing[128],
+                                  struct diag *why)
+{
+    struct parity_store expected = {0}, actual = {0};
+    enum status s = parity_store_read(&expected, e->tensors, why);
+    if (s == ST_OK)
+        s = parity_store_read(&actual, a->tensors, why);
+    for (size_t i = 0; s == ST_OK && i < expected.n && !missing[0]; i++) {
+        if (!parity_store_find(&actual, expected.items[i].name))
+            snprintf(missing, 128, "%s", expected.items[i].name);
+    }
+    parity_store_fini(&expected);
+    parity_store_fini(&actual);
+    return s;
+}
+
+/* What a run has written has every name of the expectations. */
+static bool check_names(const struct golden *g, const char *out)
+{
+    struct parity_set e, a;
+    struct json *expected = NULL, *actual = NULL;
+    struct diag why = {{0}};
+    char missing[128] = "";
+    enum status s = parity_set_find(g->cases, &e, &why);
+    if (s == ST_OK)
+        s = parity_set_find(out, &a, &why);
+    if (s == ST_OK)
+        s = jsn_load(e.json, MAX_JSON_BYTES, &expected, &why);
+    if (s == ST_OK)
+        s = jsn_load(a.json, MAX_JSON_BYTES, &actual, &why);
+    if (s == ST_OK) {
+        compare_names(expected, actual, missing);
+        s = missing[0] ? s : missing_tensor(&e, &a, missing, &why);
+    }
+    bool ok = s == ST_OK && !missing[0];
+    printf("%s parity: %s, names of fields and tensors%s%s%s\n", ok ? "PASS" : "FAIL", g->name,
+           missing[0] ? ": no " : "", missing, s == ST_OK ? "" : why.text);
+    jsn_free(expected);
+    jsn_free(actual);
+    return ok;
 }
 
 static bool check(const struct golden *g, enum dtype dtype, const char *out)
@@ -105,7 +188,7 @@ static bool check_all(const struct golden *g, const char *out)
     bool ok = true;
     for (size_t i = 0; i < sizeof dtypes / sizeof dtypes[0]; i++)
         ok = check(g, dtypes[i], out) && ok;
-    return ok;
+    return check_names(g, out) && ok;
 }
 
 static bool check_official(const char *root, const char *out)
