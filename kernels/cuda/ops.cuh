@@ -4,7 +4,7 @@
 #ifndef KERNELS_CUDA_OPS_CUH
 #define KERNELS_CUDA_OPS_CUH
 
-#include <cuda_runtime_api.h>
+#include <cuda_runtime.h>
 
 /* In C a function may be named like a struct. */
 #pragma GCC diagnostic push
@@ -59,5 +59,32 @@ void cuda_region_take_xy(cudaStream_t s, int32_t *dst, const int32_t *xy, const 
 cudaError_t cuda_region_prepare(void);
 void cuda_region_select(cudaStream_t s, int32_t *anchors, int32_t *neighbours, const int32_t *xy, const int32_t *size,
                         const int32_t *start, int regions, int n_points, int n_anchors, int n_neighbours);
+
+/* kv.cu; the cache holds the compute dtype (bf16 for int8): page after page, layer after layer, each head's K and then
+ * V, both [KV_PAGE][D]. */
+struct kv_cache {
+    void *pages;
+    int layers, heads, head_dim;
+};
+/* Number of elements in front of a head's K; its V stands KV_PAGE * head_dim behind. */
+inline __host__ __device__ size_t kv_place(const kv_cache &c, int page, int layer, int head)
+{
+    return ((static_cast<size_t>(page) * c.layers + layer) * c.heads + head) * 2 * KV_PAGE * c.head_dim;
+}
+void cuda_rope_append(cudaStream_t s, enum dtype d, float *qkv, const kv_cache &cache, int layer,
+                      const int32_t *position, const int32_t *kv_page, const int32_t *kv_at, const float *inv_freq,
+                      int rows);
+
+/* attention.cu; everything pointed to is on the device, spans and row_span as well. */
+struct attention_args {
+    const float *qkv;
+    int rows, n_passes;
+    const int32_t *position, *pages, *row_span; /* row_span [n_passes * rows]: index into spans, -1 = in none */
+    const span *spans;
+};
+void cuda_attention(cudaStream_t s, enum dtype d, float *out, void *copy, const attention_args &a,
+                    const kv_cache &cache, int layer);
+void cuda_attention_full(cudaStream_t s, enum dtype d, float *out, void *copy, const float *qkv, int images, int length,
+                         int heads, int head_dim);
 
 #endif

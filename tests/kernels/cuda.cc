@@ -12,7 +12,8 @@ static const struct {
 } FAMILIES[] = {{"norm", test_norm, true},
                 {"rows", test_rows, false},
                 {"epilogue", test_epilogue, true},
-                {"region", test_region, false}};
+                {"region", test_region, false},
+                {"attention", test_attention, false}};
 
 static bool run_all(simt::schedule order, const char *name)
 {

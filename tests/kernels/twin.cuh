@@ -71,5 +71,6 @@ void test_norm(twin &t);
 void test_rows(twin &t);
 void test_epilogue(twin &t);
 void test_region(twin &t);
+void test_attention(twin &t);
 
 #endif
