@@ -87,4 +87,16 @@ void cuda_attention(cudaStream_t s, enum dtype d, float *out, void *copy, const 
 void cuda_attention_full(cudaStream_t s, enum dtype d, float *out, void *copy, const float *qkv, int images, int length,
                          int heads, int head_dim);
 
+/* sample.cu; the arrays of struct tasks on the device */
+struct tasks_view {
+    int history;
+    int32_t *last, *count, *finish, *tokens;
+    const int32_t *max_tokens, *seed, *stop_ids, *repetition;
+    const float *temperature, *top_p;
+    float *logprob, *margin, *top;
+};
+/* weights: room for n_sampled * vocab numbers */
+void cuda_sample(cudaStream_t s, const float *logits, float *weights, const int32_t *sample_slot, int n_sampled,
+                 const tasks_view &tasks, int vocab, int suppress);
+
 #endif

@@ -9,11 +9,8 @@ static const struct {
     const char *name;
     void (*run)(twin &t);
     bool f16; /* has a part that needs no CPU twin */
-} FAMILIES[] = {{"norm", test_norm, true},
-                {"rows", test_rows, false},
-                {"epilogue", test_epilogue, true},
-                {"region", test_region, false},
-                {"attention", test_attention, false}};
+} FAMILIES[] = {{"norm", test_norm, true},      {"rows", test_rows, false},           {"epilogue", test_epilogue, true},
+                {"region", test_region, false}, {"attention", test_attention, false}, {"sample", test_sample, false}};
 
 static bool run_all(simt::schedule order, const char *name)
 {

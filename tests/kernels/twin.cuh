@@ -72,5 +72,6 @@ void test_rows(twin &t);
 void test_epilogue(twin &t);
 void test_region(twin &t);
 void test_attention(twin &t);
+void test_sample(twin &t);
 
 #endif

@@ -1,0 +1,128 @@
+#include "tests/kernels/twin.cuh"
+
+#include <cmath>
+
+namespace
+{
+
+enum { SLOTS = 6, HISTORY = 40 };
+
+/* How a case's tasks are set; every slot has a seed of its own. */
+struct setting {
+    const char *name;
+    float temperature, top_p;
+    int max_tokens, repetition;
+    int32_t stop;
+};
+
+struct state {
+    std::vector<int32_t> last, count, max_tokens, finish, seed, stop_ids, repetition, tokens;
+    std::vector<float> temperature, top_p, zeros;
+
+    explicit state(const setting &s)
+        : last(SLOTS), count(SLOTS), max_tokens(SLOTS, s.max_tokens), finish(SLOTS), seed(2 * SLOTS),
+          stop_ids(SLOTS * MAX_STOP_IDS, -1), repetition(SLOTS, s.repetition), tokens(SLOTS * HISTORY, -1),
+          temperature(SLOTS, s.temperature), top_p(SLOTS, s.top_p), zeros(SLOTS * HISTORY)
+    {
+        for (size_t i = 0; i < seed.size(); i++)
+            seed[i] = static_cast<int32_t>(i * 2654435761u);
+        for (size_t i = 0; i < SLOTS; i++)
+            stop_ids[i * MAX_STOP_IDS + 1] = s.stop;
+        finish[3] = FINISH_LENGTH; /* one that is over keeps its state */
+    }
+};
+
+tasks_view on_device(twin &t, const state &s)
+{
+    tasks_view v = {};
+    v.history = HISTORY;
+    v.last = t.send(s.last);
+    v.count = t.send(s.count);
+    v.finish = t.send(s.finish);
+    v.tokens = t.send(s.tokens);
+    v.max_tokens = t.send(s.max_tokens);
+    v.seed = t.send(s.seed);
+    v.stop_ids = t.send(s.stop_ids);
+    v.repetition = t.send(s.repetition);
+    v.temperature = t.send(s.temperature);
+    v.top_p = t.send(s.top_p);
+    v.logprob = t.send(s.zeros);
+    v.margin = t.send(s.zeros);
+    v.top = t.send(s.zeros);
+    return v;
+}
+
+struct tasks on_cpu(twin &t, const state &s)
+{
+    struct tasks k = {};
+    k.n_slots = SLOTS;
+    k.history = HISTORY;
+    k.last = t.ints(s.last);
+    k.count = t.ints(s.count);
+    k.max_tokens = t.ints(s.max_tokens);
+    k.finish = t.ints(s.finish);
+    k.temperature = t.floats(s.temperature);
+    k.top_p = t.floats(s.top_p);
+    k.seed = t.ints(s.seed);
+    k.stop_ids = t.ints(s.stop_ids);
+    k.repetition = t.ints(s.repetition);
+    k.tokens = t.ints(s.tokens);
+    k.logprob = t.floats(s.zeros);
+    k.margin = t.floats(s.zeros);
+    k.top = t.floats(s.zeros);
+    return k;
+}
+
+/* Many steps of all slots but one, in an order of their own. Every third step repeats the one before, ties included. */
+void check(twin &t, const setting &set, int vocab, int suppress, int steps)
+{
+    state s(set);
+    tasks_view device = on_device(t, s);
+    struct tasks cpu = on_cpu(t, s);
+    const std::vector<int32_t> slots = {4, 0, 3, 1, 5};
+    int n = static_cast<int>(slots.size());
+    const int32_t *slot = t.send(slots);
+    float *weights = t.room<float>(static_cast<size_t>(n * vocab));
+    struct step step = {};
+    step.n_rows = step.n_sampled = n;
+    step.sample_slot = t.ints(slots);
+    for (int i = 0; i < steps; i++) {
+        std::vector<float> logits =
+            numbers(static_cast<uint64_t>(set.repetition ? i % 3 : i / 3 * 3), static_cast<size_t>(n * vocab));
+        for (float &x : logits)
+            x = rintf(x * 40) / 8; /* equal logits are common */
+        cuda_sample(t.s, t.send(logits), weights, slot, n, device, vocab, suppress);
+        op_sample(t.be, t.act(logits, vocab), &step, &cpu, vocab, suppress);
+    }
+    t.same(t.fetch(device.tokens, s.tokens.size()), t.ints_of(cpu.tokens, s.tokens.size()), set.name);
+    t.same(t.fetch(device.last, SLOTS), t.ints_of(cpu.last, SLOTS), "last tokens");
+    t.same(t.fetch(device.count, SLOTS), t.ints_of(cpu.count, SLOTS), "counts");
+    t.same(t.fetch(device.finish, SLOTS), t.ints_of(cpu.finish, SLOTS), "finishes");
+    t.close(t.fetch(device.logprob, s.zeros.size()), t.floats_of(cpu.logprob, s.zeros.size()), 1e-6,
+            "log-probabilities");
+    t.close(t.fetch(device.margin, s.zeros.size()), t.floats_of(cpu.margin, s.zeros.size()), 0, "margins");
+    t.close(t.fetch(device.top, s.zeros.size()), t.floats_of(cpu.top, s.zeros.size()), 0, "top logits");
+}
+
+} // namespace
+
+void test_sample(twin &t)
+{
+    if (t.dtype != DTYPE_F32) /* logits are f32 in every precision */
+        return;
+    static const setting settings[] = {{"greedy", 0, 1, 100, 0, -1},
+                                       {"a length ends it", 0, 1, 5, 0, -1},
+                                       {"a stop ends it", 0, 1, 100, 0, 7},
+                                       {"a repetition ends it", 0, 1, 100, 1, -1},
+                                       {"temperature", 0.7f, 1, 100, 0, -1},
+                                       {"a high temperature", 3, 1, 100, 0, 2},
+                                       {"top-p", 1, 0.8f, 100, 0, -1},
+                                       {"a narrow top-p", 1.5f, 0.05f, 100, 0, -1},
+                                       {"a wide top-p", 2, 0.999f, 100, 0, -1},
+                                       {"top-p of nothing", 1, 0, 100, 0, -1}};
+    for (const setting &s : settings) {
+        check(t, s, 13, -1, 30);
+        check(t, s, 700, 5, s.repetition ? 30 : 8);
+    }
+    check(t, settings[6], 2, 0, 4);
+}
