@@ -28,8 +28,11 @@ static enum status option_top_p(struct reader *r, const struct json *v, const ch
 static enum status option_seed(struct reader *r, const struct json *v, const char *name, void *target)
 {
     struct job_options *o = target;
-    if (jsn_kind(v) != JSON_KIND_INT || jsn_int(v, -1) < 0)
+    if (jsn_kind(v) != JSON_KIND_INT)
         return diag_set(r->why, ST_FORMAT, "%s: expected a whole number from 0 on, found %s", name, field_kind(v));
+    if (jsn_int(v, 0) < 0)
+        return diag_set(r->why, ST_INVALID, "%s: expected a whole number from 0 on, found %lld", name,
+                        (long long)jsn_int(v, 0));
     o->seed = (uint64_t)jsn_int(v, 0);
     return ST_OK;
 }
