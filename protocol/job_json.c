@@ -31,7 +31,7 @@ static enum status option_seed(struct reader *r, const struct json *v, const cha
     if (jsn_kind(v) != JSON_KIND_INT)
         return diag_set(r->why, ST_FORMAT, "%s: expected a whole number from 0 on, found %s", name, field_kind(v));
     if (jsn_int(v, 0) < 0)
-        return diag_set(r->why, ST_INVALID, "%s: expected a whole number from 0 on, found %lld", name,
+        return diag_set(r->why, ST_FORMAT, "%s: expected a whole number from 0 on, found %lld", name,
                         (long long)jsn_int(v, 0));
     o->seed = (uint64_t)jsn_int(v, 0);
     return ST_OK;
