@@ -42,7 +42,7 @@ __device__ void attend_block(running &r, block_memory &m, const T *key, const T 
             out += m.weight[j] * value<T>::widen(values[j][d]);
         r.out[o] = r.out[o] * old + out * fresh;
     }
-    __syncthreads(); /* the weights have been read */
+    __syncthreads(); /* weights and the addresses of values have been read */
 }
 
 __device__ void start_row(running &r, block_memory &m, const float *q, int D)

@@ -34,6 +34,7 @@ static bool run_all(simt::schedule order, const char *name)
 
 int main(int argc, char **argv)
 {
+    setvbuf(stdout, nullptr, _IOLBF, 0); /* a mistake ends the process */
     static const char *const names[] = {"forward", "reverse", "random"};
     bool well = true;
     for (int i = 0; i < 3; i++) {

@@ -267,6 +267,7 @@ const struct {
 
 int main()
 {
+    setvbuf(stdout, nullptr, _IOLBF, 0); /* a mistake ends the process */
     const char *const orders[] = {"forward", "reverse", "random"};
     bool well = true;
     for (const auto &check : CHECKS) {
