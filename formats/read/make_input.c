@@ -142,10 +142,10 @@ static enum status read_line(const struct inputs_options *o, const char *folder,
         }
     }
     /* Without an id the key is where the image is, not how the line writes it: two manifests may both say "a.jpg". */
-    char *key = s == ST_OK && !jsn_get(v, "id") ? strdup(job->image) : NULL;
-    if (key) {
+    if (s == ST_OK && !jsn_get(v, "id")) {
         free(job->key);
-        job->key = key;
+        job->key = strdup(job->image);
+        s = job->key ? ST_OK : ST_NOMEM;
     }
     if (s == ST_OK)
         *out = (struct input){.job = job};

@@ -14,6 +14,7 @@
 #include "protocol/job.h"
 #include "protocol/message.h"
 #include "protocol/result.h"
+#include "tests/torture/scenarios_model.h"
 #include "tests/torture/torture.h"
 
 #define FIXTURES "tests/parity/fixtures/"
@@ -150,12 +151,17 @@ static enum status checkpoint_round(void)
 }
 
 const struct scenario scenarios[] = {
-    {"json", json_round, true},
-    {"settings and task flags", settings_round, false},
-    {"settings as JSON", help_round, false},
-    {"job: JSON, MessagePack, record", job_round, false},
-    {"message", message_round, false},
-    {"region: polygon and draws", region_round, false},
-    {"checkpoint: config, delta, tower, prompt", checkpoint_round, false},
-    {NULL, NULL, false},
+    {"json", json_round, false, true},
+    {"settings and task flags", settings_round, false, false},
+    {"settings as JSON", help_round, false, false},
+    {"job: JSON, MessagePack, record", job_round, false, false},
+    {"message", message_round, false, false},
+    {"region: polygon and draws", region_round, false, false},
+    {"checkpoint: config, delta, tower, prompt", checkpoint_round, false, false},
+    {"answers: entities and official scanners", answer_round, false, false},
+    {"inputs: manifest and folder", inputs_round, false, false},
+    {"overlay", overlay_round, false, false},
+    {"preprocess", preprocess_round, false, false},
+    {"engine: open, an image with a region, close", engine_round, true, false},
+    {NULL, NULL, false, false},
 };

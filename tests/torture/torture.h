@@ -10,7 +10,8 @@
 struct scenario {
     const char *name;
     enum status (*run)(void);
-    bool in_jansson; /* Jansson's own allocations fail too; it takes that for a bad token, or does without */
+    bool may_recover; /* short memory is waited out somewhere: ST_OK is right too */
+    bool in_jansson;  /* Jansson's own allocations fail too; it takes that for a bad token, or does without */
 };
 extern const struct scenario scenarios[]; /* ends with a NULL name */
 
