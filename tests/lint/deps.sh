@@ -29,6 +29,8 @@ build | echo '#include <oneapi/dnnl/dnnl.h>' \| gcc -E - | libdnnl-dev
 build | command -v redis-server                  | redis-server
 test  | pkg-config --exists criterion            | libcriterion-dev
 test  | command -v python3                       | python3-minimal python3
+test  | /usr/bin/python3 -c 'import numpy'       | python3-numpy
+test  | /usr/bin/python3 -c 'import PIL'         | python3-pil
 test  | command -v flock                         | util-linux
 full  | command -v clang                         | clang
 full  | command -v clang-format                  | clang-format
