@@ -1,14 +1,13 @@
 #!/usr/bin/env bash
 # A release with nothing prepared: debootstraps it into build/chroot-RELEASE, clones the committed tree into it and runs the given
 # targets there (default: demo test), as a newcomer would. Needs root, debootstrap and the network's package mirror.
-# usage: tests/systems/debootstrap.sh trixie [TARGET...]
+# usage: tests/systems/debootstrap.sh trixie [TARGET...]   (MIRROR=URL and CHROOT_DIR=FOLDER where the defaults don't do)
 set -euo pipefail
 release=${1:?usage: debootstrap.sh RELEASE [TARGET...]}
 shift
 targets=${*:-demo test}
 top=$(git rev-parse --show-toplevel)
 root=${CHROOT_DIR:-$top/build/chroot-$release}
-mirror=${MIRROR:-http://deb.debian.org/debian}
 
 [ "$(id -u)" = 0 ] || { echo "debootstrap.sh: needs root" >&2; exit 4; }
 command -v debootstrap >/dev/null || { echo "debootstrap.sh: install the package debootstrap" >&2; exit 3; }
@@ -18,7 +17,7 @@ release_mounts() {
 }
 trap release_mounts EXIT
 
-[ -x "$root/bin/bash" ] || debootstrap --variant=minbase "$release" "$root" "$mirror"
+[ -x "$root/bin/bash" ] || debootstrap --variant=minbase "$release" "$root" ${MIRROR:+"$MIRROR"}
 cp /etc/resolv.conf "$root/etc/resolv.conf"
 mkdir -p "$root/proc" "$root/dev/pts" "$root/dev/shm"
 mount -t proc proc "$root/proc"
