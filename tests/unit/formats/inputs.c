@@ -133,7 +133,7 @@ Test(inputs, an_id_or_image_over_the_limit_is_one_item_named_by_its_place)
     struct inputs *in = NULL;
     struct input input;
     cr_assert_eq(inputs_open(&o, &in, NULL), ST_OK);
-    for (int i = 0; i < 2; i++) {
+    for (unsigned i = 0; i < 2; i++) {
         cr_assert_eq(inputs_next(in, &input, NULL), ST_OK);
         cr_expect_leq(strlen(input.job->image), LIMIT_URI_BYTES);
         cr_expect_eq(input.line, i + 1);
