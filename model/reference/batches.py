@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 import dialogue
-from ferret import text_value
+from prompt import text_value
 from scenes import NOUNS, SIDE, SIZES
 from tokenizer import BOS, EOS
 

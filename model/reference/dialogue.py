@@ -4,7 +4,7 @@ from typing import Any, NamedTuple, Optional
 
 import numpy as np
 
-from ferret import render, text_value
+from prompt import region_text, render
 from scenes import COLOUR_NAMES, GROUP_OF, NOUNS, TEXTURES
 
 TEMPLATE = {'system': 'A drawing.', 'roles': ['USER', 'ASSISTANT'], 'separators': [' ', '</s>']}
@@ -55,7 +55,7 @@ def name(thing):
 def coordinates(scene, *pixels):
     """x, y, x, y ... in pixels -> '[17, 24, 310, 98]'."""
     height, width = scene.owner.shape
-    return '[%s]' % ', '.join(str(text_value(v, height if i % 2 else width)) for i, v in enumerate(pixels))
+    return region_text(pixels, width, height)
 
 
 def box_text(scene, thing):

@@ -14,7 +14,8 @@ from PIL import Image
 
 import checkpoint
 import region
-from ferret import Ferret, RegionSampler, render, PUBLISHED_TEMPLATE
+from ferret import Ferret, RegionSampler
+from prompt import PUBLISHED_TEMPLATE, render
 from generate import Generator
 from tokenizer import Tokenizer
 

@@ -25,8 +25,9 @@ import checkpoint
 import region
 import scenes
 from export import ferret_config, tower_config, write_generation, write_tower
-from ferret import Ferret, region_text, render, PUBLISHED_TEMPLATE
+from ferret import Ferret
 from full_size import FORMULA, run_layers
+from prompt import PUBLISHED_TEMPLATE, region_text, render
 from tokenizer import Tokenizer
 
 PRETRAINED = os.path.join(ROOT, 'model', 'pretrained')
