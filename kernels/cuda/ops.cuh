@@ -40,6 +40,8 @@ void cuda_glu(cudaStream_t s, enum dtype d, float *out, void *copy, const float 
 /* region.cu; features [images * grid^2, cols], out [regions * n_points, cols + 2] */
 void cuda_region_gather(cudaStream_t s, float *out, const float *features, const int32_t *image, const float *points,
                         int regions, int n_points, int grid, int cols, bool transposed);
+/* points [regions * n_points, cols + 2]: the last two columns stay */
+void cuda_region_center(cudaStream_t s, float *points, int regions, int n_points, int cols);
 struct region_pool_args {
     float *out;          /* [R * n_anchors, out_cols >= cols + 2] */
     const float *a, *bm; /* [R * n_points, cols], [R * n_anchors, cols] */

@@ -31,6 +31,20 @@ __global__ void gather_rows(float *out, const float *features, const int32_t *im
         out[row * (cols + 2) + cols + threadIdx.x] = threadIdx.x ? py : px;
 }
 
+/* A thread a column of a region: the sum runs in the rows' order. */
+__global__ void center_columns(float *points, int n_points, int cols)
+{
+    int col = static_cast<int>(blockIdx.y * BLOCK + threadIdx.x);
+    if (col >= cols)
+        return;
+    float *x = points + static_cast<size_t>(blockIdx.x) * n_points * (cols + 2) + col, mean = 0;
+    for (int row = 0; row < n_points; row++)
+        mean += x[static_cast<size_t>(row) * (cols + 2)];
+    mean /= static_cast<float>(n_points);
+    for (int row = 0; row < n_points; row++)
+        x[static_cast<size_t>(row) * (cols + 2)] -= mean;
+}
+
 /* A block an anchor. A thread keeps its columns' ReLU values in shared memory between the passes over a neighbour. */
 __global__ void __launch_bounds__(BLOCK) pool_rows(region_pool_args w)
 {
@@ -156,6 +170,12 @@ void cuda_region_gather(cudaStream_t s, float *out, const float *features, const
     if (regions > 0)
         LAUNCH(gather_rows, regions * n_points, BLOCK, 0, s, out, features, image, points, n_points, grid, cols,
                transposed);
+}
+
+void cuda_region_center(cudaStream_t s, float *points, int regions, int n_points, int cols)
+{
+    if (regions > 0)
+        LAUNCH(center_columns, dim3(regions, (cols + BLOCK - 1) / BLOCK), BLOCK, 0, s, points, n_points, cols);
 }
 
 void cuda_region_pool(cudaStream_t s, const region_pool_args &r, int regions)

@@ -26,6 +26,16 @@ static void check_gather(twin &t, int regions, int n, int grid, int cols, bool t
     t.close(t.fetch(out, out_n), t.rows_of(want, regions * n), 1e-6, "region_gather");
 }
 
+static void check_center(twin &t, int regions, int n, int cols)
+{
+    std::vector<float> points = uneven(4, regions * n, cols + 2);
+    float *x = t.send(points);
+    cuda_region_center(t.s, x, regions, n, cols);
+    struct act *want = t.act(points, cols + 2);
+    op_region_center(t.be, want, regions, n);
+    t.close(t.fetch(x, points.size()), t.rows_of(want, regions * n), 0, "region_center");
+}
+
 /* Selection, then everything that follows from it. A small range of pixels makes equal distances common. */
 static void check_stage(twin &t, int regions, int N, int S, int K, int range, int cols)
 {
@@ -78,6 +88,9 @@ void test_region(twin &t)
     check_gather(t, 1, 1, 2, 1, false);
     check_gather(t, 3, 40, 6, 96, true);
     check_gather(t, 2, 9, 24, 300, false);
+    check_center(t, 1, 1, 1);
+    check_center(t, 3, 50, 40);
+    check_center(t, 2, 17, 300);
     check_stage(t, 1, 1, 1, 1, 10, 3);
     check_stage(t, 3, 50, 12, 5, 4, 40);
     check_stage(t, 2, 300, 20, 24, 16000, 300);
