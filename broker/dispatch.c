@@ -242,11 +242,8 @@ void dispatch_on_message(struct dispatch *d, enum side side, const struct link_p
         dispatch_error(d, side, peer, &m, code_of(s), why.text);
         return;
     }
-    bool from_worker = m.kind >= MESSAGE_HELLO;
-    if (m.kind == MESSAGE_PING && side == SIDE_CLIENT) {
-        struct message pong = {.kind = MESSAGE_PONG, .request = m.request, .text = view_of_text("ferret-broker")};
-        dispatch_send(d, side, peer, &pong);
-    } else if (from_worker != (side == SIDE_WORKER)) {
+    bool from_worker = m.kind >= MESSAGE_HELLO || (m.kind == MESSAGE_PING && side == SIDE_WORKER);
+    if (from_worker != (side == SIDE_WORKER)) {
         dispatch_error(d, side, peer, &m, CODE_FORMAT, "this message does not belong on this socket");
     } else if (!d->ready || d->draining) {
         if (m.kind == MESSAGE_SUBMIT) {
@@ -255,6 +252,9 @@ void dispatch_on_message(struct dispatch *d, enum side side, const struct link_p
         } else {
             dispatch_error(d, side, peer, &m, CODE_STORE, d->ready ? "the broker is stopping" : "Redis is away");
         }
+    } else if (m.kind == MESSAGE_PING) {
+        struct message pong = {.kind = MESSAGE_PONG, .request = m.request, .text = view_of_text("ferret-broker")};
+        dispatch_send(d, side, peer, &pong);
     } else if (side == SIDE_WORKER) {
         sessions_on_message(d, peer, &m, now_ms);
     } else if (m.kind == MESSAGE_SUBMIT) {

@@ -211,7 +211,7 @@ struct setting_group link_flags_group(size_t at)
          .type = SETTING_STRING,
          .offset = offsetof(struct link_flags, broker),
          .value = "URL",
-         .help = "a broker elsewhere, such as tcp://host:7411; wins over --data"},
+         .help = "a broker elsewhere, such as tcp://host:7411, or several joined by commas; wins over --data"},
         {.name = "curve-server-key",
          .type = SETTING_STRING,
          .offset = offsetof(struct link_flags, curve_server),

@@ -58,7 +58,23 @@ enum status client_post(struct client *c, const struct message *m)
     if (s != ST_OK)
         return s;
     s = link_send(c->link, NULL, bytes, len);
+    c->is_connected = s == ST_OK;
     return s == ST_CLOSED ? ST_BUSY : s;
+}
+
+bool client_move_on(struct client *c, int64_t now_ms)
+{
+    enum { SILENT_MS = 1500, NOT_THERE_MS = 300 };
+    if (now_ms - c->well_at < (c->is_connected ? SILENT_MS : NOT_THERE_MS))
+        return false;
+    c->well_at = now_ms;
+    return link_move(c->link);
+}
+
+static bool is_store_trouble(const struct message *m)
+{
+    return (m->kind == MESSAGE_ERROR && wire_view_is(m->code, message_code_name(CODE_STORE))) ||
+           (m->kind == MESSAGE_BUSY && m->unfinished == 0);
 }
 
 enum status client_receive(struct client *c, int wait_ms, struct client_answer *out, struct diag *why)
@@ -78,6 +94,8 @@ enum status client_receive(struct client *c, int wait_ms, struct client_answer *
         return diag_wrap(why, s, "the broker at %s", c->address);
     }
     c->heard_at = clock_ms();
+    if (!is_store_trouble(&out->message))
+        c->well_at = c->heard_at;
     return ST_OK;
 }
 
@@ -87,17 +105,12 @@ enum status client_error(const struct message *m, struct diag *why)
                     (const char *)m->text.bytes);
 }
 
-static bool is_store_trouble(const struct message *m)
-{
-    return m->kind == MESSAGE_ERROR && wire_view_is(m->code, message_code_name(CODE_STORE));
-}
-
 enum status client_ask(struct client *c, struct message *m, enum message_kind want, struct client_answer *out,
                        struct diag *why)
 {
     m->request = ++c->last_request;
     int64_t from = clock_ms(), send_at = from;
-    c->heard_at = from;
+    c->heard_at = c->well_at = from;
     struct diag trouble = {.text = ""};
     for (;;) {
         int64_t now = clock_ms();
@@ -106,7 +119,7 @@ enum status client_ask(struct client *c, struct message *m, enum message_kind wa
                             c->timeout_ms / 1000);
         if (trouble.text[0] && now - from >= c->timeout_ms)
             return diag_set(why, ST_TIMEOUT, "%s", trouble.text);
-        if (now >= send_at) {
+        if (client_move_on(c, now) || now >= send_at) {
             enum { NOT_CONNECTED_MS = 20 };
             enum status s = client_post(c, m);
             if (s != ST_OK && s != ST_BUSY)

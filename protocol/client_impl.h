@@ -32,6 +32,8 @@ struct client {
     int timeout_ms;
     uint64_t last_request;
     int64_t heard_at;
+    int64_t well_at;   /* last answer of a broker that can reach Redis, or the last move to another one */
+    bool is_connected; /* as of the last message sent */
 
     /* Batches in the order of the input. The first is not accepted yet; later ones may be. */
     struct submit_slot *first, *last;
@@ -59,6 +61,8 @@ struct client_answer {
 enum status client_ask(struct client *c, struct message *m, enum message_kind want, struct client_answer *out,
                        struct diag *why);
 enum status client_post(struct client *c, const struct message *m); /* ST_BUSY: not connected */
+/* Moves to another broker when it is time; true: everything unanswered is due again. */
+bool client_move_on(struct client *c, int64_t now_ms);
 enum status client_receive(struct client *c, int wait_ms, struct client_answer *out, struct diag *why);
 /* What an ERROR answer means to the caller; ST_BUSY where asking again may help. */
 enum status client_error(const struct message *m, struct diag *why);

@@ -157,6 +157,9 @@ void client_submit_answer(struct client *c, const struct message *m)
 static enum status step(struct client *c, struct diag *why)
 {
     int64_t now = clock_ms();
+    if (client_move_on(c, now))
+        for (struct submit_slot *s = c->first; s; s = s->next)
+            s->send_at = now;
     post_due(c, now);
     int64_t wait = STEP_MS;
     for (struct submit_slot *s = c->first; s; s = s->next)
@@ -190,7 +193,7 @@ static enum status step(struct client *c, struct diag *why)
 /* Waits until at most `most` batches are on the way. */
 static enum status wait_room(struct client *c, size_t most, struct diag *why)
 {
-    c->heard_at = clock_ms();
+    c->heard_at = c->well_at = clock_ms();
     c->told_at = c->heard_at;
     enum status s = ST_OK;
     while (s == ST_OK && c->n_slots > most)

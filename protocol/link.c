@@ -6,6 +6,7 @@
 #include <string.h>
 #include <zmq.h>
 
+#include "protocol/endpoints.h"
 #include "protocol/limits.h"
 
 struct link_context {
@@ -15,6 +16,12 @@ struct link_context {
 struct link {
     void *socket;
     enum link_kind kind;
+    /* A dealer's, for its next socket: */
+    void *zmq;
+    int linger_ms;
+    char *public_key, *secret_key, *server_key;
+    struct endpoints *endpoints;
+    char *connected; /* where it hangs */
 };
 
 bool link_peer_same(const struct link_peer *a, const struct link_peer *b)
@@ -50,12 +57,12 @@ static int set_int(void *socket, int option, int value)
     return zmq_setsockopt(socket, option, &value, sizeof value);
 }
 
-static int set_common(void *socket, const struct link_options *o)
+static int set_common(void *socket, enum link_kind kind, int linger_ms)
 {
     enum { QUEUE_FRAMES = 4096, PING_MS = 5000, GONE_MS = 20000, AGAIN_MS = 50, AGAIN_MOST_MS = 1000 };
     int64_t largest = LIMIT_FRAME_BYTES;
     int bad = zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &largest, sizeof largest);
-    bad |= set_int(socket, ZMQ_LINGER, o->linger_ms);
+    bad |= set_int(socket, ZMQ_LINGER, linger_ms);
     bad |= set_int(socket, ZMQ_SNDHWM, QUEUE_FRAMES);
     bad |= set_int(socket, ZMQ_RCVHWM, QUEUE_FRAMES);
     bad |= set_int(socket, ZMQ_HEARTBEAT_IVL, PING_MS);
@@ -63,23 +70,88 @@ static int set_common(void *socket, const struct link_options *o)
     bad |= set_int(socket, ZMQ_RECONNECT_IVL, AGAIN_MS);
     bad |= set_int(socket, ZMQ_RECONNECT_IVL_MAX, AGAIN_MOST_MS);
     bad |= set_int(socket, ZMQ_IPV6, 1);
-    if (o->kind == LINK_ROUTER)
+    if (kind == LINK_ROUTER)
         bad |= set_int(socket, ZMQ_ROUTER_MANDATORY, 1); /* a send to nobody says so */
     else
         bad |= set_int(socket, ZMQ_IMMEDIATE, 1); /* nothing is queued for a broker that is not there */
     return bad;
 }
 
-static int set_keys(void *socket, const struct link_options *o)
+static int set_keys(void *socket, enum link_kind kind, const struct link_keys *k)
 {
-    const struct link_keys *k = o->keys;
     if (!k)
         return 0;
     int bad = zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, k->secret_key, strlen(k->secret_key));
-    if (o->kind == LINK_ROUTER)
+    if (kind == LINK_ROUTER)
         return bad | set_int(socket, ZMQ_CURVE_SERVER, 1);
     bad |= zmq_setsockopt(socket, ZMQ_CURVE_PUBLICKEY, k->public_key, strlen(k->public_key));
     return bad | zmq_setsockopt(socket, ZMQ_CURVE_SERVERKEY, k->server_key, strlen(k->server_key));
+}
+
+/* A socket that is bound or connected. */
+static enum status open_socket(void *zmq, const struct link_options *o, void **out, struct diag *why)
+{
+    enum status s = ST_OK;
+    void *socket = zmq_socket(zmq, o->kind == LINK_ROUTER ? ZMQ_ROUTER : ZMQ_DEALER);
+    if (!socket)
+        return diag_set(why, ST_NOMEM, "%s: %s", o->address, zmq_strerror(errno));
+    if (set_common(socket, o->kind, o->linger_ms) != 0)
+        s = diag_set(why, ST_UNSUPPORTED, "%s: this ZeroMQ lacks an option that is needed", o->address);
+    else if (set_keys(socket, o->kind, o->keys) != 0)
+        s = diag_set(why, ST_INVALID, "%s: unusable CURVE keys: %s", o->address, zmq_strerror(errno));
+    else if ((o->kind == LINK_ROUTER ? zmq_bind(socket, o->address) : zmq_connect(socket, o->address)) != 0)
+        s = diag_set(why, ST_IO, "%s: %s", o->address, zmq_strerror(errno));
+    if (s == ST_OK)
+        *out = socket;
+    else
+        zmq_close(socket);
+    return s;
+}
+
+/* A fresh socket: what a disconnected one would still send goes to the broker that was left. */
+static enum status connect_to(struct link *l, const char *address, struct diag *why)
+{
+    const struct link_keys keys = {
+        .public_key = l->public_key, .secret_key = l->secret_key, .server_key = l->server_key};
+    const struct link_options o = {
+        .kind = LINK_DEALER, .address = address, .keys = l->secret_key ? &keys : NULL, .linger_ms = l->linger_ms};
+    char *copy = address ? strdup(address) : NULL;
+    void *socket;
+    enum status s = copy ? open_socket(l->zmq, &o, &socket, why) : ST_NOMEM;
+    if (s != ST_OK) {
+        free(copy);
+        return s;
+    }
+    if (l->socket)
+        zmq_close(l->socket);
+    free(l->connected);
+    l->socket = socket;
+    l->connected = copy;
+    return ST_OK;
+}
+
+bool link_move(struct link *l)
+{
+    for (size_t i = 0; i == 0 || i < endpoints_count(l->endpoints); i++) {
+        const char *next = endpoints_next(l->endpoints);
+        if (next && strcmp(next, l->connected) != 0 && connect_to(l, next, NULL) == ST_OK)
+            return true;
+    }
+    return false;
+}
+
+static enum status open_dealer(struct link *l, const struct link_options *o, struct diag *why)
+{
+    l->linger_ms = o->linger_ms;
+    if (o->keys) {
+        l->public_key = strdup(o->keys->public_key);
+        l->secret_key = strdup(o->keys->secret_key);
+        l->server_key = strdup(o->keys->server_key);
+        if (!l->public_key || !l->secret_key || !l->server_key)
+            return ST_NOMEM;
+    }
+    enum status s = endpoints_new(o->address, &l->endpoints, why);
+    return s == ST_OK ? connect_to(l, endpoints_next(l->endpoints), why) : s;
 }
 
 enum status link_open(struct link_context *c, const struct link_options *o, struct link **out, struct diag *why)
@@ -88,16 +160,8 @@ enum status link_open(struct link_context *c, const struct link_options *o, stru
     if (!l)
         return ST_NOMEM;
     l->kind = o->kind;
-    l->socket = zmq_socket(c->zmq, o->kind == LINK_ROUTER ? ZMQ_ROUTER : ZMQ_DEALER);
-    enum status s = ST_OK;
-    if (!l->socket)
-        s = diag_set(why, ST_NOMEM, "%s: %s", o->address, zmq_strerror(errno));
-    else if (set_common(l->socket, o) != 0)
-        s = diag_set(why, ST_UNSUPPORTED, "%s: this ZeroMQ lacks an option that is needed", o->address);
-    else if (set_keys(l->socket, o) != 0)
-        s = diag_set(why, ST_INVALID, "%s: unusable CURVE keys: %s", o->address, zmq_strerror(errno));
-    else if ((o->kind == LINK_ROUTER ? zmq_bind(l->socket, o->address) : zmq_connect(l->socket, o->address)) != 0)
-        s = diag_set(why, ST_IO, "%s: %s", o->address, zmq_strerror(errno));
+    l->zmq = c->zmq;
+    enum status s = o->kind == LINK_ROUTER ? open_socket(c->zmq, o, &l->socket, why) : open_dealer(l, o, why);
     if (s != ST_OK) {
         link_close(l);
         return s;
@@ -112,6 +176,11 @@ void link_close(struct link *l)
         return;
     if (l->socket)
         zmq_close(l->socket);
+    endpoints_free(l->endpoints);
+    free(l->public_key);
+    free(l->secret_key);
+    free(l->server_key);
+    free(l->connected);
     free(l);
 }
 

@@ -29,7 +29,7 @@ struct link_keys {
 enum link_kind { LINK_ROUTER, LINK_DEALER };
 struct link_options {
     enum link_kind kind;
-    const char *address;          /* a router binds it, a dealer connects to it; ipc:// or tcp:// */
+    const char *address;          /* a router binds it; a dealer connects to one of protocol/endpoints.h */
     const struct link_keys *keys; /* NULL = plain; router: a CURVE server, dealer: a CURVE client */
     int linger_ms;                /* how long link_close waits for unsent frames */
 };
@@ -42,6 +42,8 @@ void link_context_free(struct link_context *c); /* after its links; NULL is fine
 MUST_CHECK enum status link_open(struct link_context *c, const struct link_options *o, struct link **out,
                                  struct diag *why);
 void link_close(struct link *l); /* NULL is fine */
+/* A dealer leaves the broker it hangs on for the next one; what was on the way is lost. False: there is no other. */
+bool link_move(struct link *l);
 
 /* Takes ownership of bytes (malloc'ed), also on failure. peer: NULL on a dealer. ST_CLOSED: that peer has gone;
  * ST_BUSY: its queue is full. Never blocks. */

@@ -53,7 +53,7 @@ struct worker_flags {
 static const struct setting rows[] = {
     ROW(data, "data", SETTING_STRING, NULL, .value = "DIR", .help = "folder of a local `ferret up`, for its sockets"),
     ROW(broker, "broker", SETTING_STRING, NULL, .value = "URL",
-        .help = "broker's address for workers, e.g. tcp://host:7412; default: the socket in DIR"),
+        .help = "brokers' addresses for workers, e.g. tcp://a:7412,tcp://b:7412; default: the socket in DIR"),
     ROW(roots, "root", SETTING_LIST, NULL, .value = "NAME=DIR",
         .help = "a folder that images are read from, for NAME:path"),
     ROW(credit, "credit", SETTING_INT, "32", .min = 1, .max = LIMIT_HELD_JOBS, .value = "N",
@@ -122,15 +122,13 @@ static void on_done(void *ctx, struct pipeline_done *done)
 
 /* ---- program ----------------------------------------------------------------------------------------------------- */
 
-static enum status find_broker(const struct worker_flags *f, char *out, struct diag *why)
+/* *out is --broker, or the socket in --data, written to buffer (PATHS_BYTES). */
+static enum status find_broker(const struct worker_flags *f, char *buffer, const char **out, struct diag *why)
 {
+    *out = f->broker ? f->broker : buffer;
     if (!f->broker && !f->data)
         return diag_set(why, ST_INVALID, "--broker or --data is needed");
-    if (!f->broker)
-        return paths_worker(f->data, out, why);
-    if (snprintf(out, PATHS_BYTES, "%s", f->broker) >= PATHS_BYTES)
-        return diag_set(why, ST_LIMIT, "--broker: over %d bytes", PATHS_BYTES - 1);
-    return ST_OK;
+    return f->broker ? ST_OK : paths_worker(f->data, buffer, why);
 }
 
 static void make_label(char *out, size_t size, const char *device)
@@ -190,11 +188,12 @@ static enum status run_session(const struct worker_flags *f, struct worker *w, c
 
 static enum status work(const struct worker_flags *f, const struct log *log, struct diag *why)
 {
-    char broker[PATHS_BYTES];
+    char buffer[PATHS_BYTES];
+    const char *broker;
     struct engine_choice choice = {.notice = NULL};
     struct media_roots *roots = NULL;
     struct worker w = {.pipeline = NULL};
-    enum status s = find_broker(f, broker, why);
+    enum status s = find_broker(f, buffer, &broker, why);
     if (s == ST_OK)
         s = model_flags_resolve(&f->model, &choice, why);
     if (s == ST_OK && choice.notice)

@@ -208,83 +208,6 @@ static void take_rows(struct session *s, const struct message *m)
     }
 }
 
-/* ---- messages to the broker
- * ------------------------------------------------------------------------------------------- */
-
-static bool post(struct session *s, struct message *m)
-{
-    uint8_t *bytes;
-    size_t len;
-    m->session = (struct wire_view){.bytes = s->id, .len = SESSION_BYTES};
-    m->request = ++s->last_request;
-    return message_encode(m, &bytes, &len) == ST_OK && link_send(s->link, NULL, bytes, len) == ST_OK;
-}
-
-static struct wire_view text_view(const char *t)
-{
-    return (struct wire_view){.bytes = (const uint8_t *)(t ? t : ""), .len = t ? strlen(t) : 0};
-}
-
-void session_say_hello(struct session *s)
-{
-    s->state = SESSION_HELLO;
-    s->ask_at = 0;
-}
-
-void session_resume(struct session *s)
-{
-    s->state = SESSION_RESUMING;
-    s->seq++;
-    s->ask_at = 0;
-}
-
-static bool post_resume(struct session *s)
-{
-    uint8_t *ids = malloc(LIMIT_HELD_JOBS * ID_BYTES);
-    size_t n = 0;
-    for (size_t i = 0; ids && i < s->n_flights; i++)
-        if (!s->flights[i]->lost)
-            memcpy(ids + n++ * ID_BYTES, s->flights[i]->id, ID_BYTES);
-    struct message m = {.kind = MESSAGE_RESUME, .seq = s->seq, .ids = {ids, n * ID_BYTES}};
-    bool sent = ids && post(s, &m);
-    free(ids);
-    return sent;
-}
-
-static bool post_hello(struct session *s)
-{
-    struct message m = {.kind = MESSAGE_HELLO,
-                        .class_name = text_view(s->options.class_name),
-                        .tasks = text_view(s->options.tasks),
-                        .label = text_view(s->options.label),
-                        .context = (uint64_t)s->options.context};
-    return post(s, &m);
-}
-
-/* Tells the broker how many jobs fit: once a quarter of the credit is free, so that jobs come in batches, and again
- * once a beat, in case it was lost. */
-static void tell_credit(struct session *s, int64_t now_ms)
-{
-    size_t credit = s->draining ? 0 : (size_t)s->options.credit;
-    uint64_t want = credit > s->n_flights ? credit - s->n_flights : 0;
-    bool worth_it = want != s->told_want && (4 * want >= credit || s->n_flights == 0 || s->draining);
-    if (s->state != SESSION_OPEN || (!worth_it && now_ms < s->credit_at))
-        return;
-    struct message m = {.kind = MESSAGE_CREDIT, .seq = s->seq, .want = want};
-    if (post(s, &m))
-        s->told_want = want;
-    s->credit_at = now_ms + s->beat_ms;
-}
-
-static void ask(struct session *s, int64_t now_ms)
-{
-    enum { AGAIN_MS = 1000, NOT_CONNECTED_MS = 50 };
-    if (s->state == SESSION_OPEN || s->refused != ST_OK || now_ms < s->ask_at)
-        return;
-    bool sent = s->state == SESSION_HELLO ? post_hello(s) : post_resume(s);
-    s->ask_at = now_ms + (sent ? AGAIN_MS : NOT_CONNECTED_MS);
-}
-
 /* ---- messages from the broker
  * ----------------------------------------------------------------------------------------- */
 
@@ -343,8 +266,6 @@ static void be_refused(struct session *s, enum status st, const char *text, size
 
 static void on_error(struct session *s, const struct message *m)
 {
-    if (wire_view_is(m->code, message_code_name(CODE_STORE)))
-        return;
     if (wire_view_is(m->code, message_code_name(CODE_SESSION))) {
         if (s->state != SESSION_HELLO)
             session_say_hello(s);
@@ -354,6 +275,11 @@ static void on_error(struct session *s, const struct message *m)
     } else {
         log_line(s->options.log, LOG_WARN, "the broker says: %.*s", (int)m->text.len, (const char *)m->text.bytes);
     }
+}
+
+static bool is_store_trouble(const struct message *m)
+{
+    return m->kind == MESSAGE_ERROR && wire_view_is(m->code, message_code_name(CODE_STORE));
 }
 
 static void on_message(struct session *s, const struct link_frame *f, int64_t now_ms)
@@ -368,7 +294,9 @@ static void on_message(struct session *s, const struct link_frame *f, int64_t no
     }
     if (st != ST_OK)
         return;
-    if (results_on_message(s, &m, now_ms))
+    if (!is_store_trouble(&m))
+        s->well_at = now_ms;
+    if (results_on_message(s, &m, now_ms) || is_store_trouble(&m))
         return;
     switch (m.kind) {
     case MESSAGE_WELCOME: on_welcome(s, &m); break;
@@ -480,10 +408,10 @@ enum status session_run(struct session *s, const volatile sig_atomic_t *stop, st
         take_events(s);
         results_pump(s);
         read_link(s);
-        ask(s, now);
+        session_ask(s, now);
         results_write(s, now);
         int store_due = s->store ? store_pump(s->store, now) : -1; /* writes at once what was just queued */
-        tell_credit(s, now);
+        session_tell_credit(s, now);
         int wait = results_due(s, now);
         wait = store_due >= 0 && store_due < wait ? store_due : wait;
         wait =
@@ -511,6 +439,7 @@ enum status session_open(const struct session_options *o, const struct session_e
     pthread_mutex_init(&s->lock, NULL);
     s->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     s->flights = calloc(LIMIT_HELD_JOBS, sizeof *s->flights);
+    s->well_at = clock_ms();
     struct link_options l = {.kind = LINK_DEALER, .address = o->broker, .keys = o->keys, .linger_ms = LINGER_MS};
     enum status st = s->flights && s->event_fd >= 0 ? ST_OK : ST_NOMEM;
     if (st == ST_OK && getrandom(s->id, sizeof s->id, 0) != (ssize_t)sizeof s->id)

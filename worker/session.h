@@ -33,7 +33,7 @@ struct session_engine {
 };
 
 struct session_options {
-    const char *broker;           /* ipc:// or tcp:// */
+    const char *broker;           /* worker sockets of brokers, one or several (protocol/endpoints.h) */
     const struct link_keys *keys; /* CURVE, or NULL */
     const char *class_name;       /* "MODELHASH/dtype" */
     const char *tasks;            /* "caption,describe,locate,ask" */

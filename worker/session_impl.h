@@ -1,4 +1,5 @@
-/* Inside of the session: shared by session.c (loop, broker) and results.c (what is written to the queue). */
+/* Inside of the session: shared by session.c (loop, messages), session_ask.c (broker) and results.c (what is written to
+ * the queue). */
 #ifndef WORKER_SESSION_IMPL_H
 #define WORKER_SESSION_IMPL_H
 
@@ -48,7 +49,10 @@ struct session {
     enum session_state state;
     enum status refused; /* HELLO was: not asked again */
     struct diag refused_why;
-    int64_t ask_at; /* HELLO, RESUME: next time */
+    int64_t ask_at;  /* HELLO, RESUME: next time */
+    int64_t well_at; /* last answer of a broker that can reach Redis, or the last move to another one */
+    int64_t ping_at;
+    bool is_connected; /* as of the last message sent */
     int64_t lease_ms, beat_ms;
     uint64_t last_request;
 
@@ -77,9 +81,13 @@ struct session {
 
 /* session.c */
 void session_drop_flight(struct session *s, struct flight *f); /* out of the table; freed */
-void session_say_hello(struct session *s);                     /* the session is not known any more, or not yet */
-void session_resume(struct session *s);
 struct flight *session_find(const struct session *s, const uint8_t *id);
+
+/* session_ask.c */
+void session_say_hello(struct session *s); /* the session is not known any more, or not yet */
+void session_resume(struct session *s);
+void session_ask(struct session *s, int64_t now_ms); /* what is due until the session is open, of which broker */
+void session_tell_credit(struct session *s, int64_t now_ms); /* once it is */
 
 /* results.c */
 void results_use_route(struct session *s, const struct message *welcome);

@@ -93,3 +93,46 @@ Test(link, addresses_of_this_host_are_known)
     cr_assert(!link_is_local("tcp://*:7411"));
     cr_assert(!link_is_local("tcp://10.0.0.1:7411"));
 }
+
+Test(link, a_dealer_moves_to_the_next_router_of_its_list)
+{
+    char one[64], two[64], both[130];
+    snprintf(one, sizeof one, "ipc:///tmp/ferretry-one-%d", (int)getpid());
+    snprintf(two, sizeof two, "ipc:///tmp/ferretry-two-%d", (int)getpid());
+    snprintf(both, sizeof both, "%s,%s", one, two);
+    struct link_context *c;
+    struct link *routers[2], *dealer;
+    struct link_options o[] = {{.kind = LINK_ROUTER, .address = one},
+                               {.kind = LINK_ROUTER, .address = two},
+                               {.kind = LINK_DEALER, .address = both}};
+    struct diag why = {""};
+    cr_assert_eq(link_context_new(&c), ST_OK);
+    cr_assert_eq(link_open(c, &o[0], &routers[0], &why), ST_OK, "%s", why.text);
+    cr_assert_eq(link_open(c, &o[1], &routers[1], &why), ST_OK, "%s", why.text);
+    cr_assert_eq(link_open(c, &o[2], &dealer, &why), ST_OK, "%s", why.text);
+    int heard[2] = {0, 0};
+    for (int i = 0; i < 4; i++) { /* each question reaches one router, and never the same twice in a row */
+        struct link_poll items[] = {{.link = routers[0], .want_read = true}, {.link = routers[1], .want_read = true}};
+        struct link_frame f;
+        post(dealer, NULL, "question");
+        cr_assert_eq(link_wait(items, 2, WAIT_MS), ST_OK);
+        int at = items[1].can_read;
+        cr_assert_eq(link_receive(routers[at], &f), ST_OK);
+        link_frame_free(&f);
+        cr_assert_eq(link_receive(routers[!at], &f), ST_BUSY);
+        heard[at]++;
+        cr_assert(link_move(dealer));
+    }
+    cr_assert(heard[0] == 2 && heard[1] == 2);
+    link_close(dealer);
+    o[2].address = one;
+    cr_assert_eq(link_open(c, &o[2], &dealer, &why), ST_OK, "%s", why.text);
+    cr_assert_not(link_move(dealer), "there is no other");
+    post(dealer, NULL, "question");
+    link_close(dealer);
+    link_close(routers[0]);
+    link_close(routers[1]);
+    link_context_free(c);
+    unlink(one + strlen("ipc://"));
+    unlink(two + strlen("ipc://"));
+}

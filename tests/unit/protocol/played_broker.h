@@ -28,7 +28,7 @@ static inline void played_open(struct played *p)
 {
     struct link_options o = {.kind = LINK_ROUTER, .address = p->address};
     struct diag why = {.text = ""};
-    snprintf(p->address, sizeof p->address, "ipc:///tmp/ferretry-played-%d", (int)getpid());
+    snprintf(p->address, sizeof p->address, "ipc:///tmp/ferretry-played-%d-%zx", (int)getpid(), (size_t)p);
     cr_assert_eq(link_context_new(&p->context), ST_OK);
     cr_assert_eq(link_open(p->context, &o, &p->link, &why), ST_OK, "%s", why.text);
 }
