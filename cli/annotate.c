@@ -7,6 +7,7 @@
 
 #include "cli/commands.h"
 #include "formats/read/inputs.h"
+#include "formats/read/repeats.h"
 #include "formats/write/jsonl.h"
 #include "media/fetch.h"
 #include "worker/pipeline.h"
@@ -72,7 +73,7 @@ struct output {
     struct diag why;
     /* each input taken is in one of these */
     long n_ok, n_partial, n_failed, n_not_begun, n_unwritten;
-    long n_taken; /* of the feeding thread */
+    long n_taken, n_again; /* of the feeding thread; again: the same job had come before */
 };
 
 static void write_record(struct output *o, const struct json *record)
@@ -119,6 +120,18 @@ static void on_done(void *ctx, struct pipeline_done *done)
     job_free(done->job);
 }
 
+/* Everything that is open while images are annotated. */
+struct session {
+    const char **paths;
+    struct job *defaults;
+    struct engine_choice choice;
+    struct media_roots *roots;
+    struct inputs *inputs;
+    struct repeats *repeats;
+    struct pipeline *pipeline;
+    struct output output;
+};
+
 /* ---- inputs ----------------------------------------------------------------------------------------------------- */
 
 /* Any file of this machine may be named, since whoever types the command may read it; links are followed here, where
@@ -132,27 +145,67 @@ static enum status local_uri(void *ctx, const char *path, char **uri, struct dia
     return *uri ? ST_OK : ST_NOMEM;
 }
 
-static enum status feed(struct inputs *in, struct pipeline *p, struct output *o, struct diag *why)
+static void write_failure(struct output *o, const struct input *input)
 {
-    while (!interrupted && can_write(o)) {
+    struct json *record = result_failure(input->job, input->error_class, input->error, input->message);
+    write_record(o, record);
+    jsn_free(record);
+}
+
+/* An input whose id has a record already. With the same job nothing is left to do; another job fails under the name of
+ * its place, or without a record where it has none. */
+static void end_repeat(struct output *o, struct input *input, enum repeat repeat, char *place)
+{
+    if (repeat == REPEAT_SAME) {
+        o->n_again++;
+        return;
+    }
+    if (place) {
+        free(input->job->key);
+        input->job->key = place;
+        write_failure(o, input);
+        return;
+    }
+    fprintf(stderr, "ferret annotate: %s: %s\n", input->error, input->message);
+    pthread_mutex_lock(&o->lock);
+    o->n_failed++;
+    pthread_mutex_unlock(&o->lock);
+}
+
+static enum status feed_one(struct session *s, struct input *input, struct diag *why)
+{
+    enum repeat repeat = REPEAT_NONE;
+    char *place = NULL;
+    enum status st = repeats_add(s->repeats, input, &repeat, &place, why);
+    if (st != ST_OK && st != ST_LIMIT) /* no queue here: a job may be longer, and is not compared */
+        return st;
+    s->output.n_taken++;
+    if (repeat != REPEAT_NONE) {
+        end_repeat(&s->output, input, repeat, place);
+        return ST_OK;
+    }
+    if (input->error) {
+        write_failure(&s->output, input);
+        return ST_OK;
+    }
+    st = pipeline_put(s->pipeline, input->job, NULL, true, why);
+    input->job = NULL;
+    if (st != ST_OK)
+        s->output.n_taken--;
+    return st;
+}
+
+static enum status feed(struct session *s, struct diag *why)
+{
+    while (!interrupted && can_write(&s->output)) {
         struct input input = {0};
-        enum status s = inputs_next(in, &input, why);
-        if (s != ST_OK)
-            return s == ST_CLOSED ? ST_OK : s;
-        o->n_taken++;
-        if (input.error) {
-            struct json *record = result_failure(input.job, input.error_class, input.error, input.message);
-            write_record(o, record);
-            jsn_free(record);
-        } else {
-            s = pipeline_put(p, input.job, NULL, true, why);
-            input.job = NULL;
-        }
+        enum status st = inputs_next(s->inputs, &input, why);
+        if (st != ST_OK)
+            return st == ST_CLOSED ? ST_OK : st;
+        st = feed_one(s, &input, why);
         input_fini(&input);
-        if (s != ST_OK) {
-            o->n_taken--;
-            return s;
-        }
+        if (st != ST_OK)
+            return st;
     }
     return ST_OK;
 }
@@ -171,17 +224,6 @@ static enum status open_roots(const struct annotate_flags *f, struct media_roots
 }
 
 /* ---- the command ------------------------------------------------------------------------------------------------ */
-
-/* Everything that is open while images are annotated. */
-struct session {
-    const char **paths;
-    struct job *defaults;
-    struct engine_choice choice;
-    struct media_roots *roots;
-    struct inputs *inputs;
-    struct pipeline *pipeline;
-    struct output output;
-};
 
 static enum status open_session(struct session *s, const struct annotate_flags *f, const struct settings *settings,
                                 struct diag *why)
@@ -202,6 +244,8 @@ static enum status open_session(struct session *s, const struct annotate_flags *
     if (st == ST_OK)
         st = inputs_open(&in, &s->inputs, why);
     if (st == ST_OK)
+        st = repeats_new(&s->repeats);
+    if (st == ST_OK)
         fputs(s->choice.notice, stderr);
     struct pipeline_options options = {.engine = s->choice.options,
                                        .roots = s->roots,
@@ -216,6 +260,7 @@ static void close_session(struct session *s)
 {
     pipeline_close(s->pipeline);
     inputs_close(s->inputs);
+    repeats_free(s->repeats);
     media_roots_free(s->roots);
     engine_choice_fini(&s->choice);
     job_free(s->defaults);
@@ -226,13 +271,15 @@ static void close_session(struct session *s)
 static enum status annotate(struct session *s, struct diag *why)
 {
     struct output *o = &s->output;
-    enum status st = feed(s->inputs, s->pipeline, o, why);
+    enum status st = feed(s, why);
     pipeline_drain(s->pipeline, interrupted || !can_write(o));
     if (st == ST_OK && o->status != ST_OK)
         st = diag_set(why, o->status, "%s", o->why.text);
     if (st == ST_OK)
         st = jsonl_sync(o->file, why);
     fprintf(stderr, "%ld ok, %ld partial, %ld failed", o->n_ok, o->n_partial, o->n_failed);
+    if (o->n_again > 0)
+        fprintf(stderr, ", %ld the same again", o->n_again);
     if (o->n_unwritten > 0)
         fprintf(stderr, ", %ld not written", o->n_unwritten);
     if (o->n_not_begun > 0)

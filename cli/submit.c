@@ -19,8 +19,6 @@ enum {
     SHOWN_ERRORS = 20,
     WAIT_POLL_MS = 500,
     STEM_BYTES = 48,
-    PLACE_BYTES = 8192,
-    SHOWN_PLACE = 180
 };
 
 struct submit_options {
@@ -34,6 +32,7 @@ struct submit_options {
 struct submit {
     const struct submit_options *o;
     struct client *client;
+    struct inputs_options read;
     struct inputs *inputs;
     struct repeats *repeats;
     struct media_roots *roots;
@@ -146,18 +145,6 @@ static enum status open_campaign(struct submit *s, struct campaign_status *statu
     }
 }
 
-/* Where an earlier run of the same manifest was, the reading goes on behind it. */
-static enum status resume(struct submit *s, const struct campaign_status *status, struct diag *why)
-{
-    _Static_assert((int)PLACE_HASH_BYTES == (int)INPUTS_IDENTITY_BYTES, "a place names the inputs by their identity");
-    if (!inputs_resumable(s->inputs) || status->place.offset == 0 ||
-        memcmp(status->place.manifest, s->identity, sizeof s->identity) != 0)
-        return ST_OK;
-    s->goes_on = true;
-    fprintf(stderr, "ferret submit: goes on at byte %llu of the manifest\n", (unsigned long long)status->place.offset);
-    return inputs_seek(s->inputs, status->place.offset, why);
-}
-
 /* ---- the jobs --------------------------------------------------------------------------------------------------- */
 
 static enum status root_uri(void *ctx, const char *path, char **uri, struct diag *why)
@@ -241,65 +228,81 @@ static enum status send(struct submit *s, const struct input *input, struct diag
     return client_submit(s->client, input->job, inputs_resumable(s->inputs) ? &after : NULL, why);
 }
 
-/* The end of a place says more than its beginning. */
-static const char *tail(const char *text, size_t most)
+/* Gives the input the job that it has in the campaign, a stand-in where it is none, and compares it with what came
+ * before. The caller owns *place: free. */
+static enum status enter(struct submit *s, struct input *input, enum repeat *repeat, char **place, struct diag *why)
 {
-    size_t len = strlen(text);
-    return len > most ? text + len - most : text;
-}
-
-/* The campaign would take it for the job that it has under this id. In a manifest it gets a record by its place. */
-static enum status refuse_repeat(struct submit *s, struct input *input, const char *first, struct diag *why)
-{
-    char place[PLACE_BYTES] = "";
-    if (input->manifest)
-        snprintf(place, sizeof place, "%s:%llu", input->manifest, (unsigned long long)input->line);
-    if (!input->job->refused) {
-        input->error = "duplicate_id";
-        snprintf(input->message, sizeof input->message, "%s%sid \"%.60s\" names another job%s%s",
-                 tail(place, SHOWN_PLACE), *place ? ": " : "", input->job->key,
-                 *first ? " already, at " : " of this run", tail(first, SHOWN_PLACE));
-        tell_rejected(s, input->error, input->message);
-    }
-    const char *key = tail(place, LIMIT_URI_BYTES);
-    if (!*key || strcmp(key, input->job->key) == 0)
-        return ST_OK;
-    enum status status = put_stand_in(input, key, why);
+    enum status status = input->error ? put_stand_in(input, input->job->key, why) : ST_OK;
     if (status == ST_OK)
         status = take_campaign(s, input->job);
-    return status == ST_OK ? send(s, input, why) : status;
-}
-
-static enum status hand_in(struct submit *s, struct input *input, struct diag *why)
-{
-    char first[PLACE_BYTES];
-    bool again = false;
-    enum status status = take_campaign(s, input->job);
     if (status == ST_OK)
-        status = repeats_add(s->repeats, input, &again, first, sizeof first, why);
-    if (status != ST_OK)
+        status = repeats_add(s->repeats, input, repeat, place, why);
+    if (status != ST_LIMIT || input->error)
         return status;
-    return again ? refuse_repeat(s, input, first, why) : send(s, input, why);
+    input->error = "too_long";
+    snprintf(input->message, sizeof input->message, "%s", why->text);
+    return enter(s, input, repeat, place, why);
 }
 
-static enum status hand_in_refused(struct submit *s, struct input *input, struct diag *why)
+/* An id that the campaign would take for the job that it has under it: in a manifest it gets a record by its place. */
+static enum status rename_repeat(struct submit *s, struct input *input, const char *place, struct diag *why)
 {
-    tell_rejected(s, input->error, input->message);
-    enum status status = put_stand_in(input, input->job->key, why);
-    return status == ST_OK ? hand_in(s, input, why) : status;
+    if (strcmp(place, input->job->key) == 0)
+        return ST_OK;
+    enum status status = put_stand_in(input, place, why);
+    return status == ST_OK ? take_campaign(s, input->job) : status;
 }
 
 static enum status submit_one(struct submit *s, struct input *input, struct diag *why)
 {
+    enum repeat repeat;
+    char *place = NULL;
     s->taken++;
-    if (input->error)
-        return hand_in_refused(s, input, why);
-    enum status status = hand_in(s, input, why);
-    if (status != ST_LIMIT)
+    enum status status = enter(s, input, &repeat, &place, why);
+    if (status != ST_OK)
         return status;
-    input->error = "too_long";
-    snprintf(input->message, sizeof input->message, "%s", why->text);
-    return hand_in_refused(s, input, why);
+    if (input->error)
+        tell_rejected(s, input->error, input->message);
+    bool nameless = repeat == REPEAT_OTHER && !place;
+    if (repeat == REPEAT_OTHER && place)
+        status = rename_repeat(s, input, place, why);
+    free(place);
+    return status == ST_OK && !nameless ? send(s, input, why) : status;
+}
+
+/* The ids in front of the place that an earlier run reached: one that comes again behind it is told apart as within a
+ * run. That costs reading the manifest up to there once more. */
+static enum status remember_earlier(struct submit *s, uint64_t end, struct diag *why)
+{
+    struct inputs *earlier = NULL;
+    enum status status = inputs_open(&s->read, &earlier, why);
+    for (uint64_t at = 0; status == ST_OK && at < end;) {
+        struct input input = {0};
+        enum repeat repeat;
+        char *place = NULL;
+        status = inputs_next(earlier, &input, why);
+        if (status == ST_OK) {
+            at = input.offset;
+            status = enter(s, &input, &repeat, &place, why);
+        }
+        free(place);
+        input_fini(&input);
+    }
+    inputs_close(earlier);
+    return status == ST_CLOSED ? ST_OK : status;
+}
+
+/* Where an earlier run of the same manifest was, the reading goes on behind it. */
+static enum status resume(struct submit *s, const struct campaign_status *status, struct diag *why)
+{
+    _Static_assert((int)PLACE_HASH_BYTES == (int)INPUTS_IDENTITY_BYTES, "a place names the inputs by their identity");
+    if (!inputs_resumable(s->inputs) || status->place.offset == 0 ||
+        memcmp(status->place.manifest, s->identity, sizeof s->identity) != 0)
+        return ST_OK;
+    s->goes_on = true;
+    fprintf(stderr, "ferret submit: goes on at byte %llu of the manifest\n", (unsigned long long)status->place.offset);
+    enum status result = inputs_seek(s->inputs, status->place.offset, why);
+    return result == ST_OK ? remember_earlier(s, status->place.offset, why) : result;
 }
 
 /* What was accepted in front of an error is worth keeping, unless the way to the broker is the error. */
@@ -348,9 +351,9 @@ static enum status prepare(struct submit *s, const char *const *paths, int n, st
         status = make_pin(s);
     if (status != ST_OK)
         return status;
-    const struct inputs_options options = {
-        .paths = paths, .n_paths = n, .defaults = s->defaults, .uri = root_uri, .uri_ctx = s};
-    status = inputs_open(&options, &s->inputs, why);
+    s->read =
+        (struct inputs_options){.paths = paths, .n_paths = n, .defaults = s->defaults, .uri = root_uri, .uri_ctx = s};
+    status = inputs_open(&s->read, &s->inputs, why);
     if (status == ST_OK)
         status = inputs_identity(s->inputs, s->identity, why);
     if (status != ST_OK)

@@ -48,6 +48,17 @@ static struct job *name_only(const struct inputs_options *o, const char *key, co
     return j;
 }
 
+char *make_place_key(const char *manifest, uint64_t line)
+{
+    char *place, *key = NULL;
+    if (asprintf(&place, "%s:%llu", manifest, (unsigned long long)line) < 0)
+        return NULL;
+    if (path_as_text(place, &key) == ST_OK)
+        cut(key, true);
+    free(place);
+    return key;
+}
+
 static enum status fail(const struct inputs_options *o, const char *key, const char *image, const char *code,
                         const char *message, struct input *out)
 {

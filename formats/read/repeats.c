@@ -1,10 +1,12 @@
 #include "formats/read/repeats.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/sha256.h"
+#include "formats/read/make_input.h"
 
 enum { FIRST_ROOM = 1 << 10 };
 
@@ -86,38 +88,82 @@ static enum status name_place(struct repeats *r, const char *manifest, uint32_t 
     return ST_OK;
 }
 
-static enum status hash_job(const struct job *job, uint32_t *out, struct diag *why)
+/* What is no job is told apart by its sentence, which names its place. */
+static enum status hash_input(const struct input *input, uint32_t *out, struct diag *why)
 {
-    uint8_t *bytes, digest[SHA256_BYTES];
-    size_t len;
-    enum status s = job_encode(job, &bytes, &len, why);
+    uint8_t *bytes = NULL, digest[SHA256_BYTES];
+    size_t len = 0;
+    enum status s = input->error ? ST_OK : job_encode(input->job, &bytes, &len, why);
     if (s != ST_OK)
         return s;
-    sha256_of(bytes, len, digest);
+    sha256_of(input->error ? input->message : (const char *)bytes, input->error ? strlen(input->message) : len, digest);
     memcpy(out, digest, sizeof *out);
     free(bytes);
     return ST_OK;
 }
 
-enum status repeats_add(struct repeats *r, const struct input *input, bool *again, char *first, size_t size,
-                        struct diag *why)
+static bool inside_letter(char byte)
+{
+    return ((unsigned char)byte & 0xC0) == 0x80;
+}
+
+/* The end of a place says more than its beginning. */
+static const char *tail(const char *text)
+{
+    enum { SHOWN = 180 };
+    size_t len = strlen(text);
+    const char *from = len > SHOWN ? text + len - SHOWN : text;
+    while (inside_letter(*from))
+        from++;
+    return from;
+}
+
+static int head_len(const char *text)
+{
+    enum { SHOWN = 60 };
+    size_t len = strnlen(text, SHOWN);
+    while (inside_letter(text[len]))
+        len--;
+    return (int)len;
+}
+
+static enum status tell_other(const struct repeats *r, const struct seen *old, struct input *input, char **place)
+{
+    char *here = NULL, *first = NULL;
+    if (input->manifest && !(here = make_place_key(input->manifest, input->line)))
+        return ST_NOMEM;
+    if (old->manifest > 0 && !(first = make_place_key(r->names[old->manifest - 1], old->line))) {
+        free(here);
+        return ST_NOMEM;
+    }
+    if (!input->error) {
+        input->error = "duplicate_id";
+        input->error_class = ERROR_PERMANENT;
+        snprintf(input->message, sizeof input->message, "%s%sid \"%.*s\" names another job%s%s", here ? tail(here) : "",
+                 here ? ": " : "", head_len(input->job->key), input->job->key, first ? " already, at " : " of this run",
+                 first ? tail(first) : "");
+    }
+    free(first);
+    *place = here;
+    return ST_OK;
+}
+
+enum status repeats_add(struct repeats *r, struct input *input, enum repeat *out, char **place, struct diag *why)
 {
     uint8_t id[ID_BYTES];
     struct seen new = {.line = input->line};
-    enum status s = hash_job(input->job, &new.job, why);
+    enum status s = hash_input(input, &new.job, why);
     if (s != ST_OK)
         return s;
     job_id(input->job, id);
     memcpy(&new.id, id, sizeof new.id);
     new.id |= new.id == 0;
     struct seen *old = find(r->seen, r->room, new.id);
-    *again = old->id != 0 && old->job != new.job;
-    if (*again) {
-        first[0] = '\0';
-        if (old->manifest > 0)
-            snprintf(first, size, "%s:%llu", r->names[old->manifest - 1], (unsigned long long)old->line);
-    }
-    if (old->id != 0 || r->n == REPEATS_MOST)
+    *place = NULL;
+    *out = old->id == 0 ? REPEAT_NONE : old->job == new.job ? REPEAT_SAME : REPEAT_OTHER;
+    if (*out == REPEAT_OTHER)
+        return tell_other(r, old, input, place);
+    if (*out == REPEAT_SAME || r->n == REPEATS_MOST)
         return ST_OK;
     s = name_place(r, input->manifest, &new.manifest);
     if (s != ST_OK)

@@ -1,12 +1,7 @@
-/* Ids of one run: tells an id that comes again with another job, which a campaign would take for the one it has. The
- * same job again is no repeat. 24 bytes an id and the same again for room; behind REPEATS_MOST ids nothing new is
- * remembered. One thread. */
+/* Ids of one run: tells an id that comes again with another job, which a campaign would take for the one it has. 24
+ * bytes an id and the same again for room; behind REPEATS_MOST ids nothing new is remembered. One thread. */
 #ifndef FORMATS_READ_REPEATS_H
 #define FORMATS_READ_REPEATS_H
-
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 
 #include "base/status.h"
 #include "formats/read/inputs.h"
@@ -17,9 +12,16 @@ struct repeats;
 /* The caller owns *out: repeats_free. */
 MUST_CHECK enum status repeats_new(struct repeats **out);
 void repeats_free(struct repeats *r); /* NULL is fine */
-/* *again: the id is known with another job, and `first` says where that one stands ("m.jsonl:3"; "" where it came from
- * no manifest). ST_NOMEM; ST_LIMIT: the job is too long for a queue, and was not looked at. */
-MUST_CHECK enum status repeats_add(struct repeats *r, const struct input *input, bool *again, char *first, size_t size,
+enum repeat {
+    REPEAT_NONE,  /* a new id */
+    REPEAT_SAME,  /* the id has this very job already: nothing is left to do */
+    REPEAT_OTHER, /* it has another job */
+};
+/* What the input is to those in front of it. REPEAT_OTHER gives an input without an error one: `duplicate_id`, with a
+ * sentence that says where both stand; and *place (else NULL) the name that is left for it, "FILE:LINE", or NULL where
+ * it comes from no manifest. The caller owns *place: free. ST_NOMEM; ST_LIMIT: the job is too long for a queue, and was
+ * not looked at. */
+MUST_CHECK enum status repeats_add(struct repeats *r, struct input *input, enum repeat *out, char **place,
                                    struct diag *why);
 
 #endif

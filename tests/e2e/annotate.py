@@ -136,6 +136,20 @@ def hostile_manifest(work):
     want('the same answer from stdin', records['good']['tasks'][0]['text'], again['stdin']['tasks'][0]['text'])
 
 
+def repeated_ids(work):
+    """One record an id; an id that comes again with another job fails by its place, the same job again is free."""
+    manifest = work / 'manifest' / 'again.jsonl'
+    lines = [{'id': 'one', 'image': 'a.png'}, {'id': 'one', 'image': 'a.png'}, {'id': 'one', 'image': 'a.png', 'task': 'locate', 'phrase': 'ball'},
+             {'id': 'bad', 'image': 'a.png', 'task': 'paint'}, {'id': 'bad', 'image': 'a.png', 'task': 'draw'}]
+    manifest.write_text(''.join(json.dumps({'task': 'caption', **line}) + '\n' for line in lines))
+    records, stderr = annotate(manifest, code=1)
+    found = {key.replace(str(manifest), 'M'): outcome(record) for key, record in records.items()}
+    want('records of repeated ids', {'one': 'ok', 'M:3': 'duplicate_id', 'bad': 'unknown_task', 'M:5': 'unknown_task'}, found)
+    message = records[str(manifest) + ':3']['error']['message']
+    assert message.endswith('id "one" names another job already, at %s:1' % manifest), message
+    assert '1 ok, 0 partial, 3 failed, 1 the same again' in stderr, stderr
+
+
 def closed_pipe(work):
     """A reader that goes away ends the run without a crash."""
     command = '"%s" annotate --max-tokens 4 "%s" 2>"%s/err" | head -n 1 >/dev/null; exit ${PIPESTATUS[0]}' % (
@@ -194,6 +208,7 @@ def main():
         work = pathlib.Path(name)
         usage(work)
         hostile_manifest(work)
+        repeated_ids(work)
         hostile_folder(work)
         closed_pipe(work)
         full_disk(work)

@@ -39,6 +39,22 @@ expected = {'good': 'ok', 'task': 'unknown_task', 'm.jsonl:3': 'invalid_job', 'g
 assert found == expected, found
 PYTHON
 
+# An id in front of the place where an earlier run was is known to the run that goes on behind it.
+grown=$WORK/grown.jsonl
+for i in $(seq 60); do
+    printf '{"id": "%s", "image": "good.png", "meta": "%080d"}\n' "$i" "$i"
+done >"$grown"
+"$FERRET" submit "$grown" --campaign grown --max-tokens 2 >/dev/null 2>"$WORK/err" || die "submit failed: $(cat "$WORK/err")"
+cat >>"$grown" <<JSON
+{"id": "7", "image": "good.png", "task": "locate", "phrase": "ball"}
+{"id": "61", "image": "good.png"}
+JSON
+"$FERRET" submit "$grown" --campaign grown --max-tokens 2 >/dev/null 2>"$WORK/err"
+want "exit code of a submit that goes on with an id from before" 1 $?
+grep -q 'goes on at byte' "$WORK/err" || die "submit did not go on: $(cat "$WORK/err")"
+grep -q 'grown.jsonl:61: id "7" names another job already, at .*grown.jsonl:7$' "$WORK/err" || die "submit says: $(cat "$WORK/err")"
+want "jobs of the campaign that went on" 62 "$(campaign_field grown total)"
+
 # Nothing to submit is said, and watched no longer than it takes to see it.
 mkdir "$WORK/empty"
 "$FERRET" submit "$WORK/empty" --campaign empty >/dev/null 2>"$WORK/err"
