@@ -19,12 +19,61 @@ static struct json *wrap(json_t *v)
     return (struct json *)v;
 }
 
+/* Where a number that is no 64-bit integer stands: "options.seed", "tasks[2].options.seed". */
+struct place {
+    char *text;
+    size_t size;
+};
+
+static bool too_big(const json_t *v)
+{
+    return json_is_real(v) && (json_real_value(v) >= 0x1p63 || json_real_value(v) < -0x1p63);
+}
+
+static bool find_too_big(const json_t *v, size_t used, const struct place *out)
+{
+    const char *key;
+    json_t *value;
+    size_t i;
+    if (too_big(v))
+        return true;
+    if (json_is_object(v)) {
+        json_object_foreach ((json_t *)(uintptr_t)v, key, value) {
+            int n = snprintf(out->text + used, out->size - used, "%s%s", used ? "." : "", key);
+            if (n > 0 && (size_t)n < out->size - used && find_too_big(value, used + (size_t)n, out))
+                return true;
+        }
+    }
+    json_array_foreach(v, i, value)
+    {
+        int n = snprintf(out->text + used, out->size - used, "[%zu]", i);
+        if (n > 0 && (size_t)n < out->size - used && find_too_big(value, used + (size_t)n, out))
+            return true;
+    }
+    out->text[used] = '\0';
+    return false;
+}
+
+/* Jansson says of an integer over 64 bits what it is, but not where. Read once more with integers as real numbers, the
+ * text shows it; real numbers that are as big are not meant, so a text that has some may name one of those. */
+static bool name_too_big(const char *text, size_t len, char *out, size_t size)
+{
+    json_t *v = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL, NULL);
+    bool found = v && find_too_big(v, 0, &(struct place){.text = out, .size = size});
+    json_decref(v);
+    return found;
+}
+
 enum status jsn_parse(const char *text, size_t len, const char *what, struct json **out, struct diag *why)
 {
     json_error_t error;
     json_t *v = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
     if (!v && !error.text[0]) /* Jansson has no words for short memory */
         return ST_NOMEM;
+    char name[256] = "";
+    if (!v && json_error_code(&error) == json_error_numeric_overflow && name_too_big(text, len, name, sizeof name))
+        return diag_set(why, ST_FORMAT, "%s: %s: expected a whole number from %lld to %lld, found one beyond", what,
+                        *name ? name : "number", (long long)INT64_MIN, (long long)INT64_MAX);
     if (!v)
         return diag_set(why, ST_FORMAT, "%s: not valid JSON: %s (line %d, column %d)", what, error.text, error.line,
                         error.column);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/program.h"
 #include "base/settings_impl.h"
 #include "base/version.h"
 
@@ -382,6 +383,11 @@ enum status settings_read(const struct settings_program *p, int argc, char *cons
 int settings_n_args(const struct settings *s)
 {
     return s->n_args;
+}
+
+const char *const *settings_args(const struct settings *s)
+{
+    return s->args;
 }
 
 const char *settings_arg(const struct settings *s, int i)

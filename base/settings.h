@@ -77,18 +77,16 @@ MUST_CHECK enum status settings_read(const struct settings_program *p, int argc,
                                      struct settings **out, struct diag *why);
 void settings_free(struct settings *s); /* NULL is fine */
 int settings_n_args(const struct settings *s);
-const char *settings_arg(const struct settings *s, int i); /* borrowed */
-const char *settings_text(const struct settings *s);       /* NULL: run */
+const char *const *settings_args(const struct settings *s); /* all of them, borrowed */
+const char *settings_arg(const struct settings *s, int i);  /* one of them, or NULL */
+const char *settings_text(const struct settings *s);        /* NULL: run */
 
 /* For main() only: settings_read, then prints settings_text on stdout, or the error and a hint on stderr. True: go on,
- * the caller owns *out. False: return *exit_code (0 or 2). */
+ * the caller owns *out. False: end with *exit_code (EXIT_OK or EXIT_USAGE). */
 MUST_CHECK bool settings_start(const struct settings_program *p, int argc, char *const *argv, void *target,
                                struct settings **out, int *exit_code);
 
 /* "20GiB", "512M", "4096" -> bytes. Units: K M G T with iB (1024), B (1000) or nothing (1024). */
 MUST_CHECK enum status settings_parse_bytes(const char *text, int64_t *out);
-
-/* Exit codes of every program (cli/CLI.md). */
-enum { EXIT_OK = 0, EXIT_ITEMS_FAILED = 1, EXIT_USAGE = 2, EXIT_UNREACHABLE = 3, EXIT_REFUSED = 4 };
 
 #endif

@@ -1,5 +1,6 @@
 /* One value: from text into the field of its type, with the range that the table states. */
 #include <errno.h>
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,9 +46,17 @@ static bool has_range(const struct setting *row)
 }
 
 /* "an integer from 1 to 2048", "a number", ... */
+/* 2^63 as a bound means the largest integer, which a double can't hold. */
+static long long whole_max(const struct setting *row)
+{
+    return row->max >= 0x1p63 ? LLONG_MAX : (long long)row->max;
+}
+
 static void expectation(const struct setting *row, const char *kind, char *out, size_t size)
 {
-    if (has_range(row))
+    if (has_range(row) && row->type == SETTING_INT)
+        snprintf(out, size, "%s from %lld to %lld", kind, (long long)row->min, whole_max(row));
+    else if (has_range(row))
         snprintf(out, size, "%s from %.15g to %.15g", kind, row->min, row->max);
     else
         snprintf(out, size, "%s", kind);

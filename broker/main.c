@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/program.h"
 #include "base/settings.h"
 #include "broker/server.h"
 #include "protocol/message.h"
@@ -19,20 +20,6 @@ static void on_signal(int sig)
 {
     (void)sig;
     stop = 1;
-}
-
-/* A parent may start this program with both blocked, so that a stop that comes before this point waits for it. */
-static void catch_stops(void)
-{
-    sigset_t both;
-    sigemptyset(&both);
-    sigaddset(&both, SIGTERM);
-    sigaddset(&both, SIGINT);
-    struct sigaction act = {.sa_handler = on_signal, .sa_mask = both};
-    sigaction(SIGTERM, &act, NULL);
-    sigaction(SIGINT, &act, NULL);
-    sigprocmask(SIG_UNBLOCK, &both, NULL);
-    signal(SIGPIPE, SIG_IGN);
 }
 
 struct broker_flags {
@@ -175,24 +162,10 @@ static enum status open_store(const struct broker_flags *f, const struct address
         s = check_layout(store, why);
     if (s != ST_OK) {
         store_close(store);
-        return stop ? ST_CANCELLED : s;
+        return stop ? ST_CANCELLED : s == ST_IO ? ST_TIMEOUT : s; /* all that a store reads and writes is Redis */
     }
     *out = store;
     return ST_OK;
-}
-
-static int exit_code(enum status s)
-{
-    switch (s) {
-    case ST_OK:
-    case ST_CANCELLED: return EXIT_OK; /* told to stop before it was ready */
-    case ST_IO:
-    case ST_TIMEOUT: return EXIT_UNREACHABLE;
-    case ST_REFUSED:
-    case ST_UNSUPPORTED:
-    case ST_LIMIT: return EXIT_REFUSED;
-    default: return EXIT_USAGE;
-    }
 }
 
 static enum status serve(const struct broker_flags *f, const struct log *log, struct diag *why)
@@ -236,14 +209,16 @@ int main(int argc, char **argv)
     struct broker_flags f = {0};
     struct settings *settings;
     int code;
-    catch_stops();
+    program_catch_stops(on_signal);
     if (!settings_start(&program, argc, argv, &f, &settings, &code))
-        return code;
+        return program_end("ferret-broker", code);
     struct log log = {.component = "broker", .level = f.verbose ? LOG_DEBUG : LOG_INFO};
     struct diag why = {.text = ""};
     enum status s = serve(&f, &log, &why);
-    if (s != ST_OK && s != ST_CANCELLED)
+    if (s == ST_CANCELLED) /* told to stop before it was ready */
+        s = ST_OK;
+    if (s != ST_OK)
         log_line(&log, LOG_ERROR, "%s", why.text[0] ? why.text : status_word(s));
     settings_free(settings);
-    return exit_code(s);
+    return program_exit_code(s);
 }

@@ -122,7 +122,6 @@ static void on_done(void *ctx, struct pipeline_done *done)
 
 /* Everything that is open while images are annotated. */
 struct session {
-    const char **paths;
     struct job *defaults;
     struct engine_choice choice;
     struct media_roots *roots;
@@ -229,18 +228,15 @@ static enum status open_session(struct session *s, const struct annotate_flags *
                                 struct diag *why)
 {
     enum status st = task_flags_job(&f->task, &s->defaults, why);
-    if (!(s->paths = calloc((size_t)settings_n_args(settings), sizeof *s->paths)))
-        st = ST_NOMEM;
-    for (int i = 0; st == ST_OK && i < settings_n_args(settings); i++)
-        s->paths[i] = settings_arg(settings, i);
+    const char *const *paths = settings_args(settings);
     if (st == ST_OK)
         st = model_flags_resolve(&f->model, &s->choice, why);
     if (st == ST_OK)
         st = open_roots(f, &s->roots, why);
     if (st == ST_OK)
-        st = task_flags_check_paths(&f->task, s->paths, settings_n_args(settings), why);
+        st = task_flags_check_paths(&f->task, paths, settings_n_args(settings), why);
     struct inputs_options in = {
-        .paths = s->paths, .n_paths = settings_n_args(settings), .defaults = s->defaults, .uri = local_uri};
+        .paths = paths, .n_paths = settings_n_args(settings), .defaults = s->defaults, .uri = local_uri};
     if (st == ST_OK)
         st = inputs_open(&in, &s->inputs, why);
     if (st == ST_OK)
@@ -265,7 +261,6 @@ static void close_session(struct session *s)
     engine_choice_fini(&s->choice);
     job_free(s->defaults);
     jsonl_close(s->output.file);
-    free(s->paths);
 }
 
 static enum status annotate(struct session *s, struct diag *why)
@@ -292,6 +287,21 @@ static enum status annotate(struct session *s, struct diag *why)
     return st;
 }
 
+static enum status run(void *options, const struct settings *settings, int *exit_code, struct diag *why)
+{
+    struct session s = {.output = {.lock = PTHREAD_MUTEX_INITIALIZER}};
+    watch_signals();
+    enum status st = open_session(&s, options, settings, why);
+    if (st == ST_OK)
+        st = annotate(&s, why);
+    if (interrupted)
+        *exit_code = EXIT_OF_SIGNAL + interrupted;
+    else if (s.output.n_failed + s.output.n_partial + s.output.n_not_begun > 0)
+        *exit_code = EXIT_ITEMS_FAILED;
+    close_session(&s);
+    return st;
+}
+
 int cmd_annotate(int argc, char **argv)
 {
     struct annotate_flags f = {0};
@@ -315,22 +325,5 @@ int cmd_annotate(int argc, char **argv)
         .groups = groups,
         .n_groups = sizeof groups / sizeof *groups,
     };
-    struct settings *settings;
-    int code;
-    if (!settings_start(&program, argc, argv, &f, &settings, &code))
-        return code;
-    struct session s = {.output = {.lock = PTHREAD_MUTEX_INITIALIZER}};
-    struct diag why = {{0}};
-    watch_signals();
-    enum status st = open_session(&s, &f, settings, &why);
-    if (st == ST_OK)
-        st = annotate(&s, &why);
-    bool failed = s.output.n_failed + s.output.n_partial + s.output.n_not_begun > 0;
-    close_session(&s);
-    settings_free(settings);
-    if (st != ST_OK)
-        return command_fail("annotate", st, &why);
-    if (interrupted)
-        return EXIT_OF_SIGNAL + interrupted;
-    return failed ? EXIT_ITEMS_FAILED : EXIT_OK;
+    return command_run(&program, argc, argv, &f, run);
 }

@@ -1,10 +1,11 @@
 /* The subcommands of `ferret`, one file each, and the flags that several of them share.
  *
- * A command gets argv with its own name first ("annotate", ...) and returns an exit code (base/settings.h). Its flags
+ * A command gets argv with its own name first ("annotate", ...) and returns an exit code (base/program.h). Its flags
  * are groups of setting rows (base/settings.h): a command embeds the structs below in its own and lists the groups. */
 #ifndef CLI_COMMANDS_H
 #define CLI_COMMANDS_H
 
+#include "base/program.h"
 #include "base/settings.h"
 #include "base/status.h"
 #include "protocol/client.h"
@@ -55,12 +56,16 @@ struct setting_group link_flags_group(size_t at);
  * owns *out: client_close. */
 MUST_CHECK enum status link_flags_open(const struct link_flags *f, struct client **out, struct diag *why);
 
-/* ---- people ----------------------------------------------------------------------------------------------------- */
+/* ---- a command's run --------------------------------------------------------------------------------------------- */
 
-/* "ferret COMMAND: sentence" on stderr; returns the exit code of the status: 3 for ST_TIMEOUT and ST_CLOSED, 4 for
- * ST_REFUSED, ST_LIMIT, ST_NOMEM and ST_UNSUPPORTED, 1 for ST_IO and ST_CANCELLED (quiet where it has no sentence: the
- * reader of stdout left), 2 for the rest. */
-int command_fail(const char *command, enum status s, const struct diag *why);
+/* What a command does with its flags. *exit_code is what ST_OK ends with, EXIT_OK where it is left alone. ST_CANCELLED
+ * without a sentence ends quietly: the reader of stdout left. */
+typedef enum status (*command_fn)(void *options, const struct settings *settings, int *exit_code, struct diag *why);
+/* Reads the flags into *options, which the caller has zeroed, runs, and says what went wrong in one line on stderr.
+ * Returns the exit code (base/program.h). */
+int command_run(const struct settings_program *program, int argc, char *const *argv, void *options, command_fn run);
+
+/* ---- people ----------------------------------------------------------------------------------------------------- */
 
 /* Asks on a terminal, "[y/N]"; false without one. */
 bool confirm(const char *fmt, ...) PRINTF_LIKE(1, 2);

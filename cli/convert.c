@@ -57,6 +57,31 @@ static void show_progress(void *ctx, const char *tensor, int64_t done, int64_t t
     fprintf(stderr, "\r\033[K%3.0f %%  %s", total > 0 ? 100.0 * (double)done / (double)total : 100.0, tensor);
 }
 
+static enum status convert(void *options, const struct settings *settings, int *exit_code, struct diag *why)
+{
+    const struct convert_flags *o = options;
+    struct ticker ticker = {0};
+    bool terminal = isatty(STDERR_FILENO);
+    struct convert_options to = {
+        .model_dir = settings_arg(settings, 0),
+        .base_dir = o->base,
+        .tower_dir = o->vision_tower,
+        .out_dir = o->out,
+        .shard_bytes = o->shard_size,
+        .progress = terminal ? show_progress : NULL,
+        .progress_ctx = &ticker,
+    };
+    (void)exit_code;
+    if (!o->out)
+        return diag_set(why, ST_INVALID, "expected -o DIR");
+    enum status s = convert_dtype_parse(o->dtype, &to.dtype, why);
+    if (s == ST_OK)
+        s = convert_run(&to, why);
+    if (terminal)
+        fputs("\r\033[K", stderr);
+    return s;
+}
+
 int cmd_convert(int argc, char **argv)
 {
     struct convert_flags o = {0};
@@ -76,29 +101,5 @@ int cmd_convert(int argc, char **argv)
         .groups = groups,
         .n_groups = 1,
     };
-    struct settings *settings;
-    int code;
-    if (!settings_start(&program, argc, argv, &o, &settings, &code))
-        return code;
-    struct ticker ticker = {0};
-    bool terminal = isatty(STDERR_FILENO);
-    struct convert_options options = {
-        .model_dir = settings_arg(settings, 0),
-        .base_dir = o.base,
-        .tower_dir = o.vision_tower,
-        .out_dir = o.out,
-        .shard_bytes = o.shard_size,
-        .progress = terminal ? show_progress : NULL,
-        .progress_ctx = &ticker,
-    };
-    struct diag why = {{0}};
-    enum status s = o.out ? ST_OK : diag_set(&why, ST_INVALID, "expected -o DIR");
-    if (s == ST_OK)
-        s = convert_dtype_parse(o.dtype, &options.dtype, &why);
-    if (s == ST_OK)
-        s = convert_run(&options, &why);
-    if (terminal)
-        fputs("\r\033[K", stderr);
-    settings_free(settings);
-    return s == ST_OK ? EXIT_OK : command_fail("convert", s, &why);
+    return command_run(&program, argc, argv, &o, convert);
 }

@@ -207,7 +207,7 @@ static void tell(const struct export *e, const struct campaign_status *status)
         fprintf(stderr, "ferret export: %llu pictures could not be drawn\n", (unsigned long long)e->warnings);
 }
 
-static enum status run(struct export *e)
+static enum status export_all(struct export *e)
 {
     const struct export_flags *o = e->o;
     if (!o->out)
@@ -235,6 +235,15 @@ static enum status run(struct export *e)
     return s;
 }
 
+static enum status run(void *options, const struct settings *settings, int *exit_code, struct diag *why)
+{
+    struct export e = {.o = options, .campaign = settings_arg(settings, 0)};
+    enum status s = export_all(&e);
+    *why = e.why;
+    *exit_code = e.warnings > 0 ? EXIT_ITEMS_FAILED : EXIT_OK;
+    return s;
+}
+
 int cmd_export(int argc, char **argv)
 {
     struct export_flags o = {0};
@@ -254,14 +263,5 @@ int cmd_export(int argc, char **argv)
         .groups = groups,
         .n_groups = 2,
     };
-    struct settings *settings;
-    int code;
-    if (!settings_start(&program, argc, argv, &o, &settings, &code))
-        return code;
-    struct export e = {.o = &o, .campaign = settings_arg(settings, 0)};
-    enum status s = run(&e);
-    settings_free(settings);
-    if (s != ST_OK)
-        return command_fail("export", s, &e.why);
-    return e.warnings > 0 ? EXIT_ITEMS_FAILED : EXIT_OK;
+    return command_run(&program, argc, argv, &o, run);
 }

@@ -67,7 +67,7 @@ struct setting_group task_flags_group(size_t at)
          .offset = offsetof(struct task_flags, seed),
          .fallback = "0",
          .min = 0,
-         .max = 9.2e18,
+         .max = 0x1p63,
          .help = "of the sampling and of the points drawn in a region"},
         {.name = "compat",
          .type = SETTING_STRING,
@@ -254,25 +254,23 @@ enum status link_flags_open(const struct link_flags *f, struct client **out, str
     return s == ST_TIMEOUT ? diag_wrap(why, s, "%s", o.address) : s;
 }
 
-/* ---- people ----------------------------------------------------------------------------------------------------- */
+/* ---- running and people
+ * ----------------------------------------------------------------------------------------------------- */
 
-int command_fail(const char *command, enum status s, const struct diag *why)
+int command_run(const struct settings_program *program, int argc, char *const *argv, void *options, command_fn run)
 {
-    bool said = why && why->text[0];
-    if (said || s != ST_CANCELLED)
-        fprintf(stderr, "ferret %s: %s\n", command, said ? why->text : status_word(s));
-    switch (s) {
-    case ST_OK: return EXIT_OK;
-    case ST_TIMEOUT:
-    case ST_CLOSED: return EXIT_UNREACHABLE;
-    case ST_REFUSED:
-    case ST_UNSUPPORTED:
-    case ST_NOMEM: /* does not fit the memory budget */
-    case ST_LIMIT: return EXIT_REFUSED;
-    case ST_CANCELLED:
-    case ST_IO: return EXIT_ITEMS_FAILED;
-    default: return EXIT_USAGE;
-    }
+    struct settings *settings;
+    struct diag why = {{0}};
+    int code = EXIT_OK;
+    if (!settings_start(program, argc, argv, options, &settings, &code))
+        return code;
+    enum status s = run(options, settings, &code, &why);
+    settings_free(settings);
+    if (s == ST_OK)
+        return code;
+    if (why.text[0] || s != ST_CANCELLED)
+        fprintf(stderr, "%s: %s\n", program->name, why.text[0] ? why.text : status_word(s));
+    return program_exit_code(s);
 }
 
 bool confirm(const char *fmt, ...)

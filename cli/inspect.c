@@ -231,6 +231,28 @@ static enum status print_json(const struct subject *x, struct diag *why)
     return ST_OK;
 }
 
+static enum status inspect(void *options, const struct settings *settings, int *exit_code, struct diag *why)
+{
+    const struct inspect_options *o = options;
+    struct subject x = {.dir = settings_arg(settings, 0)};
+    (void)exit_code;
+    enum status s = config_load(x.dir, o->vision_tower, &x.config, why);
+    if (s == ST_OK)
+        s = checkpoint_open(x.dir, o->base, &x.model, why);
+    if (s == ST_OK)
+        s = checkpoint_open(x.config->tower_dir, NULL, &x.tower, why);
+    if (s == ST_OK && o->json)
+        s = print_json(&x, why);
+    else if (s == ST_OK)
+        print_text(&x);
+    if (s == ST_OK) /* the list above shows what is there; this says what is wrong with it */
+        s = checkpoint_check(x.model, x.tower, x.config, why);
+    checkpoint_close(x.tower);
+    checkpoint_close(x.model);
+    config_free(x.config);
+    return s;
+}
+
 int cmd_inspect(int argc, char **argv)
 {
     struct inspect_options o = {0};
@@ -248,26 +270,5 @@ int cmd_inspect(int argc, char **argv)
         .groups = groups,
         .n_groups = 1,
     };
-    struct settings *settings;
-    int code;
-    if (!settings_start(&program, argc, argv, &o, &settings, &code))
-        return code;
-    struct subject x = {.dir = settings_arg(settings, 0)};
-    struct diag why = {{0}};
-    enum status s = config_load(x.dir, o.vision_tower, &x.config, &why);
-    if (s == ST_OK)
-        s = checkpoint_open(x.dir, o.base, &x.model, &why);
-    if (s == ST_OK)
-        s = checkpoint_open(x.config->tower_dir, NULL, &x.tower, &why);
-    if (s == ST_OK && o.json)
-        s = print_json(&x, &why);
-    else if (s == ST_OK)
-        print_text(&x);
-    if (s == ST_OK) /* the list above shows what is there; this says what is wrong with it */
-        s = checkpoint_check(x.model, x.tower, x.config, &why);
-    checkpoint_close(x.tower);
-    checkpoint_close(x.model);
-    config_free(x.config);
-    settings_free(settings);
-    return s == ST_OK ? EXIT_OK : command_fail("inspect", s, &why);
+    return command_run(&program, argc, argv, &o, inspect);
 }

@@ -1,9 +1,9 @@
 /* `ferret`: finds the subcommand. Everything else stands in one file a command. */
-#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/program.h"
 #include "base/version.h"
 #include "cli/commands.h"
 
@@ -53,18 +53,6 @@ static const struct command *find_command(const char *name)
     return NULL;
 }
 
-/* What is still in stdout's buffer may fail too. A reader that left has seen enough, and needs no words. */
-static int end(int code)
-{
-    bool lost = fflush(stdout) != 0;
-    int said = lost ? errno : EIO;
-    if (!lost && !ferror(stdout))
-        return code;
-    if (said != EPIPE)
-        fprintf(stderr, "ferret: stdout: %s\n", strerror(said));
-    return code == EXIT_OK ? EXIT_ITEMS_FAILED : code;
-}
-
 static int run(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "";
@@ -94,5 +82,5 @@ static int run(int argc, char **argv)
 int main(int argc, char **argv)
 {
     signal(SIGPIPE, SIG_IGN);
-    return end(run(argc, argv));
+    return program_end("ferret", run(argc, argv));
 }

@@ -99,12 +99,13 @@ static enum status compare(const char *expected, const struct parity_flags *o, e
     return ST_OK;
 }
 
-static enum status run(const struct parity_flags *o, const char *model, bool *ok, struct diag *why)
+static enum status run(void *options, const struct settings *settings, int *exit_code, struct diag *why)
 {
+    const struct parity_flags *o = options;
     struct model_flags flags = o->model;
     struct engine_choice choice = {0};
     struct decoder_pool *pool = NULL;
-    flags.model = model;
+    flags.model = settings_arg(settings, 0);
     if (!o->cases || !o->images || !o->out)
         return diag_set(why, ST_INVALID, "expected --cases FILE, --images DIR and --out DIR");
     /* The pool forks: it comes before the engine's threads. */
@@ -115,7 +116,7 @@ static enum status run(const struct parity_flags *o, const char *model, bool *ok
         s = diag_set(why, ST_IO, "--out %s: %s", o->out, strerror(errno));
     if (s == ST_OK) {
         fputs(choice.notice, stderr);
-        const struct parity_options options = {
+        const struct parity_options run_options = {
             .model_dir = choice.options.model_dir,
             .tower_dir = choice.options.tower_dir,
             .base_dir = choice.options.base_dir,
@@ -127,12 +128,14 @@ static enum status run(const struct parity_flags *o, const char *model, bool *ok
             .load_image = load_image,
             .load_ctx = pool,
         };
-        s = parity_run(&options, why);
+        s = parity_run(&run_options, why);
     }
+    bool ok = true;
     if (s == ST_OK && o->compare && parity_has_expectations(o->cases))
-        s = compare(o->cases, o, choice.options.backend.dtype, ok, why);
+        s = compare(o->cases, o, choice.options.backend.dtype, &ok, why);
     else if (s == ST_OK)
         printf("written, nothing compared%s\n", o->compare ? ": no tensors.safetensors stands beside the cases" : "");
+    *exit_code = ok ? EXIT_OK : EXIT_ITEMS_FAILED;
     decoder_pool_close(pool);
     engine_choice_fini(&choice);
     return s;
@@ -159,15 +162,5 @@ int cmd_parity(int argc, char **argv)
         .groups = groups,
         .n_groups = 2,
     };
-    struct settings *settings;
-    int code;
-    if (!settings_start(&program, argc, argv, &o, &settings, &code))
-        return code;
-    bool ok = true;
-    struct diag why = {{0}};
-    enum status s = run(&o, settings_arg(settings, 0), &ok, &why);
-    settings_free(settings);
-    if (s != ST_OK)
-        return command_fail("parity", s, &why);
-    return ok ? EXIT_OK : EXIT_ITEMS_FAILED;
+    return command_run(&program, argc, argv, &o, run);
 }

@@ -15,6 +15,8 @@ struct json *progress_json(const struct campaign_status *c)
     for (size_t i = 0; s == ST_OK && i < sizeof numbers / sizeof *numbers; i++)
         s = jsn_put(out, numbers[i].key, jsn_new_int((int64_t)numbers[i].value));
     if (s == ST_OK)
+        s = jsn_put(out, "class", jsn_new_string(c->class_name));
+    if (s == ST_OK)
         s = jsn_put(out, "state", jsn_new_string(campaign_state_name(c->state)));
     if (s == ST_OK)
         return out;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "cli/commands.h"
+#include "cli/crew.h"
 #include "cli/progress.h"
 
 struct status_options {
@@ -17,20 +18,40 @@ static const struct setting status_rows[] = {
      .help = "one JSON object a campaign, one a line"},
 };
 
-static enum status print_one(const struct campaign_status *c, bool json)
+struct crew {
+    struct worker_status *list;
+    size_t n;
+};
+
+static void print_text(const struct campaign_status *c, size_t lapsed)
 {
+    char class_text[CLASS_TEXT_BYTES];
+    printf("%s: %llu of %llu done, %llu failed, %llu running, %llu waiting", c->name, (unsigned long long)c->done,
+           (unsigned long long)c->total, (unsigned long long)c->failed, (unsigned long long)c->running,
+           (unsigned long long)(c->ready + c->delayed));
+    if (c->cancelled)
+        printf(", %llu cancelled", (unsigned long long)c->cancelled);
+    printf("; %s, ", campaign_state_name(c->state));
+    if (crew_is_missing(c)) {
+        crew_class_text(c->class_name, class_text);
+        printf("no worker for its %s", class_text);
+    } else {
+        printf("%llu worker%s", (unsigned long long)c->workers, c->workers == 1 ? "" : "s");
+    }
+    if (lapsed > 0)
+        printf(" (%zu lapsed)", lapsed);
+    putchar('\n');
+}
+
+static enum status print_one(const struct campaign_status *c, const struct crew *crew, bool json)
+{
+    size_t lapsed = crew_lapsed(crew->list, crew->n, c->class_name);
     if (!json) {
-        printf("%s: %llu of %llu done, %llu failed, %llu running, %llu waiting", c->name, (unsigned long long)c->done,
-               (unsigned long long)c->total, (unsigned long long)c->failed, (unsigned long long)c->running,
-               (unsigned long long)(c->ready + c->delayed));
-        if (c->cancelled)
-            printf(", %llu cancelled", (unsigned long long)c->cancelled);
-        printf("; %s, %llu worker%s\n", campaign_state_name(c->state), (unsigned long long)c->workers,
-               c->workers == 1 ? "" : "s");
+        print_text(c, lapsed);
         return ST_OK;
     }
     struct json *object = progress_json(c);
-    char *text = object ? jsn_text(object) : NULL;
+    char *text = object && jsn_put(object, "lapsed", jsn_new_int((int64_t)lapsed)) == ST_OK ? jsn_text(object) : NULL;
     jsn_free(object);
     if (!text)
         return ST_NOMEM;
@@ -39,21 +60,44 @@ static enum status print_one(const struct campaign_status *c, bool json)
     return ST_OK;
 }
 
-static enum status print_status(struct client *client, const char *campaign, bool json, struct diag *why)
+static enum status print_all(struct client *client, const struct crew *crew, bool json, struct diag *why)
 {
-    if (campaign) {
-        struct campaign_status one;
-        enum status s = client_status(client, campaign, &one, why);
-        return s == ST_OK ? print_one(&one, json) : s;
-    }
     struct campaign_status *all = NULL;
     size_t n = 0;
     enum status s = client_campaigns(client, &all, &n, why);
     for (size_t i = 0; s == ST_OK && i < n; i++)
-        s = print_one(&all[i], json);
+        s = print_one(&all[i], crew, json);
     if (s == ST_OK && n == 0)
         fputs("no campaigns yet\n", stderr);
     free(all);
+    return s;
+}
+
+static enum status print_status(struct client *client, const char *campaign, bool json, struct diag *why)
+{
+    struct campaign_status one;
+    struct crew crew = {0};
+    enum status s = client_workers(client, &crew.list, &crew.n, why);
+    if (s == ST_OK && campaign) {
+        s = client_status(client, campaign, &one, why);
+        if (s == ST_OK)
+            s = print_one(&one, &crew, json);
+    } else if (s == ST_OK) {
+        s = print_all(client, &crew, json, why);
+    }
+    free(crew.list);
+    return s;
+}
+
+static enum status run(void *options, const struct settings *settings, int *exit_code, struct diag *why)
+{
+    const struct status_options *o = options;
+    struct client *client = NULL;
+    (void)exit_code;
+    enum status s = link_flags_open(&o->link, &client, why);
+    if (s == ST_OK)
+        s = print_status(client, settings_arg(settings, 0), o->json, why);
+    client_close(client);
     return s;
 }
 
@@ -73,16 +117,5 @@ int cmd_status(int argc, char **argv)
         .groups = groups,
         .n_groups = 2,
     };
-    struct settings *settings;
-    int code;
-    if (!settings_start(&program, argc, argv, &o, &settings, &code))
-        return code;
-    struct client *client = NULL;
-    struct diag why = {{0}};
-    enum status s = link_flags_open(&o.link, &client, &why);
-    if (s == ST_OK)
-        s = print_status(client, settings_arg(settings, 0), o.json, &why);
-    client_close(client);
-    settings_free(settings);
-    return s == ST_OK ? EXIT_OK : command_fail("status", s, &why);
+    return command_run(&program, argc, argv, &o, run);
 }

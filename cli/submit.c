@@ -364,16 +364,10 @@ static enum status prepare(struct submit *s, const char *const *paths, int n, st
     return ST_OK;
 }
 
-static enum status run(struct submit *s, const struct settings *settings, struct diag *why)
+static enum status submit_paths(struct submit *s, const struct settings *settings, struct diag *why)
 {
-    int n = settings_n_args(settings);
-    const char **paths = calloc((size_t)n, sizeof *paths);
-    if (!paths)
-        return ST_NOMEM;
-    for (int i = 0; i < n; i++)
-        paths[i] = settings_arg(settings, i);
     struct campaign_status status;
-    enum status result = prepare(s, paths, n, why);
+    enum status result = prepare(s, settings_args(settings), settings_n_args(settings), why);
     if (result == ST_OK)
         result = link_flags_open(&s->o->link, &s->client, why);
     if (result == ST_OK)
@@ -390,8 +384,21 @@ static enum status run(struct submit *s, const struct settings *settings, struct
     repeats_free(s->repeats);
     media_roots_free(s->roots);
     job_free(s->defaults);
-    free(paths);
     return result;
+}
+
+static enum status run(void *options, const struct settings *settings, int *exit_code, struct diag *why)
+{
+    struct submit s = {.o = options, .terminal = isatty(STDERR_FILENO)};
+    enum status status = submit_paths(&s, settings, why);
+    if (status != ST_OK)
+        return status;
+    if (s.taken == 0 && !s.goes_on)
+        fputs("ferret submit: no inputs: there is no file under what was named\n", stderr);
+    if (s.rejected > 0)
+        fprintf(stderr, "ferret submit: %llu inputs are no jobs and end as failed\n", (unsigned long long)s.rejected);
+    *exit_code = s.rejected > 0 ? EXIT_ITEMS_FAILED : EXIT_OK;
+    return ST_OK;
 }
 
 int cmd_submit(int argc, char **argv)
@@ -415,19 +422,5 @@ int cmd_submit(int argc, char **argv)
         .groups = groups,
         .n_groups = sizeof groups / sizeof *groups,
     };
-    struct settings *settings;
-    int code;
-    if (!settings_start(&program, argc, argv, &o, &settings, &code))
-        return code;
-    struct submit s = {.o = &o, .terminal = isatty(STDERR_FILENO)};
-    struct diag why = {{0}};
-    enum status status = run(&s, settings, &why);
-    settings_free(settings);
-    if (status != ST_OK)
-        return command_fail("submit", status, &why);
-    if (s.taken == 0 && !s.goes_on)
-        fputs("ferret submit: no inputs: there is no file under what was named\n", stderr);
-    if (s.rejected > 0)
-        fprintf(stderr, "ferret submit: %llu inputs are no jobs and end as failed\n", (unsigned long long)s.rejected);
-    return s.rejected > 0 ? EXIT_ITEMS_FAILED : EXIT_OK;
+    return command_run(&program, argc, argv, &o, run);
 }

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "cli/children.h"
 #include "cli/commands.h"
+#include "cli/crew.h"
 #include "cli/private_redis.h"
 #include "cli/up_file.h"
 
@@ -277,30 +278,41 @@ static enum status tell_gave_up(const struct child *child, struct diag *why)
     return diag_set(why, s, "%s can't run (code %d); its reason stands above", child->name, child->last_exit);
 }
 
-/* Which of our workers have a session; their label says the process. Sessions of an earlier `up` may still be there. */
-static bool all_welcomed(const struct up *u, const struct worker_status *list, size_t n)
+/* The session of one of our workers; its label says the process. Those of an earlier `up` may still be there. */
+static const struct worker_status *session_of(const struct child *worker, const struct worker_status *list, size_t n)
 {
-    int welcomed = 0;
-    for (int w = 0; w < (int)u->o->workers; w++) {
-        char pid[32];
-        snprintf(pid, sizeof pid, " %d ", (int)u->workers[w].pid);
-        bool found = false;
-        for (size_t i = 0; i < n && !found; i++)
-            found = strstr(list[i].label, pid) != NULL;
-        welcomed += found;
+    char pid[32];
+    snprintf(pid, sizeof pid, " %d ", (int)worker->pid);
+    for (size_t i = 0; i < n; i++) {
+        if (strstr(list[i].label, pid))
+            return &list[i];
     }
-    return welcomed == (int)u->o->workers;
+    return NULL;
+}
+
+/* Whether all of our workers have one; then *class_name is what they run. */
+static bool all_welcomed(const struct up *u, struct client *client, char class_name[CLASS_BYTES + 1])
+{
+    struct worker_status *list = NULL;
+    size_t n = 0;
+    struct diag quiet = {{0}};
+    bool all = client_workers(client, &list, &n, &quiet) == ST_OK;
+    for (int w = 0; all && w < (int)u->o->workers; w++) {
+        const struct worker_status *session = session_of(&u->workers[w], list, n);
+        all = session != NULL;
+        if (session)
+            memcpy(class_name, session->class_name, CLASS_BYTES + 1);
+    }
+    free(list);
+    return all;
 }
 
 static enum status wait_ready(struct up *u, struct client *client, struct diag *why)
 {
+    char class_name[CLASS_BYTES + 1];
     for (;;) {
-        struct worker_status *list = NULL;
-        size_t n = 0;
-        struct diag quiet = {{0}};
-        bool ready = client_workers(client, &list, &n, &quiet) == ST_OK && all_welcomed(u, list, n);
-        free(list);
-        if (ready)
+        struct diag quiet = {{0}}; /* the broker may be on its way down and up again */
+        if (all_welcomed(u, client, class_name) && crew_tell_waiting(client, class_name, &quiet) == ST_OK)
             return ST_OK;
         for (int i = 0; i < (int)u->o->workers; i++) {
             if (gave_up(&u->workers[i]))
@@ -341,7 +353,7 @@ static enum status start_all(struct up *u, struct diag *why)
 
 /* ---- running ---------------------------------------------------------------------------------------------------- */
 
-static void run(struct up *u)
+static void run_until_stopped(struct up *u)
 {
     fprintf(stderr, "ferret up: ready: %d worker%s, data in %s\n", (int)u->o->workers, u->o->workers == 1 ? "" : "s",
             u->data);
@@ -355,6 +367,37 @@ static void stop(struct up *u)
     children_stop(&u->children, "worker", (int)(u->o->grace_s * 1000) + WORKER_SLACK_MS);
     children_stop(&u->children, "broker", BROKER_GRACE_MS);
     children_stop(&u->children, "redis", REDIS_GRACE_MS);
+}
+
+static enum status run(void *options, const struct settings *settings, int *exit_code, struct diag *why)
+{
+    (void)settings, (void)exit_code;
+    /* A file of settings for this command has keys that the children refuse, and a client's keys are not theirs. */
+    static const char *const not_theirs[] = {"FERRET_CONFIG", "FERRET_CURVE_PUBLIC_KEY", "FERRET_CURVE_SECRET_KEY",
+                                             "FERRET_CURVE_SERVER_KEY"};
+    for (size_t i = 0; i < sizeof not_theirs / sizeof *not_theirs; i++)
+        unsetenv(not_theirs[i]);
+    struct up *u = calloc(1, sizeof *u);
+    enum status s = u ? ST_OK : ST_NOMEM;
+    if (s == ST_OK) {
+        u->o = options;
+        u->lock_fd = -1;
+        u->redis.lock_fd = -1;
+        u->children.log = (struct log){.component = "up", .level = LOG_INFO};
+        s = prepare(u, why);
+        if (s == ST_OK) {
+            s = start_all(u, why);
+            if (s == ST_OK)
+                run_until_stopped(u);
+            stop(u);
+        }
+        private_redis_fini(&u->redis);
+        engine_choice_fini(&u->choice);
+        if (u->lock_fd >= 0)
+            close(u->lock_fd);
+    }
+    free(u);
+    return s == ST_CANCELLED ? ST_OK : s;
 }
 
 int cmd_up(int argc, char **argv)
@@ -371,36 +414,5 @@ int cmd_up(int argc, char **argv)
         .groups = groups,
         .n_groups = sizeof groups / sizeof *groups,
     };
-    struct settings *settings;
-    int code;
-    if (!settings_start(&program, argc, argv, &o, &settings, &code))
-        return code;
-    /* A file of settings for this command has keys that the children refuse, and a client's keys are not theirs. */
-    static const char *const not_theirs[] = {"FERRET_CONFIG", "FERRET_CURVE_PUBLIC_KEY", "FERRET_CURVE_SECRET_KEY",
-                                             "FERRET_CURVE_SERVER_KEY"};
-    for (size_t i = 0; i < sizeof not_theirs / sizeof *not_theirs; i++)
-        unsetenv(not_theirs[i]);
-    struct up *u = calloc(1, sizeof *u);
-    struct diag why = {{0}};
-    enum status s = u ? ST_OK : ST_NOMEM;
-    if (s == ST_OK) {
-        u->o = &o;
-        u->lock_fd = -1;
-        u->redis.lock_fd = -1;
-        u->children.log = (struct log){.component = "up", .level = LOG_INFO};
-        s = prepare(u, &why);
-        if (s == ST_OK) {
-            s = start_all(u, &why);
-            if (s == ST_OK)
-                run(u);
-            stop(u);
-        }
-        private_redis_fini(&u->redis);
-        engine_choice_fini(&u->choice);
-        if (u->lock_fd >= 0)
-            close(u->lock_fd);
-    }
-    free(u);
-    settings_free(settings);
-    return s == ST_OK || s == ST_CANCELLED ? EXIT_OK : command_fail("up", s, &why);
+    return command_run(&program, argc, argv, &o, run);
 }

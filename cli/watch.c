@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "cli/commands.h"
+#include "cli/crew.h"
 #include "cli/progress.h"
 
 enum {
@@ -17,6 +18,7 @@ enum {
     KIND_BYTES = 48,
     BATCHES_A_POLL = 8, /* of results, so that counting kinds of failure never gets in the way */
     LINE_COLUMNS = 80,
+    REMAINING_BYTES = 160,
 };
 
 struct watch_options {
@@ -123,12 +125,15 @@ static void remaining_text(const struct watch *w, char *out, size_t size)
 {
     double rate = rate_value(&w->rate);
     uint64_t left = w->now.total - progress_ended(&w->now);
-    char eta[32];
-    if (w->now.state == CAMPAIGN_PAUSED)
+    char eta[32], class_text[CLASS_TEXT_BYTES];
+    if (left == 0 && w->now.total > 0)
+        snprintf(out, size, "all that was handed in so far has ended");
+    else if (w->now.state == CAMPAIGN_PAUSED)
         snprintf(out, size, "paused");
-    else if (w->now.workers == 0)
-        snprintf(out, size, "no worker");
-    else if (rate <= 0)
+    else if (crew_is_missing(&w->now)) {
+        crew_class_text(w->now.class_name, class_text);
+        snprintf(out, size, "no worker for its %s", class_text);
+    } else if (rate <= 0)
         snprintf(out, size, "-- images/s");
     else {
         duration_text((double)left / rate, eta, sizeof eta);
@@ -138,7 +143,7 @@ static void remaining_text(const struct watch *w, char *out, size_t size)
 
 static void print_line(const struct watch *w)
 {
-    char kinds[512], remaining[64];
+    char kinds[512], remaining[REMAINING_BYTES];
     failures_text(&w->failures, kinds, sizeof kinds);
     remaining_text(w, remaining, sizeof remaining);
     fprintf(stderr, "%s: %llu of %llu done, %llu failed%s, %llu running, %s\n", w->campaign,
@@ -156,7 +161,7 @@ static int terminal_columns(void)
 
 static void draw_bar(const struct watch *w)
 {
-    char remaining[64], text[256];
+    char remaining[REMAINING_BYTES], text[REMAINING_BYTES + 96];
     remaining_text(w, remaining, sizeof remaining);
     int n = snprintf(text, sizeof text, " %llu/%llu, %llu failed, %s", (unsigned long long)progress_ended(&w->now),
                      (unsigned long long)w->now.total, (unsigned long long)w->now.failed, remaining);
@@ -244,7 +249,8 @@ static enum status watch_until_end(struct watch *w, struct diag *why)
             return s;
         empty_looks = w->now.total == 0 ? empty_looks + 1 : 0;
         if (empty_looks == EMPTY_LOOKS) {
-            fprintf(stderr, "%sferret watch: %s: nothing was submitted\n", w->bar ? "\r\033[K" : "", w->campaign);
+            fprintf(stderr, "%sferret watch: %s: ends, nothing was submitted to it\n", w->bar ? "\r\033[K" : "",
+                    w->campaign);
             return ST_OK;
         }
         rate_add(&w->rate, clock_ms(), progress_ended(&w->now));
@@ -255,6 +261,23 @@ static enum status watch_until_end(struct watch *w, struct diag *why)
             nanosleep(&(struct timespec){.tv_nsec = POLL_MS * 1000000L}, NULL);
     }
     return ST_OK;
+}
+
+static enum status run(void *options, const struct settings *settings, int *exit_code, struct diag *why)
+{
+    const struct watch_options *o = options;
+    char name[LIMIT_NAME_BYTES + 1] = "";
+    struct watch w = {.o = o, .campaign = settings_arg(settings, 0), .bar = isatty(STDERR_FILENO) && !o->json};
+    enum status s = link_flags_open(&o->link, &w.client, why);
+    if (s == ST_OK && !w.campaign) {
+        s = choose_campaign(w.client, name, sizeof name, why);
+        w.campaign = name;
+    }
+    if (s == ST_OK)
+        s = watch_until_end(&w, why);
+    client_close(w.client);
+    *exit_code = w.now.failed || w.now.cancelled ? EXIT_ITEMS_FAILED : EXIT_OK;
+    return s;
 }
 
 int cmd_watch(int argc, char **argv)
@@ -275,23 +298,5 @@ int cmd_watch(int argc, char **argv)
         .groups = groups,
         .n_groups = 2,
     };
-    struct settings *settings;
-    int code;
-    if (!settings_start(&program, argc, argv, &o, &settings, &code))
-        return code;
-    char name[LIMIT_NAME_BYTES + 1] = "";
-    struct watch w = {.o = &o, .campaign = settings_arg(settings, 0), .bar = isatty(STDERR_FILENO) && !o.json};
-    struct diag why = {{0}};
-    enum status s = link_flags_open(&o.link, &w.client, &why);
-    if (s == ST_OK && !w.campaign) {
-        s = choose_campaign(w.client, name, sizeof name, &why);
-        w.campaign = name;
-    }
-    if (s == ST_OK)
-        s = watch_until_end(&w, &why);
-    client_close(w.client);
-    settings_free(settings);
-    if (s != ST_OK)
-        return command_fail("watch", s, &why);
-    return w.now.failed || w.now.cancelled ? EXIT_ITEMS_FAILED : EXIT_OK;
+    return command_run(&program, argc, argv, &o, run);
 }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/program.h"
 #include "base/settings.h"
 #include "media/fetch.h"
 #include "protocol/campaign.h"
@@ -20,20 +21,6 @@ static void on_signal(int sig)
 {
     (void)sig;
     stop = 1;
-}
-
-/* A parent may start this program with both blocked, so that a stop that comes before this point waits for it. */
-static void catch_stops(void)
-{
-    sigset_t both;
-    sigemptyset(&both);
-    sigaddset(&both, SIGTERM);
-    sigaddset(&both, SIGINT);
-    struct sigaction act = {.sa_handler = on_signal, .sa_mask = both};
-    sigaction(SIGTERM, &act, NULL);
-    sigaction(SIGINT, &act, NULL);
-    sigprocmask(SIG_UNBLOCK, &both, NULL);
-    signal(SIGPIPE, SIG_IGN);
 }
 
 struct worker_flags {
@@ -209,21 +196,6 @@ static enum status work(const struct worker_flags *f, const struct log *log, str
     return s;
 }
 
-static int exit_code(enum status s)
-{
-    switch (s) {
-    case ST_OK: return EXIT_OK;
-    case ST_IO:
-    case ST_TIMEOUT: return EXIT_UNREACHABLE;
-    case ST_REFUSED:
-    case ST_UNSUPPORTED:
-    case ST_NOMEM: /* does not fit the memory budget */
-    case ST_LIMIT: return EXIT_REFUSED;
-    case ST_DEVICE: return EXIT_ITEMS_FAILED;
-    default: return EXIT_USAGE;
-    }
-}
-
 int main(int argc, char **argv)
 {
     const struct setting_group groups[] = {
@@ -242,14 +214,14 @@ int main(int argc, char **argv)
     struct worker_flags f = {0};
     struct settings *settings;
     int code;
-    catch_stops();
+    program_catch_stops(on_signal);
     if (!settings_start(&program, argc, argv, &f, &settings, &code))
-        return code;
+        return program_end("ferret-worker", code);
     struct log log = {.component = "worker", .level = f.verbose ? LOG_DEBUG : LOG_INFO};
     struct diag why = {.text = ""};
     enum status s = work(&f, &log, &why);
     if (s != ST_OK)
         log_line(&log, LOG_ERROR, "%s", why.text[0] ? why.text : status_word(s));
     settings_free(settings);
-    return exit_code(s);
+    return program_exit_code(s);
 }

@@ -26,6 +26,7 @@ grep -q 'm.jsonl:9: id "good" names another job already, at .*m.jsonl:1$' "$WORK
 campaign=$(cat "$WORK/name")
 "$FERRET" watch "$campaign" 2>"$WORK/watch.log"
 want "exit code of watch" 1 $?
+grep -q 'all that was handed in so far has ended$' "$WORK/watch.log" || die "watch does not say why it ends"
 grep -q 'unknown_task 1' "$WORK/watch.log" || die "watch does not count kinds of failure: $(tail -n 1 "$WORK/watch.log")"
 "$FERRET" export "$campaign" -o - >"$WORK/records.jsonl" || die "export failed"
 python3 - "$WORK/records.jsonl" <<'PYTHON' || die "records are not as they should be"
@@ -62,6 +63,7 @@ want "exit code of submit without inputs" 0 $?
 grep -q 'no inputs' "$WORK/err" || die "submit does not say that there was nothing"
 timeout 30 "$FERRET" watch empty 2>"$WORK/err"
 want "exit code of watch without jobs" 0 $?
+grep -q 'empty: ends, nothing was submitted to it' "$WORK/err" || die "watch says: $(cat "$WORK/err")"
 
 # Output that can't be written.
 for command in "status" "status $campaign --json" "export $campaign -o -" "inspect $ROOT/model/pretrained" "--help" "status --help"; do
@@ -69,6 +71,11 @@ for command in "status" "status $campaign --json" "export $campaign -o -" "inspe
     "$FERRET" $command >/dev/full 2>"$WORK/err"
     want "exit code of ferret $command on a full disk" 1 $?
     grep -q 'No space left' "$WORK/err" || die "ferret $command does not say that the disk is full: $(cat "$WORK/err")"
+done
+for program in ferret-broker ferret-worker; do
+    "$BIN/$program" --help >/dev/full 2>"$WORK/err"
+    want "exit code of $program --help on a full disk" 1 $?
+    grep -q "^$program: stdout: No space left" "$WORK/err" || die "$program does not say that the disk is full: $(cat "$WORK/err")"
 done
 "$FERRET" export "$campaign" -o - 2>"$WORK/err" | true
 code=${PIPESTATUS[0]}

@@ -41,6 +41,18 @@ up_start "$data"
 up_stop
 want "exit code of up after Ctrl-C" 0 "$UP_CODE"
 
+# Images of another precision wait, which is said and not silent.
+up_start "$data"
+"$FERRET" submit "$ROOT/tests/e2e/corpus/files" --campaign waits >/dev/null && "$FERRET" pause waits || die "submit failed"
+up_stop
+up_start "$data" --dtype bf16
+grep -q 'campaign waits: its [0-9]* unfinished images wait for model .* at f32, and these workers run model .* at bf16: start' "$WORK/up.log" ||
+    die "up does not say what waits"
+"$FERRET" status waits >"$WORK/out" || die "status failed"
+grep -q 'no worker for its model [0-9a-f]\{12\} at f32$' "$WORK/out" || die "status says: $(cat "$WORK/out")"
+want "workers for images of another precision" 0 "$(campaign_field waits workers)"
+up_stop
+
 "$FERRET" up --data "$WORK/other" --redis-server /no/such/redis-server 2>"$WORK/err"
 want "exit code without Redis" 2 $?
 grep -q 'the package is redis-server' "$WORK/err" || die "up without Redis says: $(cat "$WORK/err")"

@@ -28,6 +28,37 @@ Test(json, what_is_not_exactly_one_value_is_refused_with_its_source)
     }
 }
 
+Test(json, an_integer_over_64_bits_is_named_with_the_range)
+{
+    static const char *const texts[][2] = {
+        {"{\"a\":1,\"tasks\":[{},{\"options\":{\"seed\":9223372036854775808}}]}", "tasks[1].options.seed: "},
+        {"{\"seed\":-99999999999999999999}", "line: seed: "},
+        {"{\"a\":2.5,\"b\":[1,[2,18446744073709551616]]}", "b[1][1]: "},
+        {"99999999999999999999", "line: number: "},
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        struct json *v = NULL;
+        struct diag why = {0};
+        cr_assert_eq(jsn_parse(texts[i][0], strlen(texts[i][0]), "line", &v, &why), ST_FORMAT);
+        cr_expect(strstr(why.text, texts[i][1]), "%s", why.text);
+        cr_expect(strstr(why.text, "from -9223372036854775808 to 9223372036854775807"), "%s", why.text);
+    }
+    struct json *v = parse("[9223372036854775807,-9223372036854775808]");
+    cr_expect_eq(jsn_int(jsn_at(v, 0), 0), INT64_MAX);
+    cr_expect_eq(jsn_int(jsn_at(v, 1), 0), INT64_MIN);
+    jsn_free(v);
+}
+
+Test(json, a_name_too_long_to_show_is_left_out)
+{
+    char text[700];
+    struct json *v = NULL;
+    struct diag why = {0};
+    int n = snprintf(text, sizeof text, "{\"%0500d\":99999999999999999999}", 0);
+    cr_assert_eq(jsn_parse(text, (size_t)n, "line", &v, &why), ST_FORMAT);
+    cr_expect(strstr(why.text, "too big integer"), "%s", why.text);
+}
+
 Test(json, getters_give_the_value_or_the_fallback)
 {
     struct json *v = parse("{\"i\":-7,\"r\":2.5,\"s\":\"t\\u0000u\",\"b\":true,\"n\":null,\"a\":[1,2,3],\"o\":{}}");

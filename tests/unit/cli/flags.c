@@ -108,16 +108,3 @@ Test(flags, regions_to_describe_come_from_flags_or_a_manifest)
     f = (struct task_flags){.task = TASK_CAPTION};
     cr_expect_eq(task_flags_check_paths(&f, folder, 1, &why), ST_OK);
 }
-
-Test(flags, every_way_to_fail_has_its_exit_code)
-{
-    static const struct {
-        enum status status;
-        int code;
-    } ends[] = {{ST_IO, EXIT_ITEMS_FAILED},    {ST_CANCELLED, EXIT_ITEMS_FAILED}, {ST_INVALID, EXIT_USAGE},
-                {ST_MISSING, EXIT_USAGE},      {ST_TIMEOUT, EXIT_UNREACHABLE},    {ST_CLOSED, EXIT_UNREACHABLE},
-                {ST_REFUSED, EXIT_REFUSED},    {ST_LIMIT, EXIT_REFUSED},          {ST_NOMEM, EXIT_REFUSED},
-                {ST_UNSUPPORTED, EXIT_REFUSED}};
-    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
-        cr_expect_eq(command_fail("test", ends[i].status, NULL), ends[i].code, "%s", status_word(ends[i].status));
-}
