@@ -117,6 +117,15 @@ demo: ## annotate the sample corpus with Redis, broker and workers, and draw the
 	@$(MAKE) --no-print-directory -j$(JOBS) all
 	@BIN=$(abspath $(B)/bin) tests/e2e/demo.sh
 
+# A seed that was asked for; the chaos tests have a default of their own under this name.
+EVAL_SEED = $(if $(filter command environment,$(origin SEED)),$(SEED))
+.PHONY: eval
+eval: ## measure the model that ships on held-out scenes: a table, build/eval/default.json (SEED= SCENES= DTYPE= MODEL=)
+	@$(MAKE) --no-print-directory deps LEVEL=eval
+	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@cd model/reference && /usr/bin/python3 -m evaluation run --ferret $(abspath $(B)/bin/ferret) --out $(abspath build/eval) \
+	  $(if $(EVAL_SEED),--seed $(EVAL_SEED)) $(if $(SCENES),--scenes $(SCENES)) $(if $(DTYPE),--dtype $(DTYPE)) $(if $(MODEL),--model $(abspath $(MODEL)))
+
 .PHONY: install
 install: all ## install programs, default model and documents under DESTDIR and PREFIX
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/ferretry/pretrained/vision_tower

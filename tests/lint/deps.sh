@@ -3,6 +3,7 @@
 # skips the question), needs no rights where nothing is missing.
 #
 #   deps.sh build   what `make` and `make demo` need
+#   deps.sh eval    and `make eval`
 #   deps.sh test    and `make test`
 #   deps.sh full    and the optional tools of `make lint` and `make test-full`
 set -u
@@ -28,9 +29,10 @@ build | pkg-config --exists msgpack-c \|\| pkg-config --exists msgpack | libmsgp
 build | echo '#include <oneapi/dnnl/dnnl.h>' \| gcc -E - | libdnnl-dev
 build | command -v redis-server                  | redis-server
 test  | pkg-config --exists criterion            | libcriterion-dev
-test  | command -v python3                       | python3-minimal python3
-test  | /usr/bin/python3 -c 'import numpy'       | python3-numpy
-test  | /usr/bin/python3 -c 'import PIL'         | python3-pil
+eval  | command -v python3                       | python3-minimal python3
+eval  | /usr/bin/python3 -c 'import numpy'       | python3-numpy
+eval  | /usr/bin/python3 -c 'import PIL'         | python3-pil
+eval  | ls /usr/share/fonts/truetype/noto/NotoColorEmoji.ttf | fonts-noto-color-emoji
 test  | command -v flock                         | util-linux
 full  | command -v clang                         | clang
 full  | command -v clang-format                  | clang-format
@@ -41,7 +43,8 @@ TABLE
 wanted() {
     case $1 in
     build) return 0 ;;
-    test) [ "$level" != build ] ;;
+    eval) [ "$level" != build ] ;;
+    test) [ "$level" = test ] || [ "$level" = full ] ;;
     full) [ "$level" = full ] ;;
     esac
 }
