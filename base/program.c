@@ -16,8 +16,8 @@ int program_exit_code(enum status s)
     case ST_UNSUPPORTED:
     case ST_NOMEM:
     case ST_LIMIT: return EXIT_REFUSED;
+    case ST_DEVICE: return EXIT_DEVICE_LOST;
     case ST_CANCELLED:
-    case ST_DEVICE:
     case ST_IO: return EXIT_ITEMS_FAILED;
     default: return EXIT_USAGE;
     }

@@ -5,9 +5,16 @@
 #include "base/status.h"
 
 /* Exit codes of every program (cli/CLI.md). */
-enum { EXIT_OK = 0, EXIT_ITEMS_FAILED = 1, EXIT_USAGE = 2, EXIT_UNREACHABLE = 3, EXIT_REFUSED = 4 };
-/* 0 ST_OK; 1 ST_IO, ST_DEVICE, ST_CANCELLED; 3 ST_TIMEOUT, ST_CLOSED; 4 ST_REFUSED, ST_UNSUPPORTED, ST_LIMIT, ST_NOMEM
- * (does not fit the memory budget); 2 the rest. */
+enum {
+    EXIT_OK = 0,
+    EXIT_ITEMS_FAILED = 1,
+    EXIT_USAGE = 2,
+    EXIT_UNREACHABLE = 3,
+    EXIT_REFUSED = 4,
+    EXIT_DEVICE_LOST = 5, /* under way: the same command may work again, perhaps on another device */
+};
+/* 0 ST_OK; 1 ST_IO, ST_CANCELLED; 3 ST_TIMEOUT, ST_CLOSED; 4 ST_REFUSED, ST_UNSUPPORTED, ST_LIMIT, ST_NOMEM (does not
+ * fit the memory budget); 5 ST_DEVICE; 2 the rest. */
 int program_exit_code(enum status s);
 
 /* SIGTERM and SIGINT go to on_stop (each blocked in it), and are unblocked: a parent may start a program with both

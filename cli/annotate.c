@@ -243,7 +243,9 @@ static enum status open_session(struct session *s, const struct annotate_flags *
         st = repeats_new(&s->repeats);
     if (st == ST_OK)
         fputs(s->choice.notice, stderr);
-    struct pipeline_options options = {.engine = s->choice.options,
+    struct engine_options engine = s->choice.options;
+    engine.stop = &interrupted;
+    struct pipeline_options options = {.engine = engine,
                                        .roots = s->roots,
                                        .allow_private_hosts = f->allow_private_hosts,
                                        .background = f->background};
@@ -299,7 +301,7 @@ static enum status run(void *options, const struct settings *settings, int *exit
     else if (s.output.n_failed + s.output.n_partial + s.output.n_not_begun > 0)
         *exit_code = EXIT_ITEMS_FAILED;
     close_session(&s);
-    return st;
+    return interrupted && st == ST_CANCELLED ? ST_OK : st; /* the load heard it */
 }
 
 int cmd_annotate(int argc, char **argv)

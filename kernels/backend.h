@@ -259,7 +259,13 @@ struct tasks {
     struct array *margin; /* f32 [slots * history]: largest logit minus the second largest; top logit itself in `top` */
     struct array *top;    /* f32 [slots * history] */
 };
-enum finish { FINISH_NONE, FINISH_STOP, FINISH_LENGTH, FINISH_REPETITION };
+enum finish {
+    FINISH_NONE,
+    FINISH_STOP,
+    FINISH_LENGTH,
+    FINISH_REPETITION,
+    FINISH_NON_FINITE, /* the row's top logit or the token's log-probability is NaN or infinite; before all others */
+};
 /* Repetition stop: the last `p * r` tokens are r equal cycles of p tokens, for some p <= REPETITION_MAX_CYCLE, r >=
  * REPETITION_MIN_CYCLES, p * r >= REPETITION_MIN_TOKENS. */
 enum { REPETITION_MAX_CYCLE = 48, REPETITION_MIN_CYCLES = 4, REPETITION_MIN_TOKENS = 24 };

@@ -174,6 +174,7 @@ static enum status write_account(struct engine *e, size_t weights)
 static enum status load_model(struct engine *e, const struct engine_options *o, struct diag *why)
 {
     struct checkpoint *model = NULL, *tower = NULL;
+    struct weights_options w = {.inv_freq = o->inv_freq, .stop = o->stop};
     enum status s = checkpoint_open(o->model_dir, o->base_dir, &model, why);
     if (s == ST_OK)
         s = checkpoint_open(e->config->tower_dir, NULL, &tower, why);
@@ -182,7 +183,7 @@ static enum status load_model(struct engine *e, const struct engine_options *o, 
     if (s == ST_OK)
         s = checkpoint_hash(model, tower, e->hash, why);
     if (s == ST_OK)
-        s = weights_load(e->be, e->config, model, tower, o->inv_freq, &e->weights, why);
+        s = weights_load(e->be, e->config, model, tower, &w, &e->weights, why);
     checkpoint_close(model);
     checkpoint_close(tower);
     return s;

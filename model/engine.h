@@ -10,6 +10,7 @@
 #ifndef MODEL_ENGINE_H
 #define MODEL_ENGINE_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -29,6 +30,7 @@ struct engine_options {
     int max_step_rows;      /* token budget of a step; 0 = 512; raised to max_sequences + ATTN_BLOCK */
     int max_waiting_images; /* images taken in and not finished; engine_submit says ST_BUSY above; 0 = 64 */
     const float *inv_freq;  /* NULL, or head_dim / 2 RoPE frequencies in place of the computed ones (parity) */
+    const volatile sig_atomic_t *stop; /* NULL, or a flag that ends a load that is under way, within one matrix */
 };
 
 struct engine_task {
@@ -56,7 +58,7 @@ enum engine_outcome {
     OUTCOME_INVALID,
     OUTCOME_CANCELLED,
     OUTCOME_NO_MEMORY,
-    OUTCOME_NON_FINITE, /* a logit was NaN or infinite: the answer means nothing */
+    OUTCOME_NON_FINITE, /* a logit was NaN or infinite: the task ended there, its answer would mean nothing */
     OUTCOME_DEVICE
 };
 struct engine_result {
@@ -76,7 +78,7 @@ struct engine_result {
 
 struct engine;
 /* The caller owns *out. Errors name file, tensor, option; a model that can't fit the budget is refused with the
- * numbers. */
+ * numbers. ST_CANCELLED: *o->stop was set before the weights were there. */
 MUST_CHECK enum status engine_open(const struct engine_options *o, struct engine **out, struct diag *why);
 void engine_close(struct engine *e);
 

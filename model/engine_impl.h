@@ -98,6 +98,9 @@ struct engine {
  * after its last task. why may be NULL. */
 void engine_end_task(struct engine *e, struct task_job *t, enum engine_outcome outcome, enum finish finish,
                      const char *why);
+/* The same for a task whose newest token came from logits that are NaN or infinite: what followed would mean nothing.
+ */
+void engine_end_non_finite(struct engine *e, struct task_job *t);
 /* Ends all tasks after a failure of the device. */
 void engine_lose(struct engine *e, const struct diag *why);
 void engine_queue_result(struct engine *e, struct result_node *node);

@@ -1,4 +1,3 @@
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -141,30 +140,6 @@ static enum status fill_answer(struct engine *e, struct task_job *t, struct engi
     return ST_OK;
 }
 
-/* First token whose log-probability or best logit is no number, or -1. */
-static int first_non_finite(const struct engine_result *r)
-{
-    for (int i = 0; i < r->n_tokens; i++) {
-        if (!isfinite(r->logprob[i]) || !isfinite(r->top[i]))
-            return i;
-    }
-    return -1;
-}
-
-/* Fills the answer in, or says why there is none. */
-static enum engine_outcome conclude(struct engine *e, struct task_job *t, struct engine_result *r, struct diag *why)
-{
-    enum status s = fill_answer(e, t, r, why);
-    if (s != ST_OK)
-        return s == ST_NOMEM ? OUTCOME_NO_MEMORY : OUTCOME_DEVICE;
-    int bad = first_non_finite(r);
-    if (bad < 0)
-        return OUTCOME_OK;
-    diag_set(why, ST_FORMAT, "the logits of token %d are not finite: damaged weights, or values beyond the precision",
-             bad);
-    return OUTCOME_NON_FINITE;
-}
-
 static void drop_answer(struct engine_result *r)
 {
     struct engine_result kept = {.image_id = r->image_id, .task_id = r->task_id};
@@ -204,9 +179,11 @@ void engine_end_task(struct engine *e, struct task_job *t, enum engine_outcome o
     struct diag text = {0};
     diag_set(&text, ST_OK, "%s", why ? why : "");
     if (outcome == OUTCOME_OK) {
-        outcome = conclude(e, t, r, &text);
-        if (outcome != OUTCOME_OK)
+        enum status s = fill_answer(e, t, r, &text);
+        if (s != ST_OK) {
+            outcome = s == ST_NOMEM ? OUTCOME_NO_MEMORY : OUTCOME_DEVICE;
             drop_answer(r);
+        }
     }
     int64_t now = clock_us(), started = t->started_us ? t->started_us : now, first = t->first_us ? t->first_us : now;
     r->outcome = outcome;
@@ -230,6 +207,14 @@ void engine_end_task(struct engine *e, struct task_job *t, enum engine_outcome o
     task_job_free(e, t);
     if (!image->tasks)
         drop_image(e, image);
+}
+
+void engine_end_non_finite(struct engine *e, struct task_job *t)
+{
+    struct diag why = {0};
+    diag_set(&why, ST_FORMAT, "the logits of token %d are not finite: damaged weights, or values beyond the precision",
+             t->n_tokens - 1);
+    engine_end_task(e, t, OUTCOME_NON_FINITE, FINISH_NONE, why.text);
 }
 
 void engine_lose(struct engine *e, const struct diag *why)

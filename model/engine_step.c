@@ -143,6 +143,8 @@ static void take_token(struct engine *e, struct flight_row *row)
     enum finish finish = (enum finish)e->finish[row->slot];
     if (s != ST_OK)
         engine_end_task(e, t, OUTCOME_NO_MEMORY, FINISH_NONE, "out of memory while matching stop texts");
+    else if (finish == FINISH_NON_FINITE)
+        engine_end_non_finite(e, t);
     else if (stop)
         engine_end_task(e, t, OUTCOME_OK, FINISH_STOP, NULL);
     else if (finish != FINISH_NONE)

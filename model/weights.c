@@ -14,9 +14,18 @@ struct loader {
     struct backend *be;
     const struct checkpoint *c;
     const char *prefix; /* in front of every name */
+    const volatile sig_atomic_t *stop;
     struct diag *why;
     enum status status; /* first failure; later calls do nothing */
 };
+
+/* In front of every matrix: between two of them nothing is half done. */
+static bool goes_on(struct loader *l)
+{
+    if (l->status == ST_OK && l->stop && *l->stop)
+        l->status = diag_set(l->why, ST_CANCELLED, "told to stop while the model was loading");
+    return l->status == ST_OK;
+}
 
 /* Stacks up to three tensors named prefix + part + suffix. */
 static struct weight *stacked(struct loader *l, enum weight_use use, const char *const *parts, int n, int rows,
@@ -29,7 +38,7 @@ static struct weight *stacked(struct loader *l, enum weight_use use, const char 
         list[i] = names[i];
     }
     struct weight *w = NULL;
-    if (l->status == ST_OK)
+    if (goes_on(l))
         l->status = pack_stacked(l->be, use, l->c, list, n, rows, cols, &w, l->why);
     return w;
 }
@@ -93,9 +102,9 @@ static void load_decoder_layer(struct loader *l, const struct decoder_config *d,
 }
 
 static enum status load_decoder(struct backend *be, const struct decoder_config *d, const struct checkpoint *c,
-                                const float *inv_freq, struct decoder_weights *w, struct diag *why)
+                                const struct weights_options *o, struct decoder_weights *w, struct diag *why)
 {
-    struct loader l = {.be = be, .c = c, .prefix = "model.", .why = why, .status = ST_OK};
+    struct loader l = {.be = be, .c = c, .prefix = "model.", .stop = o->stop, .why = why, .status = ST_OK};
     w->layers = calloc((size_t)d->layers, sizeof *w->layers);
     if (!w->layers)
         return ST_NOMEM;
@@ -111,7 +120,7 @@ static enum status load_decoder(struct backend *be, const struct decoder_config 
     w->norm = vector(&l, "norm", ".weight", d->hidden);
     l.prefix = "";
     w->head = linear(&l, "lm_head", d->vocab, d->hidden);
-    return l.status == ST_OK ? weights_inv_freq(be, d, inv_freq, &w->inv_freq, why) : l.status;
+    return l.status == ST_OK ? weights_inv_freq(be, d, o->inv_freq, &w->inv_freq, why) : l.status;
 }
 
 static void load_vision_layer(struct loader *l, const struct vision_config *v, struct vision_layer *w)
@@ -147,9 +156,9 @@ static struct weight *load_positions(struct loader *l, const struct vision_confi
 }
 
 static enum status load_vision(struct backend *be, const struct vision_config *v, const struct checkpoint *tower,
-                               struct vision_weights *w, struct diag *why)
+                               const struct weights_options *o, struct vision_weights *w, struct diag *why)
 {
-    struct loader l = {.be = be, .c = tower, .prefix = "vision_model.", .why = why, .status = ST_OK};
+    struct loader l = {.be = be, .c = tower, .prefix = "vision_model.", .stop = o->stop, .why = why, .status = ST_OK};
     w->layers = calloc((size_t)v->run_layers, sizeof *w->layers);
     if (!w->layers)
         return ST_NOMEM;
@@ -168,19 +177,20 @@ static enum status load_vision(struct backend *be, const struct vision_config *v
 }
 
 enum status weights_load(struct backend *be, const struct config *config, const struct checkpoint *model,
-                         const struct checkpoint *tower, const float *inv_freq, struct weights *out, struct diag *why)
+                         const struct checkpoint *tower, const struct weights_options *o, struct weights *out,
+                         struct diag *why)
 {
     *out = (struct weights){0};
-    enum status s = load_vision(be, &config->vision, tower, &out->vision, why);
+    enum status s = load_vision(be, &config->vision, tower, o, &out->vision, why);
     if (s != ST_OK)
         return s;
-    struct loader l = {.be = be, .c = model, .prefix = "model.", .why = why, .status = ST_OK};
+    struct loader l = {.be = be, .c = model, .prefix = "model.", .stop = o->stop, .why = why, .status = ST_OK};
     out->vision.projector = linear(&l, "mm_projector", config->decoder.hidden, config->vision.hidden);
     out->vision.projector_bias = vector(&l, "mm_projector", ".bias", config->decoder.hidden);
     if (l.status != ST_OK)
         return l.status;
     s = sampler_weights_load(be, config, model, &out->sampler, why);
-    return s == ST_OK ? load_decoder(be, &config->decoder, model, inv_freq, &out->decoder, why) : s;
+    return s == ST_OK ? load_decoder(be, &config->decoder, model, o, &out->decoder, why) : s;
 }
 
 void weights_fini(struct weights *w)

@@ -3,6 +3,8 @@
 #ifndef MODEL_WEIGHTS_H
 #define MODEL_WEIGHTS_H
 
+#include <signal.h>
+
 #include "base/status.h"
 #include "kernels/backend.h"
 #include "model/checkpoint.h"
@@ -42,11 +44,14 @@ struct weights {
     struct sampler_weights sampler;
 };
 
-/* Packs everything. inv_freq: head_dim / 2 RoPE frequencies, or NULL for the computed table. The caller owns *out's
- * lists: weights_fini, also after a failure. */
+struct weights_options {
+    const float *inv_freq;             /* head_dim / 2 RoPE frequencies, or NULL for the computed table */
+    const volatile sig_atomic_t *stop; /* NULL, or looked at in front of every matrix: ST_CANCELLED where it is set */
+};
+/* Packs everything. The caller owns *out's lists: weights_fini, also after a failure. */
 MUST_CHECK enum status weights_load(struct backend *be, const struct config *config, const struct checkpoint *model,
-                                    const struct checkpoint *tower, const float *inv_freq, struct weights *out,
-                                    struct diag *why);
+                                    const struct checkpoint *tower, const struct weights_options *o,
+                                    struct weights *out, struct diag *why);
 void weights_fini(struct weights *w);
 /* Fills head_dim / 2 frequencies in as torch computes them. */
 void rope_frequencies(const struct decoder_config *d, float *out);

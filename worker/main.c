@@ -132,7 +132,9 @@ static enum status open_pipeline(const struct worker_flags *f, const struct engi
     enum status s = media_roots_new(f->roots.items, f->roots.n, roots, why);
     if (s != ST_OK)
         return s;
-    struct pipeline_options o = {.engine = choice->options,
+    struct engine_options engine = choice->options;
+    engine.stop = &stop;
+    struct pipeline_options o = {.engine = engine,
                                  .queue_images = (int)f->credit,
                                  .roots = *roots,
                                  .allow_private_hosts = f->allow_private_hosts,
@@ -193,6 +195,10 @@ static enum status work(const struct worker_flags *f, const struct log *log, str
     session_close(w.session);
     media_roots_free(roots);
     engine_choice_fini(&choice);
+    if (s == ST_CANCELLED && stop) { /* before it was ready: nothing was owned */
+        log_line(log, LOG_INFO, "%s", why->text);
+        return ST_OK;
+    }
     return s;
 }
 

@@ -139,6 +139,9 @@ static bool repeats(const int32_t *tokens, int count)
 
 static enum finish finish_of(const struct tasks *t, int slot, int token, const int32_t *tokens, int count)
 {
+    ptrdiff_t newest = (ptrdiff_t)slot * t->history + count - 1;
+    if (!isfinite(array_f32(t->top)[newest]) || !isfinite(array_f32(t->logprob)[newest]))
+        return FINISH_NON_FINITE;
     const int32_t *stop = array_i32(t->stop_ids) + slot * MAX_STOP_IDS;
     for (int i = 0; i < MAX_STOP_IDS; i++)
         if (stop[i] >= 0 && stop[i] == token)

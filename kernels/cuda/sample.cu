@@ -177,6 +177,9 @@ __device__ bool repeats(const int32_t *tokens, int count)
 
 __device__ int finish_of(const tasks_view &t, int slot, int token, int count, bool repeated)
 {
+    size_t newest = static_cast<size_t>(slot) * t.history + count - 1;
+    if (t.top[newest] - t.top[newest] != 0 || t.logprob[newest] - t.logprob[newest] != 0) /* NaN or infinite */
+        return FINISH_NON_FINITE;
     for (int i = 0; i < MAX_STOP_IDS; i++) {
         int stop = t.stop_ids[slot * MAX_STOP_IDS + i];
         if (stop >= 0 && stop == token)

@@ -13,6 +13,7 @@ struct setting {
     float temperature, top_p;
     int max_tokens, repetition;
     int32_t stop;
+    float spoilt; /* what one logit of one slot's rows is, 0: nothing out of the way */
 };
 
 struct state {
@@ -91,6 +92,8 @@ void check(twin &t, const setting &set, int vocab, int suppress, int steps)
             numbers(static_cast<uint64_t>(set.repetition ? i % 3 : i / 3 * 3), static_cast<size_t>(n * vocab));
         for (float &x : logits)
             x = rintf(x * 40) / 8; /* equal logits are common */
+        if (set.spoilt != 0)
+            logits[static_cast<size_t>(vocab) + 3] = set.spoilt;
         cuda_sample(t.s, t.send(logits), weights, slot, n, device, vocab, suppress);
         op_sample(t.be, t.act(logits, vocab), &step, &cpu, vocab, suppress);
     }
@@ -110,16 +113,17 @@ void test_sample(twin &t)
 {
     if (t.dtype != DTYPE_F32) /* logits are f32 in every precision */
         return;
-    static const setting settings[] = {{"greedy", 0, 1, 100, 0, -1},
-                                       {"a length ends it", 0, 1, 5, 0, -1},
-                                       {"a stop ends it", 0, 1, 100, 0, 7},
-                                       {"a repetition ends it", 0, 1, 100, 1, -1},
-                                       {"temperature", 0.7f, 1, 100, 0, -1},
-                                       {"a high temperature", 3, 1, 100, 0, 2},
-                                       {"top-p", 1, 0.8f, 100, 0, -1},
-                                       {"a narrow top-p", 1.5f, 0.05f, 100, 0, -1},
-                                       {"a wide top-p", 2, 0.999f, 100, 0, -1},
-                                       {"top-p of nothing", 1, 0, 100, 0, -1}};
+    static const setting settings[] = {{"greedy", 0, 1, 100, 0, -1, 0},
+                                       {"a length ends it", 0, 1, 5, 0, -1, 0},
+                                       {"a stop ends it", 0, 1, 100, 0, 7, 0},
+                                       {"a repetition ends it", 0, 1, 100, 1, -1, 0},
+                                       {"temperature", 0.7f, 1, 100, 0, -1, 0},
+                                       {"a high temperature", 3, 1, 100, 0, 2, 0},
+                                       {"top-p", 1, 0.8f, 100, 0, -1, 0},
+                                       {"a narrow top-p", 1.5f, 0.05f, 100, 0, -1, 0},
+                                       {"a wide top-p", 2, 0.999f, 100, 0, -1, 0},
+                                       {"top-p of nothing", 1, 0, 100, 0, -1, 0},
+                                       {"an infinite logit ends it", 0, 1, 100, 0, 3, INFINITY}};
     for (const setting &s : settings) {
         check(t, s, 13, -1, 30);
         check(t, s, 700, 5, s.repetition ? 30 : 8);

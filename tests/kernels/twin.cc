@@ -161,7 +161,7 @@ void twin::close(const std::vector<float> &got, const std::vector<float> &want, 
 {
     double error = 0, size = 0;
     for (size_t i = 0; i < want.size(); i++) {
-        if (got[i] == want[i] && std::isinf(want[i]))
+        if ((got[i] == want[i] && std::isinf(want[i])) || (std::isnan(got[i]) && std::isnan(want[i])))
             continue;
         double w = static_cast<double>(want[i]), d = static_cast<double>(got[i]) - w;
         error += d * d;

@@ -11,7 +11,7 @@ Test(program, every_way_to_fail_has_its_exit_code)
     } ends[] = {{ST_IO, EXIT_ITEMS_FAILED},     {ST_CANCELLED, EXIT_ITEMS_FAILED}, {ST_INVALID, EXIT_USAGE},
                 {ST_MISSING, EXIT_USAGE},       {ST_TIMEOUT, EXIT_UNREACHABLE},    {ST_CLOSED, EXIT_UNREACHABLE},
                 {ST_REFUSED, EXIT_REFUSED},     {ST_LIMIT, EXIT_REFUSED},          {ST_NOMEM, EXIT_REFUSED},
-                {ST_UNSUPPORTED, EXIT_REFUSED}, {ST_DEVICE, EXIT_ITEMS_FAILED},    {ST_OK, EXIT_OK}};
+                {ST_UNSUPPORTED, EXIT_REFUSED}, {ST_DEVICE, EXIT_DEVICE_LOST},     {ST_OK, EXIT_OK}};
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
         cr_expect_eq(program_exit_code(ends[i].status), ends[i].code, "%s", status_word(ends[i].status));
 }

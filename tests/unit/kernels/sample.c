@@ -87,6 +87,25 @@ Test(sample, greedy_takes_the_first_of_equal_maxima)
     backend_close(b.be);
 }
 
+Test(sample, logits_that_are_not_finite_finish_their_task_before_a_stop_does)
+{
+    static const float bad[] = {NAN, INFINITY, -INFINITY};
+    struct bench b = bench_open();
+    float good[9] = {-1, 3, 0, -INFINITY};
+    for (int i = 0; i < 3; i++) {
+        float logits[9];
+        for (int k = 0; k < 9; k++)
+            logits[k] = i == 1 && k != 4 ? 0 : bad[i]; /* NaN and minus infinity throughout, plus infinity once */
+        for (int id = 0; id < MAX_STOP_IDS; id++)
+            set_int(&b, b.t.stop_ids, (size_t)i * MAX_STOP_IDS + (size_t)id, id == 0 ? 0 : 4);
+        (void)sample_once(&b, logits, 9, i);
+        cr_expect_eq(get_int(&b, b.t.finish, i), FINISH_NON_FINITE, "row %d", i);
+    }
+    (void)sample_once(&b, good, 9, 3);
+    cr_expect_eq(get_int(&b, b.t.finish, 3), FINISH_NONE, "an id that is ruled out is no mistake");
+    backend_close(b.be);
+}
+
 Test(sample, logprob_and_margin_are_those_of_the_untempered_softmax)
 {
     enum { VOCAB = 32001 };

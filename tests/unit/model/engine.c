@@ -307,6 +307,23 @@ Test(engine, what_cannot_be_opened_is_named)
     engine_close(NULL);
 }
 
+Test(engine, a_stop_ends_the_load)
+{
+    volatile sig_atomic_t stop = 1;
+    struct engine_options o = {
+        .model_dir = model_dir,
+        .tower_dir = tower_dir,
+        .backend = {.device = "cpu", .dtype = DTYPE_F32, .isa = "auto", .memory_bytes = (size_t)256 << 20},
+        .stop = &stop};
+    struct engine *e = NULL;
+    struct diag why = {{0}};
+    cr_assert_eq(engine_open(&o, &e, &why), ST_CANCELLED);
+    cr_assert(!e && strstr(why.text, "while the model was loading"));
+    stop = 0;
+    cr_assert_eq(engine_open(&o, &e, &why), ST_OK, "%s", why.text);
+    engine_close(e);
+}
+
 /* A copy of the checkpoint in which the embedding of `id` is NaN throughout. */
 static void spoil_token(const char *dir, int32_t id)
 {
@@ -345,7 +362,7 @@ static int32_t id_of_one(const struct tokenizer *t, const char *text, const char
     return found;
 }
 
-Test(engine, logits_that_are_not_finite_end_their_task_alone_as_an_error)
+Test(engine, logits_that_are_not_finite_end_their_task_alone_and_at_once_as_an_error)
 {
     char dir[SCRATCH_PATH], model[SCRATCH_PATH];
     scratch_make(dir);
@@ -359,10 +376,13 @@ Test(engine, logits_that_are_not_finite_end_their_task_alone_as_an_error)
         .tower_dir = tower_dir,
         .backend = {.device = "cpu", .dtype = DTYPE_F32, .isa = "auto", .memory_bytes = (size_t)256 << 20}};
     cr_assert_eq(engine_open(&o, &e, NULL), ST_OK);
-    struct engine_task tasks[] = {ask(1, good, 3), ask(2, bad, 3)};
+    struct engine_task tasks[] = {ask(1, good, 3), ask(2, bad, 20)};
     struct engine_result r[2];
+    struct engine_stats stats;
     submit(e, 1, tasks, 2);
     run(e, r, 2);
+    engine_stats(e, &stats);
+    cr_assert_eq(stats.decode_rows, 2, "the good task's second and third token: the bad one ends with its prefill");
     for (int i = 0; i < 2; i++) {
         bool ok = r[i].task_id == 1;
         cr_assert_eq(r[i].outcome, ok ? OUTCOME_OK : OUTCOME_NON_FINITE, "task %d: %s", (int)r[i].task_id, r[i].why);

@@ -1,0 +1,8 @@
+# ferret-worker with a device that is lost under way.
+LOST_DEVICE := $(B)/test/worker-losing-its-device
+$(LOST_DEVICE): $(B)/obj/worker/main.c.o $(B)/obj/tests/e2e/lost_device.c.o $(call link_deps,worker)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(SAN) -Wl,--wrap=backend_step_end -o $@.$$$$ $(filter %.o,$^) $(call link,worker) $(LDLIBS_ALL) && mv -f $@.$$$$ $@
+TEST_PROGRAMS += $(LOST_DEVICE)
+e2e: $(LOST_DEVICE) $(B)/test/parity/sparse_checkpoint
