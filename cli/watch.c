@@ -143,12 +143,14 @@ static void remaining_text(const struct watch *w, char *out, size_t size)
 
 static void print_line(const struct watch *w)
 {
-    char kinds[512], remaining[REMAINING_BYTES];
+    char kinds[512], cancelled[48] = "", remaining[REMAINING_BYTES];
     failures_text(&w->failures, kinds, sizeof kinds);
     remaining_text(w, remaining, sizeof remaining);
-    fprintf(stderr, "%s: %llu of %llu done, %llu failed%s, %llu running, %s\n", w->campaign,
+    if (w->now.cancelled)
+        snprintf(cancelled, sizeof cancelled, ", %llu cancelled", (unsigned long long)w->now.cancelled);
+    fprintf(stderr, "%s: %llu of %llu done, %llu failed%s%s, %llu running, %s\n", w->campaign,
             (unsigned long long)w->now.done, (unsigned long long)w->now.total, (unsigned long long)w->now.failed, kinds,
-            (unsigned long long)w->now.running, remaining);
+            cancelled, (unsigned long long)w->now.running, remaining);
 }
 
 static int terminal_columns(void)
@@ -255,7 +257,7 @@ static enum status watch_until_end(struct watch *w, struct diag *why)
         }
         rate_add(&w->rate, clock_ms(), progress_ended(&w->now));
         ended_looks = campaign_is_finished(&w->now) ? ended_looks + 1 : 0;
-        if ((s = show(w, ended_looks == 2)) != ST_OK)
+        if (ended_looks != 1 && (s = show(w, ended_looks == 2)) != ST_OK) /* what may be the end is told once */
             return s;
         if (ended_looks < 2)
             nanosleep(&(struct timespec){.tv_nsec = POLL_MS * 1000000L}, NULL);
