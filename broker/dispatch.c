@@ -1,5 +1,6 @@
 #include "broker/dispatch.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +18,14 @@ void dispatch_output_fini(struct dispatch_output *o)
     free(o->bytes);
     store_args_fini(&o->args);
     o->bytes = NULL;
+}
+
+void dispatch_arg_pressure(const struct dispatch *d, struct store_args *args)
+{
+    char budget[32];
+    snprintf(budget, sizeof budget, "%.17g", d->options.result_budget);
+    store_arg_u64(args, CLAIM_STOPS_AT);
+    store_arg_str(args, budget);
 }
 
 enum status dispatch_new(const struct dispatch_options *o, struct dispatch **out)
@@ -195,8 +204,11 @@ static void bury(struct dispatch *d, const struct reply *r, size_t i)
     struct job *job = NULL;
     char *text = NULL;
     if (job_decode((const uint8_t *)body, body_len, &job, NULL) == ST_OK) {
-        struct json *record = result_failure(job, ERROR_PERMANENT, code,
-                                             "the worker process died three times while running this job alone");
+        bool expired = strcmp(code, "expired") == 0;
+        struct json *record =
+            result_failure(job, ERROR_PERMANENT, code,
+                           expired ? "its deadline passed before it began"
+                                   : "the worker process died three times while running this job alone");
         text = record ? jsn_text(record) : NULL;
         jsn_free(record);
         job_free(job);
@@ -215,6 +227,8 @@ static void on_chore(struct dispatch *d, enum chore c, const struct reply *r, in
     struct chore_state *state = &d->chores[c];
     int64_t moved = r->kind == REPLY_INT ? r->integer : c == CHORE_REAP ? reply_number(r, 0) : 0;
     bool more = c == CHORE_REAP ? moved > 0 && reply_number(r, 1) > 0 : moved > 0;
+    if (c == CHORE_DOOMED)
+        more = r->kind == REPLY_ARRAY && r->n > 0;
     if (c == CHORE_DOOMED && r->kind == REPLY_ARRAY)
         for (size_t i = 0; i + 2 < r->n; i += 3)
             bury(d, r, i);
@@ -246,12 +260,13 @@ void dispatch_on_message(struct dispatch *d, enum side side, const struct link_p
     if (from_worker != (side == SIDE_WORKER)) {
         dispatch_error(d, side, peer, &m, CODE_FORMAT, "this message does not belong on this socket");
     } else if (!d->ready || d->draining) {
-        if (m.kind == MESSAGE_SUBMIT) {
-            struct message busy = {.kind = MESSAGE_BUSY, .request = m.request, .retry_ms = RETRY_MS};
+        const char *text = d->ready ? "the broker is stopping" : "Redis is away";
+        struct message busy = {.kind = MESSAGE_BUSY, .request = m.request, .retry_ms = RETRY_MS};
+        busy.text = view_of_text(text);
+        if (m.kind == MESSAGE_SUBMIT)
             dispatch_send(d, side, peer, &busy);
-        } else {
-            dispatch_error(d, side, peer, &m, CODE_STORE, d->ready ? "the broker is stopping" : "Redis is away");
-        }
+        else
+            dispatch_error(d, side, peer, &m, CODE_STORE, text);
     } else if (m.kind == MESSAGE_PING) {
         struct message pong = {.kind = MESSAGE_PONG, .request = m.request, .text = view_of_text("ferret-broker")};
         dispatch_send(d, side, peer, &pong);

@@ -22,6 +22,7 @@ struct dispatch_options {
     int route;                /* ROUTE_DIRECT, ROUTE_RELAY */
     int64_t lease_ms, beat_ms;
     uint64_t window;       /* unfinished jobs a campaign may have; a SUBMIT over it gets BUSY */
+    double result_budget;  /* of records in Redis: bytes, or up to 1 a share of its maxmemory; over it no CLAIM */
     size_t max_held_bytes; /* of SUBMITs not yet answered; over it clients are not read */
 };
 

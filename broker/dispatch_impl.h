@@ -15,6 +15,11 @@ enum {
     ANSWER_BYTES = 2 << 20, /* of jobs or records in one answer; the frame has room for one more of the largest */
     POISON_CRASHES = 3,
     RETRY_MS = 200,
+    FULL_RETRY_MS = 1000, /* memory or a quota: gone in seconds at the earliest */
+    FULL_POLL_MS = 250,
+    SUBMIT_STOPS_AT =
+        70,              /* percent of Redis' maxmemory: nothing new comes in. The rest is for the results of what is */
+    CLAIM_STOPS_AT = 85, /* there; and above this for what runs: ends of work are stored whatever memory there is */
     IDLE_POLL_MS = 5,
     IDLE_POLL_MOST_MS = 50,
 };
@@ -106,6 +111,8 @@ void dispatch_send(struct dispatch *d, enum side side, const struct link_peer *p
 void dispatch_error(struct dispatch *d, enum side side, const struct link_peer *peer, const struct message *to,
                     enum message_code code, const char *text);
 struct wire_view view_of_text(const char *text);
+/* What CLAIM and STATUS are told of memory: the stop, and the budget of records. */
+void dispatch_arg_pressure(const struct dispatch *d, struct store_args *args);
 
 /* submits.c */
 void submits_add(struct dispatch *d, const struct link_peer *peer, const struct message *m);

@@ -12,7 +12,7 @@
 #include "protocol/message.h"
 #include "protocol/paths.h"
 
-enum { LAYOUT_VERSION = 1, START_MS = 10000 };
+enum { LAYOUT_VERSION = 2, START_MS = 10000 };
 
 static volatile sig_atomic_t stop;
 
@@ -27,6 +27,7 @@ struct broker_flags {
     const char *curve_public, *curve_secret;
     int route;
     int64_t lease_ms, beat_ms, window, held_bytes, drain_ms;
+    struct setting_memory result_memory;
     bool is_unsafe, insecure, verbose;
 };
 
@@ -52,6 +53,8 @@ static const struct setting rows[] = {
         .help = "how often workers renew their lease; at most a third of it"),
     ROW(window, "window", SETTING_INT, "200000", .min = 1, .max = 1e9, .value = "N",
         .help = "unfinished jobs a campaign may have in Redis"),
+    ROW(result_memory, "result-memory", SETTING_MEMORY, "0.5", .value = "SHARE|BYTES",
+        .help = "results in Redis above which no work is handed out; a share is of its maxmemory"),
     ROW(held_bytes, "held-bytes", SETTING_BYTES, "64MiB", .min = 1 << 20, .max = 1e12, .value = "BYTES",
         .help = "submits held in memory before clients are made to wait"),
     ROW(drain_ms, "drain-ms", SETTING_INT, "3000", .min = 0, .max = 600000, .value = "MS",
@@ -191,6 +194,7 @@ static enum status serve(const struct broker_flags *f, const struct log *log, st
                      .lease_ms = f->lease_ms,
                      .beat_ms = f->beat_ms,
                      .window = (uint64_t)f->window,
+                     .result_budget = f->result_memory.bytes ? (double)f->result_memory.bytes : f->result_memory.share,
                      .max_held_bytes = (size_t)f->held_bytes},
     };
     s = server_open(&o, &server, why);

@@ -9,14 +9,17 @@ static void arg_view(struct store_args *args, struct wire_view v)
     store_arg(args, v.bytes, v.len);
 }
 
-static bool is_name(struct wire_view v)
+static bool is_text(struct wire_view v)
 {
-    if (v.len == 0)
-        return false;
     for (size_t i = 0; i < v.len; i++)
         if (v.bytes[i] < ' ' || v.bytes[i] == 0x7f)
             return false;
     return true;
+}
+
+static bool is_name(struct wire_view v)
+{
+    return v.len > 0 && is_text(v);
 }
 
 static bool is_class(struct wire_view v)
@@ -27,7 +30,7 @@ static bool is_class(struct wire_view v)
     return true;
 }
 
-static bool build(const struct message *m, enum script *script, struct store_args *args)
+static bool build(const struct dispatch *d, const struct message *m, enum script *script, struct store_args *args)
 {
     enum { TRIM_MOST = 512 };
     switch (m->kind) {
@@ -37,6 +40,11 @@ static bool build(const struct message *m, enum script *script, struct store_arg
         arg_view(args, m->tenant);
         arg_view(args, m->class_name);
         arg_view(args, m->pin);
+        arg_view(args, m->labels);
+        if (m->fail_stop)
+            store_arg_u64(args, m->fail_stop);
+        else
+            store_arg_str(args, "");
         return true;
     case MESSAGE_CAMPAIGN_SET:
         *script = SCRIPT_CAMPAIGN_SET;
@@ -47,6 +55,7 @@ static bool build(const struct message *m, enum script *script, struct store_arg
         *script = SCRIPT_STATUS;
         arg_view(args, m->campaign);
         store_arg_u64(args, m->cursor);
+        dispatch_arg_pressure(d, args);
         return true;
     case MESSAGE_WORKERS: *script = SCRIPT_WORKERS; return true;
     case MESSAGE_RESULTS:
@@ -68,14 +77,16 @@ static bool build(const struct message *m, enum script *script, struct store_arg
 
 void requests_on_message(struct dispatch *d, const struct link_peer *peer, const struct message *m)
 {
-    if (m->kind == MESSAGE_CAMPAIGN && (!is_name(m->campaign) || !is_name(m->tenant) || !is_class(m->class_name))) {
+    if (m->kind == MESSAGE_CAMPAIGN &&
+        (!is_name(m->campaign) || !is_name(m->tenant) || !is_class(m->class_name) || !is_text(m->labels))) {
         dispatch_error(d, SIDE_CLIENT, peer, m, CODE_FORMAT,
-                       "CAMPAIGN: names are not empty and have no control characters; a class has no space, | or :");
+                       "CAMPAIGN: names are not empty and have no control characters, nor have labels; a class has no "
+                       "space, | or :");
         return;
     }
     enum script script = SCRIPT_STATUS;
     struct store_args args = {0};
-    if (!build(m, &script, &args)) {
+    if (!build(d, m, &script, &args)) {
         dispatch_error(d, SIDE_CLIENT, peer, m, CODE_FORMAT, "not a message for a broker");
         return;
     }
@@ -104,7 +115,7 @@ static void copy_text(const struct reply *r, size_t i, char *out, size_t max)
 
 static void put_campaign(struct wire_writer *w, const struct reply *row)
 {
-    enum { STATE_AT = 3, COUNTERS_AT = 4, MANIFEST_AT = 13, OFFSET_AT = 14 };
+    enum { STATE_AT = 3, COUNTERS_AT = 4, MANIFEST_AT = 13, OFFSET_AT = 14, LABELS_AT, STOPPED_AT, COMPLETED_AT };
     struct campaign_status c = {.state = CAMPAIGN_ACTIVE};
     copy_text(row, 0, c.name, LIMIT_NAME_BYTES);
     copy_text(row, 1, c.tenant, LIMIT_NAME_BYTES);
@@ -122,6 +133,9 @@ static void put_campaign(struct wire_writer *w, const struct reply *row)
         memcpy(c.place.manifest, manifest, PLACE_HASH_BYTES);
         c.place.offset = (uint64_t)reply_number(row, OFFSET_AT);
     }
+    copy_text(row, LABELS_AT, c.labels, LIMIT_NAME_BYTES);
+    copy_text(row, STOPPED_AT, c.stopped, STOPPED_BYTES);
+    c.completed = reply_number(row, COMPLETED_AT) != 0;
     message_campaign_put(w, &c);
 }
 
@@ -206,11 +220,12 @@ static void answer_records(struct dispatch *d, const struct pending *p, const st
     m.more = (uint64_t)reply_number(r, 1);
     struct wire_writer w;
     wire_writer_init(&w, LIMIT_FRAME_BYTES);
-    wire_put_array(&w, (r->n - 2) / 2);
-    for (size_t i = 2; i + 1 < r->n; i += 2) {
+    wire_put_array(&w, (r->n - 2) / 3);
+    for (size_t i = 2; i + 2 < r->n; i += 3) {
         size_t id_len, len;
         const char *id = reply_bytes(r, i, &id_len), *record = reply_bytes(r, i + 1, &len);
-        struct message_row row = {.id = (const uint8_t *)id, .body = {(const uint8_t *)record, len}};
+        struct message_row row = {
+            .id = (const uint8_t *)id, .n = {(uint64_t)reply_number(r, i + 2)}, .body = {(const uint8_t *)record, len}};
         if (id_len == ID_BYTES)
             message_row_put(&w, &row);
     }

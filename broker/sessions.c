@@ -305,6 +305,8 @@ static void on_claim(struct dispatch *d, const struct pending *p, const struct r
         s->not_before = now_ms + d->options.beat_ms / 2;
     } else if (reply_is(r, 0, "alone")) {
         s->not_before = now_ms + IDLE_POLL_MS;
+    } else if (reply_is(r, 0, "full") || reply_error_is(r, "OOM")) {
+        s->not_before = now_ms + FULL_POLL_MS;
     } else if (reply_is(r, 0, "ok") && r->n == 1) {
         struct work_class *c = &d->classes[s->class_index];
         c->pause_ms = c->pause_ms == 0 ? IDLE_POLL_MS : c->pause_ms * 2;
@@ -333,6 +335,7 @@ static void start_claim(struct dispatch *d, struct session *s)
     store_arg_u64(&args, CLAIM_QUANTUM);
     store_arg_u64(&args, LIMIT_HELD_JOBS);
     store_arg_u64(&args, ANSWER_BYTES);
+    dispatch_arg_pressure(d, &args);
     struct pending *p = dispatch_call(d, SCRIPT_CLAIM, &args);
     if (!p)
         return;

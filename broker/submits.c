@@ -14,9 +14,10 @@ void submit_batch_free(struct submit_batch *b)
     free(b);
 }
 
-static void answer_busy(struct dispatch *d, const struct link_peer *peer, uint64_t request, uint64_t retry_ms)
+static void answer_busy(struct dispatch *d, const struct link_peer *peer, uint64_t request, uint64_t retry_ms,
+                        const char *text)
 {
-    struct message m = {.kind = MESSAGE_BUSY, .request = request, .retry_ms = retry_ms};
+    struct message m = {.kind = MESSAGE_BUSY, .request = request, .retry_ms = retry_ms, .text = view_of_text(text)};
     dispatch_send(d, SIDE_CLIENT, peer, &m);
 }
 
@@ -29,6 +30,7 @@ static struct submit_batch *open_batch(struct dispatch *d, size_t n_jobs)
     if (!b)
         return NULL;
     store_arg_u64(&b->args, d->options.window);
+    store_arg_u64(&b->args, SUBMIT_STOPS_AT);
     if (d->last)
         d->last->next = b;
     else
@@ -104,12 +106,13 @@ static void put_rows(struct store_args *args, const struct message *m, struct wi
     store_arg(args, tenant.bytes, tenant.len);
     store_arg(args, m->manifest.bytes, m->manifest.len);
     store_arg_u64(args, m->offset);
+    store_arg_u64(args, m->end);
     store_arg_u64(args, n);
     struct wire_reader r;
     for (size_t i = message_rows_open(m, &r); i > 0; i--) {
         struct message_row row = message_row_next(&r);
         store_arg(args, row.id, ID_BYTES);
-        for (int k = 0; k < 3; k++)
+        for (int k = 0; k < 4; k++)
             store_arg_u64(args, row.n[k]);
         store_arg(args, row.body.bytes, row.body.len);
     }
@@ -129,7 +132,7 @@ void submits_add(struct dispatch *d, const struct link_peer *peer, const struct 
     struct submit_group g = {.peer = *peer, .request = m->request, .n = message_rows_open(m, &r)};
     struct submit_batch *b = dispatch_wants_clients(d) ? open_batch(d, g.n) : NULL;
     if (!b || !add_group(b, &g)) {
-        answer_busy(d, peer, m->request, RETRY_MS);
+        answer_busy(d, peer, m->request, RETRY_MS, "the broker has its hands full");
         return;
     }
     size_t before = b->args.len;
@@ -137,10 +140,10 @@ void submits_add(struct dispatch *d, const struct link_peer *peer, const struct 
     d->held_bytes += b->args.len - before;
 }
 
-static void answer_all_busy(struct dispatch *d, const struct submit_batch *b, uint64_t retry_ms)
+static void answer_all_busy(struct dispatch *d, const struct submit_batch *b, uint64_t retry_ms, const char *text)
 {
     for (size_t i = 0; i < b->n_groups; i++)
-        answer_busy(d, &b->groups[i].peer, b->groups[i].request, retry_ms);
+        answer_busy(d, &b->groups[i].peer, b->groups[i].request, retry_ms, text);
 }
 
 /* One call is always on the way while there is work; a second one only once a whole group has gathered. */
@@ -157,7 +160,7 @@ void submits_flush(struct dispatch *d)
         struct pending *p = dispatch_call(d, SCRIPT_SUBMIT, &b->args);
         if (!p) {
             d->held_bytes -= bytes < d->held_bytes ? bytes : d->held_bytes;
-            answer_all_busy(d, b, RETRY_MS);
+            answer_all_busy(d, b, RETRY_MS, "too many calls are on the way to Redis");
             submit_batch_free(b);
             continue;
         }
@@ -168,13 +171,17 @@ void submits_flush(struct dispatch *d)
     }
 }
 
+static const char window_text[] = "the campaign has as many unfinished jobs as it may",
+                  memory_text[] = "Redis is over 70 % full; it takes new jobs once results leave it (ferret export "
+                                  "--follow)";
+
 static void answer_group(struct dispatch *d, const struct submit_group *g, const struct reply *r, size_t at)
 {
     size_t len;
     const char *statuses = reply_bytes(r, at, &len);
     struct message m = {.kind = MESSAGE_ACCEPTED, .request = g->request};
     m.unfinished = (uint64_t)reply_number(r, at + 1);
-    if (len == g->n && !(len == 1 && strchr("BXCT", *statuses))) {
+    if (len == g->n && !(len == 1 && strchr("BMXCT", *statuses))) {
         m.statuses = (struct wire_view){.bytes = (const uint8_t *)statuses, .len = len};
         dispatch_send(d, SIDE_CLIENT, &g->peer, &m);
     } else if (reply_is(r, at, "X")) {
@@ -184,15 +191,16 @@ static void answer_group(struct dispatch *d, const struct submit_group *g, const
     } else if (reply_is(r, at, "C")) {
         dispatch_error(d, SIDE_CLIENT, &g->peer, &m, CODE_REFUSED, "the campaign is cancelled");
     } else {
+        bool window = reply_is(r, at, "B");
         m.kind = MESSAGE_BUSY;
-        m.retry_ms = RETRY_MS;
+        m.retry_ms = window ? RETRY_MS : FULL_RETRY_MS;
+        m.text = view_of_text(window ? window_text : memory_text);
         dispatch_send(d, SIDE_CLIENT, &g->peer, &m);
     }
 }
 
 void submits_on_reply(struct dispatch *d, struct submit_batch *b, const struct reply *r)
 {
-    enum { FULL_MS = 1000 };
     d->submits_on_the_way--;
     size_t bytes = b->n_jobs;
     d->held_bytes -= bytes < d->held_bytes ? bytes : d->held_bytes;
@@ -202,7 +210,8 @@ void submits_on_reply(struct dispatch *d, struct submit_batch *b, const struct r
         sessions_wake(d);
     } else {
         /* Lost: perhaps committed; the same ids come again and are duplicates then. Memory of Redis full: later. */
-        answer_all_busy(d, b, reply_error_is(r, "OOM") ? FULL_MS : RETRY_MS);
+        bool full = reply_error_is(r, "OOM");
+        answer_all_busy(d, b, full ? FULL_RETRY_MS : RETRY_MS, full ? memory_text : "Redis gave no answer");
     }
     submit_batch_free(b);
 }

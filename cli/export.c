@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "cli/commands.h"
+#include "cli/follow.h"
 #include "cli/pictures.h"
 #include "formats/write/html.h"
 #include "formats/write/jsonl.h"
@@ -22,7 +23,8 @@ struct export_flags {
     const char *out;
     struct setting_list roots;
     int64_t max_side;
-    bool allow_private_hosts;
+    int64_t segment_bytes;
+    bool allow_private_hosts, follow, json;
 };
 
 static const struct setting export_rows[] = {
@@ -50,6 +52,21 @@ static const struct setting export_rows[] = {
      .min = 64,
      .max = 16384,
      .help = "longer side of drawn pictures, in pixels"},
+    {.name = "follow",
+     .type = SETTING_BOOL,
+     .offset = offsetof(struct export_flags, follow),
+     .help = "append records to DIR as they come and delete them from Redis, until the campaign is complete"},
+    {.name = "segment-bytes",
+     .type = SETTING_BYTES,
+     .offset = offsetof(struct export_flags, segment_bytes),
+     .fallback = "256MiB",
+     .min = 4096,
+     .max = 1e15,
+     .help = "with --follow: size at which a new file is begun"},
+    {.name = "json",
+     .type = SETTING_BOOL,
+     .offset = offsetof(struct export_flags, json),
+     .help = "with --follow: at the end one JSON object on stdout"},
     {.name = "allow-private-hosts",
      .type = SETTING_BOOL,
      .offset = offsetof(struct export_flags, allow_private_hosts),
@@ -65,6 +82,7 @@ struct export
     struct jsonl *jsonl;
     struct html *html;
     uint64_t n, warnings;
+    int signal;         /* that ended --follow, or 0 */
     enum status status; /* of the record that stopped the reading */
     struct diag why;
 };
@@ -207,9 +225,25 @@ static void tell(const struct export *e, const struct campaign_status *status)
         fprintf(stderr, "ferret export: %llu pictures could not be drawn\n", (unsigned long long)e->warnings);
 }
 
+static enum status run_follow(struct export *e)
+{
+    const struct export_flags *o = e->o;
+    if (!o->out || strcmp(o->out, "-") == 0 || o->format != FORMAT_JSONL)
+        return diag_set(&e->why, ST_INVALID, "--follow: expected -o DIR and --format jsonl");
+    struct follow_options f = {
+        .dir = o->out, .campaign = e->campaign, .segment_bytes = (uint64_t)o->segment_bytes, .json = o->json};
+    enum status s = link_flags_open(&o->link, &e->client, &e->why);
+    if (s == ST_OK)
+        s = follow_run(e->client, &f, &e->signal, &e->why);
+    client_close(e->client);
+    return s;
+}
+
 static enum status export_all(struct export *e)
 {
     const struct export_flags *o = e->o;
+    if (o->follow)
+        return run_follow(e);
     if (!o->out)
         return diag_set(&e->why, ST_INVALID, "expected -o DIR, or -o - for records on stdout");
     if (strcmp(o->out, "-") == 0 && o->format != FORMAT_JSONL)
@@ -240,7 +274,8 @@ static enum status run(void *options, const struct settings *settings, int *exit
     struct export e = {.o = options, .campaign = settings_arg(settings, 0)};
     enum status s = export_all(&e);
     *why = e.why;
-    *exit_code = e.warnings > 0 ? EXIT_ITEMS_FAILED : EXIT_OK;
+    enum { SIGNAL_BASE = 128 };
+    *exit_code = e.signal ? SIGNAL_BASE + e.signal : e.warnings > 0 ? EXIT_ITEMS_FAILED : EXIT_OK;
     return s;
 }
 
@@ -257,7 +292,8 @@ int cmd_export(int argc, char **argv)
         .summary = "Writes the records that a campaign has so far. jsonl: DIR/records.jsonl. overlay: a PNG an image.\n"
                    "html: DIR/index.html with pictures beside it. Exit code 1: some pictures could not be drawn.",
         .examples = "  ferret export my-campaign -o - | jq .tasks[0].text\n"
-                    "  ferret export my-campaign --format html -o gallery\n",
+                    "  ferret export my-campaign --format html -o gallery\n"
+                    "  ferret export my-campaign --follow -o archive\n",
         .min_args = 1,
         .max_args = 1,
         .groups = groups,

@@ -19,6 +19,12 @@ struct json *progress_json(const struct campaign_status *c)
     if (s == ST_OK)
         s = jsn_put(out, "state", jsn_new_string(campaign_state_name(c->state)));
     if (s == ST_OK)
+        s = jsn_put(out, "completed", jsn_new_bool(c->completed));
+    if (s == ST_OK && c->stopped[0])
+        s = jsn_put(out, "stopped", jsn_new_string(c->stopped));
+    if (s == ST_OK && c->labels[0])
+        s = jsn_put(out, "labels", jsn_new_string(c->labels));
+    if (s == ST_OK)
         return out;
     jsn_free(out);
     return NULL;

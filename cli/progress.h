@@ -8,8 +8,8 @@
 #include "base/json.h"
 #include "protocol/campaign.h"
 
-/* {"campaign","total","done","failed","ready","running","delayed","cancelled","workers","class","state"}; NULL when
- * memory is short. */
+/* {"campaign","total","done","failed","ready","running","delayed","cancelled","workers","class","state","completed",
+ * "stopped"?,"labels"?}; NULL when memory is short. */
 struct json *progress_json(const struct campaign_status *c);
 uint64_t progress_ended(const struct campaign_status *c); /* done, failed and cancelled */
 

@@ -40,7 +40,11 @@ static void print_text(const struct campaign_status *c, size_t lapsed)
     }
     if (lapsed > 0)
         printf(" (%zu lapsed)", lapsed);
+    if (c->labels[0])
+        printf("; %s", c->labels);
     putchar('\n');
+    if (c->stopped[0] && !crew_is_missing(c))
+        printf("  waits: %s\n", campaign_stopped_text(c));
 }
 
 static enum status print_one(const struct campaign_status *c, const struct crew *crew, bool json)

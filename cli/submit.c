@@ -27,6 +27,10 @@ struct submit_options {
     const char *campaign;
     struct setting_list roots;
     double wait_s;
+    const char *tenant;
+    int64_t priority, retries;
+    double delay_s, deadline_s, max_runtime_s, fail_stop;
+    struct setting_list labels;
 };
 
 struct submit {
@@ -44,6 +48,8 @@ struct submit {
     uint64_t rejected; /* of them, those that are no job */
     bool goes_on;      /* behind what an earlier run handed in */
     bool terminal;
+    char labels[LIMIT_NAME_BYTES + 1];
+    char busy[DIAG_BYTES]; /* as last told */
 };
 
 static const struct setting submit_rows[] = {
@@ -65,6 +71,55 @@ static const struct setting submit_rows[] = {
      .max = 86400,
      .value = "SECONDS",
      .help = "how long to wait for the first worker"},
+    {.name = "tenant",
+     .type = SETTING_STRING,
+     .offset = offsetof(struct submit_options, tenant),
+     .fallback = "default",
+     .value = "NAME",
+     .help = "whose campaign it is: tenants share the workers by weight"},
+    {.name = "priority",
+     .type = SETTING_INT,
+     .offset = offsetof(struct submit_options, priority),
+     .fallback = "1",
+     .min = 0,
+     .max = 2,
+     .help = "0 before 1 before 2"},
+    {.name = "retries",
+     .type = SETTING_INT,
+     .offset = offsetof(struct submit_options, retries),
+     .fallback = "4",
+     .min = 0,
+     .max = 100,
+     .help = "how often an image is tried again after a failure that may pass"},
+    {.name = "delay",
+     .type = SETTING_FLOAT,
+     .offset = offsetof(struct submit_options, delay_s),
+     .max = 1e8,
+     .value = "SECONDS",
+     .help = "images are not begun before that"},
+    {.name = "deadline",
+     .type = SETTING_FLOAT,
+     .offset = offsetof(struct submit_options, deadline_s),
+     .max = 1e8,
+     .value = "SECONDS",
+     .help = "images not begun by then fail as \"expired\""},
+    {.name = "max-runtime",
+     .type = SETTING_FLOAT,
+     .offset = offsetof(struct submit_options, max_runtime_s),
+     .max = 604800,
+     .value = "SECONDS",
+     .help = "an image that takes longer once it is begun fails"},
+    {.name = "stop-at-failures",
+     .type = SETTING_FLOAT,
+     .offset = offsetof(struct submit_options, fail_stop),
+     .max = 1,
+     .value = "SHARE",
+     .help = "pause the campaign when more than this share of its images failed, from 100 on"},
+    {.name = "label",
+     .type = SETTING_LIST,
+     .offset = offsetof(struct submit_options, labels),
+     .value = "NAME=VALUE",
+     .help = "shown by status, for whoever sorts campaigns"},
 };
 
 /* ---- the campaign ----------------------------------------------------------------------------------------------- */
@@ -131,7 +186,8 @@ static void make_name(struct submit *s, const char *first)
 /* The campaign takes the class of the workers that are there; right after a start there may be none yet. */
 static enum status open_campaign(struct submit *s, struct campaign_status *status, struct diag *why)
 {
-    struct campaign_spec spec = {.name = s->campaign, .pin = s->pin};
+    struct campaign_spec spec = {
+        .name = s->campaign, .tenant = s->o->tenant, .pin = s->pin, .labels = s->labels, .fail_stop = s->o->fail_stop};
     int64_t deadline = clock_ms() + (int64_t)(s->o->wait_s * 1000);
     for (bool told = false;; told = true) {
         enum status result = client_campaign(s->client, &spec, status, why);
@@ -162,8 +218,14 @@ static void show_counts(const struct submit *s)
 
 static bool on_wait(void *ctx, const struct submit_counts *counts)
 {
-    const struct submit *s = ctx;
+    struct submit *s = ctx;
+    const char *busy = client_submit_busy(s->client);
     (void)counts;
+    if (strcmp(busy, s->busy) != 0) {
+        snprintf(s->busy, sizeof s->busy, "%s", busy);
+        if (*busy)
+            fprintf(stderr, "%sferret submit: waiting: %s\n", s->terminal ? "\r\033[K" : "", busy);
+    }
     if (s->terminal)
         show_counts(s);
     return true;
@@ -328,7 +390,7 @@ static enum status submit_all(struct submit *s, struct diag *why)
         if (status != ST_OK)
             return leave(s, status);
     }
-    enum status status = client_flush(s->client, why);
+    enum status status = client_seal(s->client, s->campaign, why);
     if (s->terminal) {
         show_counts(s);
         fputc('\n', stderr);
@@ -337,6 +399,35 @@ static enum status submit_all(struct submit *s, struct diag *why)
 }
 
 /* ---- all together ----------------------------------------------------------------------------------------------- */
+
+/* How jobs are queued is no part of what they ask for: the campaign does not pin it. */
+static enum status set_queueing(struct submit *s)
+{
+    const struct submit_options *o = s->o;
+    struct job *j = s->defaults;
+    j->priority = (int)o->priority;
+    j->max_retries = (int)o->retries;
+    j->not_before_ms = o->delay_s > 0 ? clock_wall_ms() + (int64_t)(o->delay_s * 1000) : 0;
+    j->deadline_ms = o->deadline_s > 0 ? clock_wall_ms() + (int64_t)(o->deadline_s * 1000) : 0;
+    j->max_runtime_ms = (int64_t)(o->max_runtime_s * 1000);
+    free(j->tenant);
+    j->tenant = strdup(o->tenant);
+    return j->tenant ? ST_OK : ST_NOMEM;
+}
+
+static enum status join_labels(struct submit *s, struct diag *why)
+{
+    size_t n = 0;
+    for (int i = 0; i < s->o->labels.n; i++) {
+        const char *label = s->o->labels.items[i];
+        if (!strchr(label, '=') || strchr(label, ','))
+            return diag_set(why, ST_INVALID, "--label %s: expected NAME=VALUE without a comma", label);
+        n += (size_t)snprintf(s->labels + n, sizeof s->labels - n, "%s%s", i ? "," : "", label);
+        if (n >= sizeof s->labels)
+            return diag_set(why, ST_LIMIT, "--label: over %d bytes together", LIMIT_NAME_BYTES);
+    }
+    return ST_OK;
+}
 
 static enum status prepare(struct submit *s, const char *const *paths, int n, struct diag *why)
 {
@@ -349,6 +440,10 @@ static enum status prepare(struct submit *s, const char *const *paths, int n, st
         status = up_file_roots(&s->o->link, &s->o->roots, &s->roots, why);
     if (status == ST_OK)
         status = make_pin(s);
+    if (status == ST_OK)
+        status = set_queueing(s);
+    if (status == ST_OK)
+        status = join_labels(s, why);
     if (status != ST_OK)
         return status;
     s->read =

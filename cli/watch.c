@@ -129,7 +129,9 @@ static void remaining_text(const struct watch *w, char *out, size_t size)
     if (left == 0 && w->now.total > 0)
         snprintf(out, size, "all that was handed in so far has ended");
     else if (w->now.state == CAMPAIGN_PAUSED)
-        snprintf(out, size, "paused");
+        snprintf(out, size, w->now.stopped[0] ? "stopped: too many failed" : "paused");
+    else if (strcmp(w->now.stopped, "memory") == 0 || strcmp(w->now.stopped, "results") == 0)
+        snprintf(out, size, "waits: Redis is full of results"); /* status says what to do */
     else if (crew_is_missing(&w->now)) {
         crew_class_text(w->now.class_name, class_text);
         snprintf(out, size, "no worker for its %s", class_text);
@@ -143,14 +145,12 @@ static void remaining_text(const struct watch *w, char *out, size_t size)
 
 static void print_line(const struct watch *w)
 {
-    char kinds[512], cancelled[48] = "", remaining[REMAINING_BYTES];
+    char kinds[512], remaining[REMAINING_BYTES];
     failures_text(&w->failures, kinds, sizeof kinds);
     remaining_text(w, remaining, sizeof remaining);
-    if (w->now.cancelled)
-        snprintf(cancelled, sizeof cancelled, ", %llu cancelled", (unsigned long long)w->now.cancelled);
-    fprintf(stderr, "%s: %llu of %llu done, %llu failed%s%s, %llu running, %s\n", w->campaign,
+    fprintf(stderr, "%s: %llu of %llu done, %llu failed%s, %llu running, %s\n", w->campaign,
             (unsigned long long)w->now.done, (unsigned long long)w->now.total, (unsigned long long)w->now.failed, kinds,
-            cancelled, (unsigned long long)w->now.running, remaining);
+            (unsigned long long)w->now.running, remaining);
 }
 
 static int terminal_columns(void)
@@ -256,8 +256,8 @@ static enum status watch_until_end(struct watch *w, struct diag *why)
             return ST_OK;
         }
         rate_add(&w->rate, clock_ms(), progress_ended(&w->now));
-        ended_looks = campaign_is_finished(&w->now) ? ended_looks + 1 : 0;
-        if (ended_looks != 1 && (s = show(w, ended_looks == 2)) != ST_OK) /* what may be the end is told once */
+        ended_looks = !campaign_is_finished(&w->now) ? 0 : w->now.completed ? 2 : ended_looks + 1;
+        if ((s = show(w, ended_looks == 2)) != ST_OK)
             return s;
         if (ended_looks < 2)
             nanosleep(&(struct timespec){.tv_nsec = POLL_MS * 1000000L}, NULL);

@@ -10,7 +10,7 @@
 enum campaign_state { CAMPAIGN_ACTIVE, CAMPAIGN_PAUSED, CAMPAIGN_CANCELLED, CAMPAIGN_STATE_COUNT_ };
 const char *campaign_state_name(enum campaign_state s); /* "active", ... */
 
-enum { PLACE_HASH_BYTES = 32, CLASS_BYTES = 96, SESSION_BYTES = 16 };
+enum { PLACE_HASH_BYTES = 32, CLASS_BYTES = 96, SESSION_BYTES = 16, STOPPED_BYTES = 16 };
 
 /* How far a manifest has been handed in: everything in front of offset is accepted. */
 struct place {
@@ -28,9 +28,15 @@ struct campaign_status {
     uint64_t trimmed; /* first cursor that still has a record */
     uint64_t workers; /* live sessions of its class */
     struct place place;
+    char labels[LIMIT_NAME_BYTES + 1]; /* "season=winter,team=a" */
+    char stopped[STOPPED_BYTES + 1];   /* why nothing of it is handed out though it waits: "no-worker", "memory",
+                                          "results", "failures" (it is paused), or "" */
+    bool completed;                    /* everything was handed in and has ended */
 };
 /* Nothing is left to do in it (a campaign without jobs counts as unfinished). */
 bool campaign_is_finished(const struct campaign_status *c);
+/* A sentence for people about `stopped`; "" where it is empty. */
+const char *campaign_stopped_text(const struct campaign_status *c);
 
 struct worker_status {
     char session[2 * SESSION_BYTES + 1]; /* hex */

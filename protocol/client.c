@@ -141,9 +141,7 @@ enum status client_ask(struct client *c, struct message *m, enum message_kind wa
         } else if (out->message.kind == MESSAGE_ERROR) {
             s = client_error(&out->message, why);
             link_frame_free(&out->frame);
-            return m->campaign.len == 0
-                       ? s
-                       : diag_wrap(why, s, "campaign \"%.*s\"", (int)m->campaign.len, (const char *)m->campaign.bytes);
+            return s;
         } else if (out->message.kind == want) {
             return ST_OK;
         } else {
@@ -186,7 +184,9 @@ enum status client_campaign(struct client *c, const struct campaign_spec *spec, 
                         .campaign = text_view(spec->name),
                         .tenant = text_view(spec->tenant ? spec->tenant : "default"),
                         .class_name = text_view(spec->class_name),
-                        .pin = text_view(spec->pin)};
+                        .pin = text_view(spec->pin),
+                        .labels = text_view(spec->labels),
+                        .fail_stop = (uint64_t)(spec->fail_stop * 1000 + 0.5)};
     return ask_campaign(c, &m, out, why);
 }
 
@@ -275,7 +275,7 @@ enum status client_results(struct client *c, const char *campaign, uint64_t *cur
         struct message_row row = message_row_next(&r);
         if (!fn(ctx, row.id, (const char *)row.body.bytes, row.body.len))
             s = ST_CANCELLED;
-        at++;
+        at = row.n[0] ? row.n[0] : at + 1;
         *cursor = at;
     }
     if (s == ST_OK) {

@@ -37,6 +37,8 @@ struct campaign_spec {
     const char *tenant;     /* NULL = "default" */
     const char *class_name; /* "MODELHASH/dtype". NULL or "": the class of the live workers, if all have the same one */
     const char *pin;        /* a hash or text (<= LIMIT_NAME_BYTES) over tasks and options: another one is refused */
+    const char *labels;     /* for people, "k=v,k=v" (<= LIMIT_NAME_BYTES); NULL: as they are */
+    double fail_stop;       /* share of failed images at which it is paused, from 100 ended on; 0: as it is */
 };
 /* Makes the campaign, or checks that the one of this name has the same pins (ST_REFUSED names what differs). ST_BUSY:
  * class_name was left open and no worker is there yet. *out (may be NULL) is its status. */
@@ -69,7 +71,13 @@ MUST_CHECK enum status client_submit(struct client *c, const struct job *job, co
                                      struct diag *why);
 /* Waits until everything handed in is accepted, and commits the last place. */
 MUST_CHECK enum status client_flush(struct client *c, struct diag *why);
+/* The same, and the campaign gets no more jobs: it is complete once all have ended. A job handed in later opens it
+ * again.
+ */
+MUST_CHECK enum status client_seal(struct client *c, const char *campaign, struct diag *why);
 struct submit_counts client_submit_counts(const struct client *c);
+/* Why the broker takes nothing just now, a sentence of its own; "" while it does. Borrowed from c. */
+const char *client_submit_busy(const struct client *c);
 /* Called about once a second while client_submit or client_flush wait for room; false gives up with ST_CANCELLED. */
 void client_on_wait(struct client *c, bool (*fn)(void *ctx, const struct submit_counts *counts), void *ctx);
 

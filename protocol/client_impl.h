@@ -22,6 +22,7 @@ struct submit_slot {
     bool has_place;
     struct place place; /* behind its last job */
     bool accepted;
+    int busy;        /* times in a row that the broker took it not */
     int64_t send_at; /* next time it goes out */
 };
 
@@ -47,6 +48,7 @@ struct client {
     struct submit_counts counts;
     enum status failure; /* of a SUBMIT; sticky */
     struct diag failure_text;
+    struct diag busy_text; /* of the last BUSY, until something is accepted */
     bool (*on_wait)(void *ctx, const struct submit_counts *counts);
     void *on_wait_ctx;
     int64_t told_at;

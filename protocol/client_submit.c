@@ -1,6 +1,7 @@
 /* The client's window of SUBMITs: batches go out several at a time, are sent again until they are answered, and may be
  * accepted in any order. The committed place only ever moves over a prefix that is accepted as a whole, so that whoever
  * starts there again misses nothing; what is handed in twice is a duplicate and free. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,6 +32,11 @@ void client_submit_fini(struct client *c)
 struct submit_counts client_submit_counts(const struct client *c)
 {
     return c->counts;
+}
+
+const char *client_submit_busy(const struct client *c)
+{
+    return c->busy_text.text;
 }
 
 void client_on_wait(struct client *c, bool (*fn)(void *ctx, const struct submit_counts *counts), void *ctx)
@@ -127,6 +133,15 @@ static void retire(struct client *c)
     }
 }
 
+/* Each time that it is not taken the pause doubles, up to four times what the broker asked for. */
+static void be_busy(struct client *c, struct submit_slot *s, const struct message *m, int64_t now)
+{
+    enum { DOUBLE_MOST = 2 };
+    s->send_at = now + ((int64_t)m->retry_ms << (s->busy < DOUBLE_MOST ? s->busy : DOUBLE_MOST));
+    s->busy++;
+    snprintf(c->busy_text.text, sizeof c->busy_text.text, "%.*s", (int)m->text.len, (const char *)m->text.bytes);
+}
+
 void client_submit_answer(struct client *c, const struct message *m)
 {
     struct submit_slot *s = c->first;
@@ -137,10 +152,11 @@ void client_submit_answer(struct client *c, const struct message *m)
     int64_t now = clock_ms();
     if (m->kind == MESSAGE_ACCEPTED && m->statuses.len == s->n) {
         s->accepted = true;
+        c->busy_text.text[0] = '\0';
         count_statuses(c, m);
         retire(c);
     } else if (m->kind == MESSAGE_BUSY) {
-        s->send_at = now + (int64_t)m->retry_ms;
+        be_busy(c, s, m, now);
         if (m->unfinished)
             c->counts.unfinished = m->unfinished;
     } else if (m->kind == MESSAGE_ERROR && wire_view_is(m->code, message_code_name(CODE_STORE))) {
@@ -234,7 +250,8 @@ static enum status add_job(struct client *c, const struct job *job, const struct
         job_id(job, id);
         struct message_row row = {.id = id,
                                   .n = {(uint64_t)job->priority, (uint64_t)job->max_retries,
-                                        job->deadline_ms > 0 ? (uint64_t)job->deadline_ms : 0},
+                                        job->deadline_ms > 0 ? (uint64_t)job->deadline_ms : 0,
+                                        job->not_before_ms > 0 ? (uint64_t)job->not_before_ms : 0},
                                   .body = {body, len}};
         message_row_put(&c->open_rows, &row);
         s = c->open_rows.state;
@@ -271,6 +288,19 @@ enum status client_submit(struct client *c, const struct job *job, const struct 
     if (s == ST_OK)
         post_due(c, clock_ms());
     return s == ST_OK ? wait_room(c, BATCHES_AT_ONCE - 1, why) : s;
+}
+
+enum status client_seal(struct client *c, const char *campaign, struct diag *why)
+{
+    enum status s = client_flush(c, why);
+    if (s != ST_OK)
+        return s;
+    struct message m = {.kind = MESSAGE_SUBMIT, .campaign = {(const uint8_t *)campaign, strlen(campaign)}, .end = 1};
+    struct client_answer a;
+    s = client_ask(c, &m, MESSAGE_ACCEPTED, &a, why);
+    if (s == ST_OK)
+        link_frame_free(&a.frame);
+    return s;
 }
 
 enum status client_flush(struct client *c, struct diag *why)

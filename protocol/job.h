@@ -64,16 +64,18 @@ struct job {
     int n_regions;
     struct job_task *tasks;
     int n_tasks;
-    char *policy;        /* "default" or "ml-ferret" */
-    char *meta;          /* JSON text copied through unread, or NULL */
-    int priority;        /* 0 (first) .. 2; default 1 */
-    int max_retries;     /* default 4 */
-    int64_t deadline_ms; /* Unix time, 0 = none */
-    char *tenant;        /* default "default" */
-    char *campaign;      /* "" outside a queue (annotate) */
-    char *refused;       /* NULL; else the input was no job, and this is the word of its error ("unknown_task"): it goes
-                            through a queue all the same, so that it ends in a record like any other. Not in JSON */
-    char *refused_why;   /* the sentence beside it, or NULL */
+    char *policy;           /* "default" or "ml-ferret" */
+    char *meta;             /* JSON text copied through unread, or NULL */
+    int priority;           /* 0 (first) .. 2; default 1 */
+    int max_retries;        /* default 4 */
+    int64_t deadline_ms;    /* Unix time, 0 = none: not begun by then, it ends as `expired` */
+    int64_t not_before_ms;  /* Unix time, 0 = at once */
+    int64_t max_runtime_ms; /* once begun, 0 = any: then the worker gives it up */
+    char *tenant;           /* default "default" */
+    char *campaign;         /* "" outside a queue (annotate) */
+    char *refused;     /* NULL; else the input was no job, and this is the word of its error ("unknown_task"): it goes
+                          through a queue all the same, so that it ends in a record like any other. Not in JSON */
+    char *refused_why; /* the sentence beside it, or NULL */
 };
 
 void job_free(struct job *j); /* accepts half-built jobs and NULL */

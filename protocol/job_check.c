@@ -212,6 +212,10 @@ static enum status check_frame(const struct job *j, struct diag *why)
     if (s == ST_OK)
         s = check_int(j->deadline_ms, 0, INT64_MAX, "deadline", why);
     if (s == ST_OK)
+        s = check_int(j->not_before_ms, 0, INT64_MAX, "not_before", why);
+    if (s == ST_OK)
+        s = check_int(j->max_runtime_ms, 0, JOB_MAX_RUNTIME_MS, "max_runtime", why);
+    if (s == ST_OK)
         s = check_name(j->tenant, "tenant", why);
     if (s == ST_OK && *j->campaign)
         s = check_name(j->campaign, "campaign", why);

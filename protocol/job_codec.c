@@ -8,8 +8,16 @@
 #include "protocol/job_parts.h"
 #include "protocol/wire.h"
 
-/* A refused input has two fields more. */
-enum { CODEC_VERSION = 1, JOB_FIELDS = 13, REFUSED_FIELDS = 15, REGION_FIELDS = 9, TASK_FIELDS = 6, OPTION_FIELDS = 6 };
+/* A refused input has two fields more, one with bounds in time two further ones. */
+enum {
+    CODEC_VERSION = 1,
+    JOB_FIELDS = 13,
+    REFUSED_FIELDS = 15,
+    TIMED_FIELDS = 17,
+    REGION_FIELDS = 9,
+    TASK_FIELDS = 6,
+    OPTION_FIELDS = 6
+};
 
 /* ---- writing -------------------------------------------------------------------------------------------------------
  */
@@ -83,7 +91,8 @@ enum status job_encode(const struct job *j, uint8_t **bytes, size_t *len, struct
         return s;
     struct wire_writer w;
     wire_writer_init(&w, LIMIT_JOB_BYTES);
-    wire_put_array(&w, j->refused ? REFUSED_FIELDS : JOB_FIELDS);
+    bool timed = j->not_before_ms || j->max_runtime_ms;
+    wire_put_array(&w, timed ? TIMED_FIELDS : j->refused ? REFUSED_FIELDS : JOB_FIELDS);
     wire_put_uint(&w, CODEC_VERSION);
     wire_put_str(&w, j->key);
     wire_put_str(&w, j->image);
@@ -101,9 +110,13 @@ enum status job_encode(const struct job *j, uint8_t **bytes, size_t *len, struct
     wire_put_array(&w, (size_t)j->n_tasks);
     for (int i = 0; i < j->n_tasks; i++)
         put_task(&w, &j->tasks[i]);
-    if (j->refused) {
+    if (j->refused || timed) {
         wire_put_str(&w, j->refused);
         wire_put_str(&w, j->refused_why);
+    }
+    if (timed) {
+        wire_put_int(&w, j->not_before_ms);
+        wire_put_int(&w, j->max_runtime_ms);
     }
     s = wire_writer_take(&w, bytes, len);
     wire_writer_fini(&w);
@@ -219,11 +232,17 @@ static void get_task(struct wire_reader *r, struct job_task *t)
     get_options(r, &t->options);
 }
 
+static size_t get_n_fields(struct wire_reader *r)
+{
+    size_t n = wire_get_array(r, TIMED_FIELDS);
+    if (r->state == ST_OK && n != JOB_FIELDS && n != REFUSED_FIELDS && n != TIMED_FIELDS)
+        wire_fail(r, ST_FORMAT);
+    return n;
+}
+
 static void get_job(struct wire_reader *r, struct job *j)
 {
-    size_t n_fields = wire_get_array(r, REFUSED_FIELDS);
-    if (r->state == ST_OK && n_fields != JOB_FIELDS && n_fields != REFUSED_FIELDS)
-        wire_fail(r, ST_FORMAT);
+    size_t n_fields = get_n_fields(r);
     if (wire_get_uint(r, UINT32_MAX) != CODEC_VERSION)
         wire_fail(r, ST_UNSUPPORTED);
     j->key = get_text(r, LIMIT_URI_BYTES);
@@ -246,9 +265,15 @@ static void get_job(struct wire_reader *r, struct job *j)
         j->n_tasks = (int)n;
     for (int i = 0; r->state == ST_OK && i < j->n_tasks; i++)
         get_task(r, &j->tasks[i]);
-    if (n_fields == REFUSED_FIELDS) {
+    if (n_fields == REFUSED_FIELDS)
         j->refused = get_text(r, LIMIT_NAME_BYTES);
+    else if (n_fields == TIMED_FIELDS)
+        j->refused = get_optional(r, LIMIT_NAME_BYTES);
+    if (n_fields > JOB_FIELDS)
         j->refused_why = get_optional(r, DIAG_BYTES);
+    if (n_fields == TIMED_FIELDS) {
+        j->not_before_ms = wire_get_int(r, 0, INT64_MAX);
+        j->max_runtime_ms = wire_get_int(r, 0, JOB_MAX_RUNTIME_MS);
     }
 }
 
@@ -258,9 +283,7 @@ enum status job_name_read(const uint8_t *bytes, size_t len, struct job_name *out
         return ST_LIMIT;
     struct wire_reader r = wire_reader_init(bytes, len);
     struct job_name n;
-    size_t n_fields = wire_get_array(&r, REFUSED_FIELDS);
-    if (r.state == ST_OK && n_fields != JOB_FIELDS && n_fields != REFUSED_FIELDS)
-        wire_fail(&r, ST_FORMAT);
+    (void)get_n_fields(&r);
     if (wire_get_uint(&r, UINT32_MAX) != CODEC_VERSION)
         wire_fail(&r, ST_UNSUPPORTED);
     n.key = wire_get_str(&r, LIMIT_URI_BYTES);

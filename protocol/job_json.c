@@ -299,6 +299,22 @@ static enum status job_retries(struct reader *r, const struct json *v, const cha
     return field_int(r, v, name, &((struct job *)target)->max_retries);
 }
 
+static enum status job_start(struct reader *r, const struct json *v, const char *name, void *target)
+{
+    if (jsn_kind(v) != JSON_KIND_INT)
+        return diag_set(r->why, ST_FORMAT, "%s: expected Unix time in milliseconds, found %s", name, field_kind(v));
+    ((struct job *)target)->not_before_ms = jsn_int(v, 0);
+    return ST_OK;
+}
+
+static enum status job_runtime(struct reader *r, const struct json *v, const char *name, void *target)
+{
+    if (jsn_kind(v) != JSON_KIND_INT)
+        return diag_set(r->why, ST_FORMAT, "%s: expected milliseconds, found %s", name, field_kind(v));
+    ((struct job *)target)->max_runtime_ms = jsn_int(v, 0);
+    return ST_OK;
+}
+
 /* Deepest nesting of containers in JSON text. */
 static int nesting(const char *text)
 {
@@ -349,6 +365,8 @@ static const struct field job_fields[] = {
     {"deadline", 10, job_deadline},
     {"retries", 11, job_retries},
     {"meta", 12, job_meta},
+    {"not_before", 13, job_start},
+    {"max_runtime", 14, job_runtime},
 };
 
 /* ---- defaults ------------------------------------------------------------------------------------------------------
@@ -362,6 +380,8 @@ static enum status start(struct reader *r)
     j->priority = d ? d->priority : JOB_DEFAULT_PRIORITY;
     j->max_retries = d ? d->max_retries : JOB_DEFAULT_RETRIES;
     j->deadline_ms = d ? d->deadline_ms : 0;
+    j->not_before_ms = d ? d->not_before_ms : 0;
+    j->max_runtime_ms = d ? d->max_runtime_ms : 0;
     enum status s = job_set_text(&j->tenant, d && d->tenant ? d->tenant : "default");
     if (s == ST_OK)
         s = job_set_text(&j->campaign, d && d->campaign ? d->campaign : "");

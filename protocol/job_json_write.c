@@ -168,6 +168,10 @@ static enum status fill(struct json *o, const struct job *j)
         s = jsn_put(o, "retries", jsn_new_int(j->max_retries));
     if (s == ST_OK && j->deadline_ms)
         s = jsn_put(o, "deadline", jsn_new_int(j->deadline_ms));
+    if (s == ST_OK && j->not_before_ms)
+        s = jsn_put(o, "not_before", jsn_new_int(j->not_before_ms));
+    if (s == ST_OK && j->max_runtime_ms)
+        s = jsn_put(o, "max_runtime", jsn_new_int(j->max_runtime_ms));
     if (s == ST_OK && j->meta)
         s = put_meta(o, j->meta);
     return s;

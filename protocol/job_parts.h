@@ -9,6 +9,7 @@ enum {
     JOB_MAX_POINTS = 4096,                         /* vertices of one polygon or scribble */
     JOB_MAX_ANSWERS = LIMIT_TASKS + LIMIT_REGIONS, /* of one image */
     JOB_MAX_RETRIES = 100,
+    JOB_MAX_RUNTIME_MS = 7 * 24 * 3600 * 1000,
     JOB_DEFAULT_TOKENS = 512,
     JOB_DEFAULT_RETRIES = 4,
     JOB_PRIORITIES = 3,

@@ -38,6 +38,9 @@ enum field {
     F_OWNED,
     F_CONTEXT,
     F_BYE,
+    F_LABELS,
+    F_END,
+    F_FAIL_STOP,
     F_COUNT_
 };
 
@@ -79,6 +82,9 @@ static const struct {
     [F_OWNED] = {"owned", FIELD_UINT, offsetof(struct message, owned), INT64_MAX, 1},
     [F_CONTEXT] = {"context", FIELD_UINT, offsetof(struct message, context), INT32_MAX, 1},
     [F_BYE] = {"bye", FIELD_UINT, offsetof(struct message, bye), 1, 1},
+    [F_LABELS] = {"labels", FIELD_STR, offsetof(struct message, labels), LIMIT_NAME_BYTES, 1},
+    [F_END] = {"end", FIELD_UINT, offsetof(struct message, end), 1, 1},
+    [F_FAIL_STOP] = {"fail_stop", FIELD_UINT, offsetof(struct message, fail_stop), 1000, 1},
 };
 
 enum rows_kind { ROWS_NONE, ROWS_JOBS, ROWS_CAMPAIGNS, ROWS_WORKERS };
@@ -94,14 +100,15 @@ static const struct {
     [MESSAGE_ERROR] = {"ERROR", BIT(F_RETRY_MS) | BIT(F_SESSION), BIT(F_CODE) | BIT(F_TEXT), ROWS_NONE, 0},
     [MESSAGE_PING] = {"PING", 0, 0, ROWS_NONE, 0},
     [MESSAGE_PONG] = {"PONG", 0, BIT(F_TEXT), ROWS_NONE, 0},
-    [MESSAGE_CAMPAIGN] = {"CAMPAIGN", BIT(F_CLASS), BIT(F_CAMPAIGN) | BIT(F_TENANT) | BIT(F_PIN), ROWS_NONE, 0},
+    [MESSAGE_CAMPAIGN] = {"CAMPAIGN", BIT(F_CLASS) | BIT(F_LABELS) | BIT(F_FAIL_STOP),
+                          BIT(F_CAMPAIGN) | BIT(F_TENANT) | BIT(F_PIN), ROWS_NONE, 0},
     [MESSAGE_CAMPAIGN_SET] = {"CAMPAIGN_SET", 0, BIT(F_CAMPAIGN) | BIT(F_STATE), ROWS_NONE, 0},
     [MESSAGE_STATUS] = {"STATUS", BIT(F_CAMPAIGN) | BIT(F_CURSOR), 0, ROWS_NONE, 0},
     [MESSAGE_CAMPAIGNS] = {"CAMPAIGNS", BIT(F_CURSOR), BIT(F_ROWS), ROWS_CAMPAIGNS, 0},
-    [MESSAGE_SUBMIT] = {"SUBMIT", BIT(F_MANIFEST) | BIT(F_OFFSET), BIT(F_CAMPAIGN) | BIT(F_ROWS), ROWS_JOBS,
-                        LIMIT_JOB_BYTES},
+    [MESSAGE_SUBMIT] = {"SUBMIT", BIT(F_MANIFEST) | BIT(F_OFFSET) | BIT(F_END), BIT(F_CAMPAIGN) | BIT(F_ROWS),
+                        ROWS_JOBS, LIMIT_JOB_BYTES},
     [MESSAGE_ACCEPTED] = {"ACCEPTED", 0, BIT(F_STATUSES) | BIT(F_UNFINISHED), ROWS_NONE, 0},
-    [MESSAGE_BUSY] = {"BUSY", BIT(F_UNFINISHED), BIT(F_RETRY_MS), ROWS_NONE, 0},
+    [MESSAGE_BUSY] = {"BUSY", BIT(F_UNFINISHED) | BIT(F_TEXT), BIT(F_RETRY_MS), ROWS_NONE, 0},
     [MESSAGE_RESULTS] = {"RESULTS", 0, BIT(F_CAMPAIGN) | BIT(F_CURSOR) | BIT(F_MAX), ROWS_NONE, 0},
     [MESSAGE_RECORDS] = {"RECORDS", BIT(F_MORE), BIT(F_CURSOR) | BIT(F_ROWS), ROWS_JOBS, LIMIT_RESULT_BYTES},
     [MESSAGE_TRIM] = {"TRIM", 0, BIT(F_CAMPAIGN) | BIT(F_CURSOR), ROWS_NONE, 0},
@@ -217,11 +224,13 @@ enum status message_encode(const struct message *m, uint8_t **bytes, size_t *len
 
 void message_row_put(struct wire_writer *w, const struct message_row *row)
 {
-    wire_put_array(w, 5);
+    wire_put_array(w, row->n[3] ? 6 : 5);
     wire_put_bin(w, row->id, ID_BYTES);
     for (int i = 0; i < 3; i++)
         wire_put_uint(w, row->n[i]);
     wire_put_bin(w, row->body.bytes, row->body.len);
+    if (row->n[3])
+        wire_put_uint(w, row->n[3]);
 }
 
 /* Elements that a later version appends are skipped. */
@@ -251,7 +260,9 @@ static struct message_row read_row(struct wire_reader *r, size_t max_body)
     for (int i = 0; i < 3; i++)
         row.n[i] = wire_get_uint(r, INT64_MAX);
     row.body = wire_get_bin(r, max_body);
-    close_row(r, extra);
+    if (extra > 0 && r->state == ST_OK)
+        row.n[3] = wire_get_uint(r, INT64_MAX);
+    close_row(r, extra > 0 ? extra - 1 : 0);
     return row;
 }
 
@@ -274,13 +285,14 @@ static void read_text(struct wire_reader *r, char *out, size_t max)
     out[v.len] = '\0';
 }
 
-enum { CAMPAIGN_ELEMENTS = 15, WORKER_ELEMENTS = 5 };
+/* Of a campaign's row, the last three came later: an older broker leaves them out. */
+enum { CAMPAIGN_ELEMENTS = 15, CAMPAIGN_MORE = 3, WORKER_ELEMENTS = 5 };
 
 void message_campaign_put(struct wire_writer *w, const struct campaign_status *c)
 {
     const uint64_t counters[] = {c->total,  c->ready,     c->running, c->delayed, c->done,
                                  c->failed, c->cancelled, c->trimmed, c->workers};
-    wire_put_array(w, CAMPAIGN_ELEMENTS);
+    wire_put_array(w, CAMPAIGN_ELEMENTS + CAMPAIGN_MORE);
     wire_put_str(w, c->name);
     wire_put_str(w, c->tenant);
     wire_put_str(w, c->class_name);
@@ -289,6 +301,9 @@ void message_campaign_put(struct wire_writer *w, const struct campaign_status *c
         wire_put_uint(w, counters[i]);
     wire_put_bin(w, c->place.manifest, PLACE_HASH_BYTES);
     wire_put_uint(w, c->place.offset);
+    wire_put_str(w, c->labels);
+    wire_put_str(w, c->stopped);
+    wire_put_uint(w, c->completed);
 }
 
 struct campaign_status message_campaign_next(struct wire_reader *r)
@@ -309,6 +324,12 @@ struct campaign_status message_campaign_next(struct wire_reader *r)
     else
         wire_fail(r, ST_FORMAT);
     c.place.offset = wire_get_uint(r, INT64_MAX);
+    if (extra >= CAMPAIGN_MORE && r->state == ST_OK) {
+        read_text(r, c.labels, LIMIT_NAME_BYTES);
+        read_text(r, c.stopped, STOPPED_BYTES);
+        c.completed = wire_get_uint(r, 1) != 0;
+        extra -= CAMPAIGN_MORE;
+    }
     close_row(r, extra);
     return c;
 }

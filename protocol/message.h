@@ -69,14 +69,14 @@ enum { OUTCOME_DONE = 'd', OUTCOME_FAILED = 'f', OUTCOME_TRANSIENT = 't', OUTCOM
 struct message {
     enum message_kind kind;
     uint64_t request; /* the asker's number, echoed */
-    struct wire_view campaign, tenant, class_name, pin, label, code, text, address, tasks;
+    struct wire_view campaign, tenant, class_name, pin, label, labels, code, text, address, tasks;
     struct wire_view session;  /* SESSION_BYTES */
     struct wire_view manifest; /* PLACE_HASH_BYTES, or empty = no place */
     struct wire_view ids;      /* ID_BYTES each, one behind another */
     struct wire_view statuses; /* a letter a job */
     struct wire_view rows;     /* an encoded array; see below */
     uint64_t offset, cursor, state, unfinished, retry_ms, max, more, seq, want, route, shards, lease_ms, beat_ms, owned,
-        context, bye;
+        context, bye, end, fail_stop;
 };
 
 /* *bytes malloc'ed. ST_LIMIT over LIMIT_FRAME_BYTES, ST_NOMEM. */
@@ -89,7 +89,8 @@ MUST_CHECK enum status message_decode(const void *bytes, size_t len, struct mess
 /* Rows of SUBMIT, JOBS, RESUMED, DONE, RECORDS. */
 struct message_row {
     const uint8_t *id;     /* ID_BYTES */
-    uint64_t n[3];         /* SUBMIT: priority, max retries, deadline; JOBS, RESUMED: fails, crashes; DONE: outcome */
+    uint64_t n[4];         /* SUBMIT: priority, max retries, deadline, earliest start; JOBS, RESUMED: fails, crashes;
+                              DONE: outcome; RECORDS: cursor behind it */
     struct wire_view body; /* job, or record */
 };
 void message_row_put(struct wire_writer *w, const struct message_row *row);

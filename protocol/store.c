@@ -483,6 +483,32 @@ static enum status plain_call(struct store *s, int64_t until, const char *const 
     return wait_answer(s, until, out, why);
 }
 
+/* One rule: the setting is as wanted, or (not) as unwanted. Adds a sentence to all->text where it is unsafe. */
+struct rule {
+    const char *name, *want; /* NULL: anything but `never` */
+    const char *never, *because;
+};
+
+static enum status check_rule(struct store *s, int64_t until, const struct rule *rule, struct diag *all,
+                              struct diag *why)
+{
+    const char *const words[] = {"CONFIG", "GET", rule->name};
+    struct store_answer a;
+    enum status st = plain_call(s, until, words, 3, &a, why);
+    if (st != ST_OK)
+        return st;
+    size_t len, at = strlen(all->text);
+    const char *found = reply_bytes(&a.reply, 1, &len);
+    const char *sep = at ? "; " : "";
+    if (rule->want && !reply_is(&a.reply, 1, rule->want))
+        snprintf(all->text + at, sizeof all->text - at, "%s%s is %.*s, not %s: %s", sep, rule->name, (int)len, found,
+                 rule->want, rule->because);
+    else if (rule->never && reply_is(&a.reply, 1, rule->never))
+        snprintf(all->text + at, sizeof all->text - at, "%s%s is %s: %s", sep, rule->name, rule->never, rule->because);
+    store_answer_free(&a);
+    return ST_OK;
+}
+
 static enum status check_version(struct store *s, int64_t until, struct diag *why)
 {
     const char *const words[] = {"INFO", "server"};
@@ -500,31 +526,19 @@ static enum status check_version(struct store *s, int64_t until, struct diag *wh
 
 enum status store_check_safety(struct store *s, int timeout_ms, struct diag *why)
 {
-    static const struct {
-        const char *name, *want, *because;
-    } rules[] = {
-        {"appendonly", "yes", "a restart forgets every job"},
-        {"appendfsync", "always", "kill -9 of Redis loses jobs that were acknowledged"},
-        {"maxmemory-policy", "noeviction", "jobs may be evicted"},
+    static const struct rule rules[] = {
+        {"appendonly", "yes", NULL, "a restart forgets every job"},
+        {"appendfsync", "always", NULL, "kill -9 of Redis loses jobs that were acknowledged"},
+        {"maxmemory-policy", "noeviction", NULL, "jobs may be evicted"},
+        {"maxmemory", NULL, "0", "the machine runs out of memory instead of new jobs being refused"},
     };
     int64_t until = clock_ms() + timeout_ms;
     enum status st = store_wait_ready(s, timeout_ms, why);
     if (st == ST_OK)
         st = check_version(s, until, why);
     struct diag all = {.text = ""};
-    for (size_t i = 0; st == ST_OK && i < sizeof rules / sizeof rules[0]; i++) {
-        const char *const words[] = {"CONFIG", "GET", rules[i].name};
-        struct store_answer a;
-        st = plain_call(s, until, words, 3, &a, why);
-        if (st != ST_OK)
-            break;
-        size_t len, at = strlen(all.text);
-        const char *found = reply_bytes(&a.reply, 1, &len);
-        if (!reply_is(&a.reply, 1, rules[i].want))
-            snprintf(all.text + at, sizeof all.text - at, "%s%s is %.*s, not %s: %s", at ? "; " : "", rules[i].name,
-                     (int)len, found, rules[i].want, rules[i].because);
-        store_answer_free(&a);
-    }
+    for (size_t i = 0; st == ST_OK && i < sizeof rules / sizeof rules[0]; i++)
+        st = check_rule(s, until, &rules[i], &all, why);
     if (st == ST_OK && all.text[0])
         st = diag_set(why, ST_REFUSED, "Redis' settings are unsafe: %s", all.text);
     return st;

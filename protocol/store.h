@@ -60,8 +60,8 @@ MUST_CHECK enum status store_wait_ready(struct store *s, int timeout_ms, struct 
  */
 MUST_CHECK enum status store_call(struct store *s, enum script script, const struct store_args *args, int timeout_ms,
                                   struct store_answer *out, struct diag *why);
-/* Whether Redis keeps what it acknowledges: appendonly yes, appendfsync always, maxmemory-policy noeviction, version
- * >= 7.0. ST_REFUSED with one sentence on each that is unsafe; ST_UNSUPPORTED for the version. */
+/* Whether Redis keeps what it acknowledges: appendonly yes, appendfsync always, maxmemory set, maxmemory-policy
+ * noeviction, version >= 7.0. ST_REFUSED with one sentence on each that is unsafe; ST_UNSUPPORTED for the version. */
 MUST_CHECK enum status store_check_safety(struct store *s, int timeout_ms, struct diag *why);
 
 #endif

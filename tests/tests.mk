@@ -70,7 +70,7 @@ tidy: ## clang-tidy over the product's C files; what did not change is not check
 # ---- e2e: real processes ----
 # E2E="queue up" runs these only.
 .PHONY: e2e
-e2e: all ## run the programs end to end with Redis, broker and workers of their own
+e2e: all $(B)/test/chaos-sleeper ## run the programs end to end with Redis, broker and workers of their own
 	@BIN=$(abspath $(B)/bin) tests/e2e/run.sh $(E2E)
 
 # ---- bench ----

@@ -4,12 +4,14 @@ if call('HDEL', K .. 'doom', id) == 0 then
     return 0
 end
 local stored = call('HGET', K .. 'job', id)
-local _, _, _, no = head(stored)
+local _, _, _, no, again = head(stored)
 keep_dead(no, id, stored)
 call('HDEL', K .. 'job', id)
 call('HDEL', K .. 'retry', id)
-call('HSET', K .. 'res:' .. no, id, ARGV[2])
-call('SADD', K .. 'fin:' .. no, id)
-call('RPUSH', K .. 'out:' .. no, id)
+call('HSET', K .. 'res:' .. no, id .. again, ARGV[2])
+hold(no, #ARGV[2])
+call('SADD', K .. 'fin:' .. no, fin_id(id))
+call('RPUSH', K .. 'out:' .. no, id .. again)
 move(no, 'delayed', 'failed', 1)
+look_at_end(no)
 return 1

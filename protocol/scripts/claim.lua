@@ -1,6 +1,8 @@
--- ARGV: session, sequence number, jobs wanted, quantum, jobs a session may hold, bytes an answer may have.
--- Answers {'ok', (id, fails, crashes, body)*} | {'alone'} (nothing while suspects run) | {'gone'} | {'lapsed'} | {'stale'}. A number that was answered with jobs is
--- never answered again: a lost answer is repaired by RESUME, which sets a higher one.
+-- ARGV: session, sequence number, jobs wanted, quantum, jobs a session may hold, bytes an answer may have, percent of
+-- maxmemory at which nothing is handed out, budget of records (bytes, or up to 1 a share of maxmemory).
+-- Answers {'ok', (id, fails, crashes, body)*} | {'alone'} (nothing while suspects run) | {'full', what} | {'gone'} |
+-- {'lapsed'} | {'stale'}. A number that was answered with jobs is never answered again: a lost answer is repaired by
+-- RESUME, which sets a higher one.
 local sid, seq, want, quantum = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local max_held, max_bytes = tonumber(ARGV[5]), tonumber(ARGV[6])
 local run = K .. 'run:' .. sid
@@ -21,13 +23,16 @@ local out, bytes = {'ok'}, 0
 local function take(no, prio, ids)
     local stored = call('HMGET', K .. 'job', unpack(ids))
     local old = call('HLEN', K .. 'retry') > 0 and call('HMGET', K .. 'retry', unpack(ids))
-    local rows, n = {}, 0
+    local rows, n, late = {}, 0, 0
     for i = 1, #ids do
-        if stored[i] then
+        local _, _, deadline, _, again, at = head(stored[i] or '')
+        if deadline and deadline > 0 and deadline < now then
+            call('HSET', K .. 'doom', ids[i], 'expired')
+            late = late + 1
+        elseif deadline then
             local fails, crashes = retry_row(old and old[i])
-            local _, _, _, _, at = head(stored[i])
             rows[2 * n + 1] = ids[i]
-            rows[2 * n + 2] = table.concat({fails, crashes, '0', no, prio}, '|')
+            rows[2 * n + 2] = table.concat({fails, crashes, '0', no, prio, again}, '|')
             n = n + 1
             local o = #out
             out[o + 1], out[o + 2], out[o + 3], out[o + 4] = ids[i], fails, crashes, string.sub(stored[i], at)
@@ -39,6 +44,7 @@ local function take(no, prio, ids)
     end
     count(no, 'ready', -#ids)
     count(no, 'running', n)
+    count(no, 'delayed', late)
     return n
 end
 
@@ -95,6 +101,15 @@ local function suspects_first()
     return true
 end
 
+local function is_ready()
+    for prio = 0, 2 do
+        if call('EXISTS', K .. 'ready:' .. class .. ':' .. prio) == 1 then
+            return true
+        end
+    end
+    return call('LLEN', K .. 'sus:' .. class) > 0
+end
+
 local function take_ready()
     local turns = 0
     want = math.min(want, max_held - held)
@@ -125,6 +140,10 @@ local function take_ready()
     end
 end
 
+local full = is_ready() and pressure(ARGV[7], ARGV[8])
+if full then
+    return {'full', full}
+end
 if not suspects_first() then
     take_ready()
 elseif #out == 1 then

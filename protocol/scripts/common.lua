@@ -8,16 +8,17 @@ local function now_ms()
     return t[1] * 1000 + math.floor(t[2] / 1000)
 end
 
--- A stored job is "priority|max retries|deadline|campaign number|" and then the body.
+-- A stored job is "priority|max retries|deadline|campaign number|again|" and then the body. again: '', or how often the
+-- job was put back after it had failed for good; its record stands under id .. again.
 local function head(stored)
-    local prio, retries, deadline, no, at = string.match(stored, '^(%d+)|(%d+)|(%d+)|(%d+)|()')
-    return prio, tonumber(retries), tonumber(deadline), no, at
+    local prio, retries, deadline, no, again, at = string.match(stored, '^(%d+)|(%d+)|(%d+)|(%d+)|(%d*)|()')
+    return prio, tonumber(retries), tonumber(deadline), no, again, at
 end
 
--- A row of run:SID is "fails|crashes|started|campaign number|priority".
+-- A row of run:SID is "fails|crashes|started|campaign number|priority|again".
 local function run_row(row)
-    local fails, crashes, started, no, prio = string.match(row, '^(%d+)|(%d+)|(%d)|(%d+)|(%d+)$')
-    return tonumber(fails), tonumber(crashes), started == '1', no, prio
+    local fails, crashes, started, no, prio, again = string.match(row, '^(%d+)|(%d+)|(%d)|(%d+)|(%d+)|(%d*)$')
+    return tonumber(fails), tonumber(crashes), started == '1', no, prio, again
 end
 
 -- A row of retry is "fails|crashes|returns": how often it came back from a session that died. Work that had begun there
@@ -33,6 +34,12 @@ local function retry_row(row)
     return tonumber(fails), tonumber(crashes), returns >= BEGUN, returns
 end
 
+-- What is kept of an ended job until its campaign is closed: 14 bytes, since Redis' allocator then needs 16 for them, not
+-- 24; two of a billion ids have them in common with a chance of one in 10^16.
+local function fin_id(id)
+    return string.sub(id, 1, 14)
+end
+
 local function count(no, field, by)
     if by ~= 0 then
         call('HINCRBY', K .. 'c:' .. no, field, by)
@@ -42,6 +49,42 @@ end
 local function move(no, from, to, n)
     count(no, from, -n)
     count(no, to, n)
+end
+
+-- Percent of maxmemory in use, and maxmemory (0: none is set). Redis takes longer to say so than to hand out a few jobs:
+-- the answer is kept for a moment.
+local function memory_level()
+    local KEPT_MS = 25
+    local now, kept = now_ms(), call('HMGET', K .. 'use', 'level', 'limit', 'at')
+    if kept[3] and math.abs(now - tonumber(kept[3])) < KEPT_MS then
+        return tonumber(kept[1]), tonumber(kept[2])
+    end
+    local info = call('INFO', 'memory')
+    local used, limit = tonumber(string.match(info, 'used_memory:(%d+)')), tonumber(string.match(info, '\nmaxmemory:(%d+)'))
+    local free = tonumber(string.match(info, 'mem_not_counted_for_evict:(%d+)') or '0')
+    local level = limit > 0 and math.floor(100 * (used - free) / limit) or 0
+    call('HSET', K .. 'use', 'level', level, 'limit', string.format('%.0f', limit), 'at', string.format('%.0f', now))
+    return level, limit
+end
+
+-- Why no work may be handed out: 'memory' (at stop_at percent), 'results' (records over their budget: bytes, or up to 1
+-- a share of maxmemory), or nil.
+local function pressure(stop_at, budget)
+    local level, limit = memory_level()
+    budget = tonumber(budget)
+    if budget <= 1 then
+        budget = limit > 0 and budget * limit or math.huge
+    end
+    if level >= tonumber(stop_at) then
+        return 'memory'
+    end
+    return tonumber(call('HGET', K .. 'use', 'held') or '0') >= budget and 'results' or nil
+end
+
+-- Bytes of records, of a campaign and of all.
+local function hold(no, bytes)
+    count(no, 'held', bytes)
+    call('HINCRBY', K .. 'use', 'held', bytes)
 end
 
 -- Puts a campaign into the ring of its tenant, and the tenant into the ring of its class. A newcomer starts at the
@@ -82,6 +125,38 @@ local function keep_dead(no, id, stored)
     end
 end
 
+-- What campaigns tell those who do not look all the time: "ms|what|campaign". The last 1,000 are kept.
+local function tell(what, no)
+    local MOST = 1000
+    local name = call('HGET', K .. 'c:' .. no, 'name')
+    call('HINCRBY', K .. 'meta', 'events', 1)
+    if call('RPUSH', K .. 'events', string.format('%.0f|%s|%s', now_ms(), what, name)) > MOST then
+        call('LPOP', K .. 'events')
+    end
+end
+
+-- After jobs of a campaign have ended: is it complete (nothing is left and nothing more will be handed in), and have too
+-- many failed? The rate counts from the last resume, over 100 jobs at least.
+local function look_at_end(no)
+    local LEAST = 100
+    local c = K .. 'c:' .. no
+    local f = call('HMGET', c, 'ready', 'running', 'delayed', 'sealed', 'completed', 'state', 'fail_stop', 'done', 'failed',
+        'base_done', 'base_failed')
+    local n = {}
+    for i = 1, 11 do
+        n[i] = tonumber(f[i] or '0') or 0
+    end
+    if n[4] == 1 and not f[5] and n[1] + n[2] + n[3] == 0 then
+        call('HSET', c, 'completed', string.format('%.0f', now_ms()))
+        tell('completed', no)
+    end
+    local failed, ended = n[9] - n[11], n[8] - n[10] + n[9] - n[11]
+    if f[7] and f[6] == 'active' and ended >= LEAST and failed * 1000 > n[7] * ended then
+        call('HSET', c, 'state', 'paused', 'stopped', 'failures')
+        tell('stopped', no)
+    end
+end
+
 local function forget_session(sid)
     call('DEL', K .. 'run:' .. sid)
     call('ZREM', K .. 'sess', sid)
@@ -108,10 +183,10 @@ local function class_workers()
     return by
 end
 
--- What a client is told of a campaign, in the order of PROTOCOL.md's campaign row.
-local function campaign_row(no, workers)
+-- What a client is told of a campaign, in the order of PROTOCOL.md's campaign row. pressed: what pressure() said.
+local function campaign_row(no, workers, pressed)
     local f = call('HMGET', K .. 'c:' .. no, 'name', 'tenant', 'class', 'state', 'total', 'ready', 'running', 'delayed',
-        'done', 'failed', 'cancelled', 'base', 'manifest', 'offset')
+        'done', 'failed', 'cancelled', 'base', 'manifest', 'offset', 'labels', 'stopped', 'completed')
     local row = {f[1], f[2], f[3], f[4]}
     for i = 5, 12 do
         row[i] = tonumber(f[i] or '0')
@@ -119,5 +194,11 @@ local function campaign_row(no, workers)
     row[13] = workers[f[3]] or 0
     row[14] = f[13] or ''
     row[15] = f[14] or '0'
+    row[16] = f[15] or ''
+    row[17] = f[16] or ''
+    if row[4] == 'active' and row[6] > 0 then
+        row[17] = row[13] == 0 and 'no-worker' or pressed or ''
+    end
+    row[18] = f[17] and 1 or 0
     return row
 end

@@ -10,45 +10,49 @@ for i = 1, n do
 end
 local own = call('HMGET', run, unpack(ids))
 local now, seen, answer, gone = now_ms(), {}, {}, {}
-local results, order, tally = {}, {}, {}
+local results, order, finished, bytes, tally = {}, {}, {}, {}, {}
 
 local function add(no, field)
     tally[no] = tally[no] or {}
     tally[no][field] = (tally[no][field] or 0) + 1
 end
 
--- 1 s, 2 s, 4 s ... 5 min, and up to a quarter more, so that what failed together does not come back together.
-local function pause(fails)
+-- 1 s, 2 s, 4 s ... 5 min, and up to a quarter more by the job's id (a hash, and time stands still inside a script), so
+-- that what failed together does not come back together.
+local function pause(id, fails)
     local ms = math.min(1000 * 2 ^ (fails - 1), 300000)
-    return math.floor(ms + ms / 4 * (call('TIME')[2] % 1000) / 1000)
+    return math.floor(ms + ms / 4 * ((string.byte(id, 15) * 256 + string.byte(id, 16) + fails * 7919) % 65536) / 65536)
 end
 
-local function store(i, no, field)
+local function store(i, no, field, again)
     results[no] = results[no] or {}
     order[no] = order[no] or {}
-    local r, o = results[no], order[no]
-    r[#r + 1], r[#r + 2] = ids[i], ARGV[3 * i + 1]
-    o[#o + 1] = ids[i]
+    finished[no] = finished[no] or {}
+    local r, o, f = results[no], order[no], finished[no]
+    r[#r + 1], r[#r + 2] = ids[i] .. again, ARGV[3 * i + 1]
+    o[#o + 1] = ids[i] .. again
+    f[#f + 1] = fin_id(ids[i])
+    bytes[no] = (bytes[no] or 0) + #ARGV[3 * i + 1]
     gone[#gone + 1] = ids[i]
     add(no, field)
     answer[i] = 's'
 end
 
-local function fail(i, no, fails, crashes, again)
+local function fail(i, no, fails, crashes, again, may_retry)
     local stored = call('HGET', K .. 'job', ids[i])
     local _, retries = head(stored)
     if call('HGET', K .. 'c:' .. no, 'state') == 'cancelled' then
         gone[#gone + 1] = ids[i]
         add(no, 'cancelled')
         answer[i] = 'c'
-    elseif again and fails + 1 <= retries then
+    elseif may_retry and fails + 1 <= retries then
         call('HSET', K .. 'retry', ids[i], (fails + 1) .. '|' .. crashes .. '|0')
-        call('ZADD', K .. 'delay', now + pause(fails + 1), ids[i])
+        call('ZADD', K .. 'delay', now + pause(ids[i], fails + 1), ids[i])
         add(no, 'delayed')
         answer[i] = 'r'
     else
         keep_dead(no, ids[i], stored)
-        store(i, no, 'failed')
+        store(i, no, 'failed', again)
     end
 end
 
@@ -58,25 +62,27 @@ for i = 1, n do
         answer[i] = '0'
     else
         seen[id] = true
-        local fails, crashes, _, no = run_row(own[i])
+        local fails, crashes, _, no, _, again = run_row(own[i])
         call('HDEL', run, id)
         add(no, 'running')
         if outcome == 'd' then
-            store(i, no, 'done')
+            store(i, no, 'done', again)
         else
-            fail(i, no, fails, crashes, outcome ~= 'f')
+            fail(i, no, fails, crashes, again, outcome ~= 'f')
         end
     end
 end
 for no, r in pairs(results) do
     call('HSET', K .. 'res:' .. no, unpack(r))
-    call('SADD', K .. 'fin:' .. no, unpack(order[no]))
+    call('SADD', K .. 'fin:' .. no, unpack(finished[no]))
     call('RPUSH', K .. 'out:' .. no, unpack(order[no]))
+    hold(no, bytes[no])
 end
 for no, t in pairs(tally) do
     for field, by in pairs(t) do
         count(no, field, field == 'running' and -by or by)
     end
+    look_at_end(no)
 end
 if #gone > 0 then
     call('HDEL', K .. 'job', unpack(gone))

@@ -9,8 +9,8 @@ call('ZADD', K .. 'sess', now_ms() + tonumber(ARGV[2]), sid)
 for i = 3, #ARGV do
     local row = call('HGET', run, ARGV[i])
     if row then
-        local fails, crashes, _, no, prio = run_row(row)
-        call('HSET', run, ARGV[i], table.concat({fails, crashes, '1', no, prio}, '|'))
+        local fails, crashes, _, no, prio, again = run_row(row)
+        call('HSET', run, ARGV[i], table.concat({fails, crashes, '1', no, prio, again}, '|'))
     end
 end
 local stop = {}

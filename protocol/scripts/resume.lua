@@ -28,7 +28,7 @@ for i = 1, #rows, 2 do
     elseif not known[id] then
         local stored = call('HGET', K .. 'job', id)
         local fails, crashes = run_row(rows[i + 1])
-        local _, _, _, _, at = head(stored)
+        local _, _, _, _, _, at = head(stored)
         local o = #out
         out[o + 1], out[o + 2], out[o + 3], out[o + 4] = id, fails, crashes, string.sub(stored, at)
         bytes = bytes + #stored

@@ -12,6 +12,11 @@ if n <= 0 then
 end
 local ids = call('LPOP', K .. 'out:' .. no, n) or {}
 if #ids > 0 then
+    local bytes = 0
+    for i = 1, #ids do
+        bytes = bytes + call('HSTRLEN', K .. 'res:' .. no, ids[i])
+    end
+    hold(no, -bytes)
     call('HDEL', K .. 'res:' .. no, unpack(ids))
     base = call('HINCRBY', c, 'base', #ids)
 end

@@ -65,11 +65,6 @@ timeout 30 "$FERRET" watch empty 2>"$WORK/err"
 want "exit code of watch without jobs" 0 $?
 grep -q 'empty: ends, nothing was submitted to it' "$WORK/err" || die "watch says: $(cat "$WORK/err")"
 
-"$FERRET" watch nowhere 2>"$WORK/err"
-want "exit code of watch without a campaign" 2 $?
-want "what watch says without a campaign" 'ferret watch: campaign "nowhere": the broker says: no such campaign' "$(cat "$WORK/err")"
-want "times that watch tells the end" 1 "$(grep -c 'has ended$' "$WORK/watch.log")"
-
 # Output that can't be written.
 for command in "status" "status $campaign --json" "export $campaign -o -" "inspect $ROOT/model/pretrained" "--help" "status --help"; do
     # shellcheck disable=SC2086 # words

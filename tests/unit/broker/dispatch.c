@@ -156,7 +156,7 @@ Test(dispatch, submits_that_arrive_while_one_is_on_the_way_share_the_next_call)
     submit(1, 1);
     dispatch_tick(d, 0);
     cr_assert(next_call(SCRIPT_SUBMIT, &tag, &n));
-    cr_assert_eq(n, 1 + 5 + 5);
+    cr_assert_eq(n, 2 + 6 + 6);
     submit(2, 2);
     submit(3, 1);
     dispatch_tick(d, 1);
@@ -168,7 +168,7 @@ Test(dispatch, submits_that_arrive_while_one_is_on_the_way_share_the_next_call)
     struct message m = expect(MESSAGE_ACCEPTED);
     cr_assert_eq(m.request, 1);
     cr_assert(next_call(SCRIPT_SUBMIT, &second, &n));
-    cr_assert_eq(n, 1 + 5 + 10 + 5 + 5);
+    cr_assert_eq(n, 2 + 6 + 12 + 6 + 6);
     struct reply both[] = {text("nd"), number(3), text("B"), number(1000)};
     answer(second, both, 4, 3);
     m = expect(MESSAGE_ACCEPTED);

@@ -10,7 +10,7 @@ Test(progress, json_has_every_counter)
         .name = "x", .total = 10, .done = 3, .failed = 1, .ready = 2, .running = 4, .workers = 2};
     struct json *object = progress_json(&c);
     static const char *const keys[] = {"campaign", "total",     "done",    "failed", "ready", "running",
-                                       "delayed",  "cancelled", "workers", "class",  "state"};
+                                       "delayed",  "cancelled", "workers", "class",  "state", "completed"};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         cr_expect_not_null(jsn_get(object, keys[i]), "%s", keys[i]);
     cr_expect_eq(jsn_int(jsn_get(object, "done"), 0), 3);

@@ -45,19 +45,28 @@ static struct message full(enum message_kind k, struct wire_writer *rows)
                         .beat_ms = 9,
                         .owned = 10,
                         .context = 11,
-                        .bye = 1};
+                        .bye = 1,
+                        .labels = view("a=b"),
+                        .end = 1,
+                        .fail_stop = 12};
     wire_writer_init(rows, 10000);
     wire_put_array(rows, 2);
     for (int i = 0; i < 2; i++) {
         if (k == MESSAGE_CAMPAIGNS) {
-            struct campaign_status c = {
-                .name = "summer", .tenant = "t", .class_name = "abc/f32", .total = 5, .done = 5};
+            struct campaign_status c = {.name = "summer",
+                                        .tenant = "t",
+                                        .class_name = "abc/f32",
+                                        .total = 5,
+                                        .done = 5,
+                                        .labels = "a=b",
+                                        .stopped = "memory",
+                                        .completed = true};
             message_campaign_put(rows, &c);
         } else if (k == MESSAGE_SESSIONS) {
             struct worker_status s = {.session = "00ff", .class_name = "abc/f32", .label = "here", .lease_ms = -3};
             message_worker_put(rows, &s);
         } else {
-            struct message_row row = {.id = id, .n = {'d', 2, 3}, .body = view("a body")};
+            struct message_row row = {.id = id, .n = {'d', 2, 3, 4}, .body = view("a body")};
             message_row_put(rows, &row);
         }
     }

@@ -17,7 +17,8 @@ void private_redis_again(struct private_redis *r, const char *fsync)
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (freopen("/dev/null", "w", stdout))
             execlp("redis-server", "redis-server", "--port", "0", "--unixsocket", r->socket, "--dir", r->dir, "--save",
-                   "", "--appendonly", "yes", "--appendfsync", fsync, "--maxmemory-policy", "noeviction", NULL);
+                   "", "--appendonly", "yes", "--appendfsync", fsync, "--maxmemory-policy", "noeviction", "--maxmemory",
+                   "1gb", NULL);
         _exit(127);
     }
     cr_assert_gt(r->pid, 0);
@@ -76,14 +77,24 @@ struct store *private_redis_store(const struct private_redis *r)
     return s;
 }
 
-void private_redis_forget_scripts(const struct private_redis *r)
+static void ask(const struct private_redis *r, const char *a, const char *b, const char *c, const char *d)
 {
     pid_t pid = fork();
     if (pid == 0) {
         if (freopen("/dev/null", "w", stdout))
-            execlp("redis-cli", "redis-cli", "-s", r->socket, "SCRIPT", "FLUSH", NULL);
+            execlp("redis-cli", "redis-cli", "-s", r->socket, a, b, c, d, NULL);
         _exit(127);
     }
     int code;
     cr_assert(waitpid(pid, &code, 0) == pid && WIFEXITED(code) && WEXITSTATUS(code) == 0);
+}
+
+void private_redis_forget_scripts(const struct private_redis *r)
+{
+    ask(r, "SCRIPT", "FLUSH", NULL, NULL);
+}
+
+void private_redis_set(const struct private_redis *r, const char *name, const char *value)
+{
+    ask(r, "CONFIG", "SET", name, value);
 }

@@ -6,132 +6,37 @@
 #include <unistd.h>
 
 #include "protocol/limits.h"
-#include "tests/unit/protocol/private_redis.h"
+#include "tests/unit/protocol/queue_case.h"
 
-enum { CALL_MS = 5000, LEASE_MS = 60000 };
-
-static struct private_redis redis;
-static struct store *store;
-
-static void set_up(void)
-{
-    private_redis_start(&redis, "no");
-    store = private_redis_store(&redis);
-}
-
-static void tear_down(void)
-{
-    store_close(store);
-    private_redis_stop(&redis);
-}
-
-TestSuite(scripts, .init = set_up, .fini = tear_down);
-
-/* Calls with text arguments, NULL-terminated; ids are 16 characters here. */
-static struct store_answer call(enum script script, const char *const *args)
-{
-    struct store_args a = {0};
-    struct store_answer out;
-    struct diag why = {""};
-    for (; *args; args++)
-        store_arg_str(&a, *args);
-    cr_assert_eq(store_call(store, script, &a, CALL_MS, &out, &why), ST_OK, "%s: %s", script_name(script), why.text);
-    store_args_fini(&a);
-    return out;
-}
-#define CALL(script, ...) call(script, (const char *const[]){__VA_ARGS__, NULL})
-#define DO(script, ...)                                                                                                \
-    do {                                                                                                               \
-        struct store_answer done_ = CALL(script, __VA_ARGS__);                                                         \
-        store_answer_free(&done_);                                                                                     \
-    } while (0)
-
-static void expect(struct store_answer a, size_t i, const char *want)
-{
-    size_t len;
-    const char *found = reply_bytes(&a.reply, i, &len);
-    cr_assert(reply_is(&a.reply, i, want), "found %.*s, expected %s", (int)len, found, want);
-    store_answer_free(&a);
-}
-
-/* total ready running delayed done failed cancelled, checked against their sum. */
-static void counters(const char *campaign, const char *want)
-{
-    struct store_answer a = CALL(SCRIPT_STATUS, campaign, "0");
-    cr_assert_eq(a.reply.n, 2);
-    const struct reply *row = &a.reply.items[1];
-    long long v[7], sum = 0;
-    for (size_t i = 0; i < 7; i++) {
-        v[i] = reply_number(row, 4 + i);
-        sum += i ? v[i] : 0;
-    }
-    char text[160];
-    snprintf(text, sizeof text, "%lld %lld %lld %lld %lld %lld %lld", v[0], v[1], v[2], v[3], v[4], v[5], v[6]);
-    cr_assert_str_eq(text, want);
-    cr_assert_eq(v[0], sum);
-    store_answer_free(&a);
-}
-
-static void campaign(const char *name)
-{
-    expect(CALL(SCRIPT_CAMPAIGN, name, "default", "m/f32", "pin"), 0, "ok");
-}
-
-#define ID1 "job-000000000001"
-#define ID2 "job-000000000002"
-#define ID3 "job-000000000003"
-#define ROW(id) id, "1", "2", "0", "body of " id
-
-static void three(void)
-{
-    campaign("c");
-    expect(CALL(SCRIPT_SUBMIT, "100", "c", "default", "", "0", "3", ROW(ID1), ROW(ID2), ROW(ID3)), 0, "nnn");
-}
-
-static void hello(const char *session)
-{
-    DO(SCRIPT_HELLO, session, "60000", "m/f32|caption||here");
-}
-
-static struct store_answer claim(const char *session, const char *seq, const char *want)
-{
-    return CALL(SCRIPT_CLAIM, session, seq, want, "16", "512", "2000000");
-}
-
-static void expect_claim(const char *session, const char *seq, const char *want, size_t n, const char *state)
-{
-    struct store_answer a = claim(session, seq, want);
-    cr_assert_eq((a.reply.n - 1) / 4, n, "%zu elements", a.reply.n);
-    expect(a, 0, state);
-}
+TestSuite(scripts, .init = queue_case_start, .fini = queue_case_stop);
 
 Test(scripts, a_campaign_pins_what_it_was_made_with)
 {
     campaign("c");
     campaign("c");
-    expect(CALL(SCRIPT_CAMPAIGN, "c", "default", "", "pin"), 0, "ok"); /* class left open: as it is */
-    expect(CALL(SCRIPT_CAMPAIGN, "c", "default", "other/f32", "pin"), 1, "model and precision");
-    expect(CALL(SCRIPT_CAMPAIGN, "c", "default", "m/f32", "pun"), 1, "tasks and options");
-    expect(CALL(SCRIPT_CAMPAIGN, "c", "else", "m/f32", "pin"), 1, "tenant");
-    expect(CALL(SCRIPT_CAMPAIGN, "d", "default", "", "pin"), 0, "noclass");
+    expect(CALL(SCRIPT_CAMPAIGN, "c", "default", "", "pin", "", ""), 0, "ok"); /* class left open: as it is */
+    expect(CALL(SCRIPT_CAMPAIGN, "c", "default", "other/f32", "pin", "", ""), 1, "model and precision");
+    expect(CALL(SCRIPT_CAMPAIGN, "c", "default", "m/f32", "pun", "", ""), 1, "tasks and options");
+    expect(CALL(SCRIPT_CAMPAIGN, "c", "else", "m/f32", "pin", "", ""), 1, "tenant");
+    expect(CALL(SCRIPT_CAMPAIGN, "d", "default", "", "pin", "", ""), 0, "noclass");
     hello("s1");
-    expect(CALL(SCRIPT_CAMPAIGN, "d", "default", "", "pin"), 0, "ok");
+    expect(CALL(SCRIPT_CAMPAIGN, "d", "default", "", "pin", "", ""), 0, "ok");
 }
 
 Test(scripts, submitting_twice_is_free)
 {
     three();
-    expect(CALL(SCRIPT_SUBMIT, "100", "c", "default", "", "0", "3", ROW(ID1), ROW(ID2), ROW(ID2)), 0, "ddd");
-    expect(CALL(SCRIPT_SUBMIT, "100", "x", "default", "", "0", "1", ROW(ID1)), 0, "X");
-    expect(CALL(SCRIPT_SUBMIT, "100", "c", "else", "", "0", "1", ROW(ID1)), 0, "T");
+    expect(CALL(SCRIPT_SUBMIT, INTO("c", "3"), ROW(ID1), ROW(ID2), ROW(ID2)), 0, "ddd");
+    expect(CALL(SCRIPT_SUBMIT, INTO("x", "1"), ROW(ID1)), 0, "X");
+    expect(CALL(SCRIPT_SUBMIT, "100", "70", "c", "else", "", "0", "0", "1", ROW(ID1)), 0, "T");
     counters("c", "3 3 0 0 0 0 0");
 }
 
 Test(scripts, the_window_is_kept_and_nothing_of_a_busy_message_is_taken)
 {
     three();
-    struct store_answer a =
-        CALL(SCRIPT_SUBMIT, "4", "c", "default", "", "0", "2", ROW("job-000000000004"), ROW("job-000000000005"));
+    struct store_answer a = CALL(SCRIPT_SUBMIT, "4", "70", "c", "default", "", "0", "0", "2", ROW("4-job-0000000000"),
+                                 ROW("5-job-0000000000"));
     cr_assert_eq(reply_number(&a.reply, 1), 3);
     expect(a, 0, "B");
     counters("c", "3 3 0 0 0 0 0");
@@ -140,8 +45,8 @@ Test(scripts, the_window_is_kept_and_nothing_of_a_busy_message_is_taken)
 Test(scripts, a_place_is_committed_with_its_jobs)
 {
     campaign("c");
-    DO(SCRIPT_SUBMIT, "100", "c", "default", "0123456789abcdef0123456789abcdef", "4711", "1", ROW(ID1));
-    struct store_answer a = CALL(SCRIPT_STATUS, "c", "0");
+    DO(SCRIPT_SUBMIT, "100", "70", "c", "default", "0123456789abcdef0123456789abcdef", "4711", "0", "1", ROW(ID1));
+    struct store_answer a = CALL(SCRIPT_STATUS, "c", "0", "85", "0.5");
     cr_assert(reply_is(&a.reply.items[1], 13, "0123456789abcdef0123456789abcdef"));
     cr_assert_eq(reply_number(&a.reply.items[1], 14), 4711);
     store_answer_free(&a);
@@ -161,16 +66,16 @@ Test(scripts, claim_done_and_the_record)
     counters("c", "3 1 0 0 1 1 0");
     a = CALL(SCRIPT_RESULTS, "c", "0", "10", "1000");
     cr_assert_eq(reply_number(&a.reply, 0), 2);
-    cr_assert(reply_is(&a.reply, 3, "record 1") && reply_is(&a.reply, 5, "record 2"));
+    cr_assert(reply_is(&a.reply, 3, "record 1") && reply_is(&a.reply, 6, "record 2"));
     store_answer_free(&a);
-    expect(CALL(SCRIPT_SUBMIT, "100", "c", "default", "", "0", "1", ROW(ID1)), 0, "f");
+    expect(CALL(SCRIPT_SUBMIT, INTO("c", "1"), ROW(ID1)), 0, "f");
 }
 
 Test(scripts, trim_deletes_records_and_remembers_ids)
 {
     three();
     hello("s1");
-    DO(SCRIPT_CLAIM, "s1", "1", "3", "16", "512", "2000000");
+    DO(SCRIPT_CLAIM, CREDIT("s1", "1", "3"));
     DO(SCRIPT_FINISH, "s1", ID1, "d", "1", ID2, "d", "2", ID3, "d", "3");
     struct store_answer a = CALL(SCRIPT_TRIM, "c", "2", "512");
     cr_assert_eq(reply_number(&a.reply, 0), 2);
@@ -179,14 +84,14 @@ Test(scripts, trim_deletes_records_and_remembers_ids)
     cr_assert_eq(reply_number(&a.reply, 0), 3);
     cr_assert(reply_is(&a.reply, 3, "3"));
     store_answer_free(&a);
-    expect(CALL(SCRIPT_SUBMIT, "100", "c", "default", "", "0", "1", ROW(ID1)), 0, "f");
+    expect(CALL(SCRIPT_SUBMIT, INTO("c", "1"), ROW(ID1)), 0, "f");
     counters("c", "3 0 0 0 3 0 0");
 }
 
 Test(scripts, transient_failures_come_back_until_retries_are_used_up)
 {
     campaign("c");
-    DO(SCRIPT_SUBMIT, "100", "c", "default", "", "0", "1", ID1, "1", "1", "0", "body");
+    DO(SCRIPT_SUBMIT, INTO("c", "1"), ID1, "1", "1", "0", "0", "body");
     hello("s1");
     expect_claim("s1", "1", "1", 1, "ok");
     expect(CALL(SCRIPT_FINISH, "s1", ID1, "t", "record"), 0, "r");
@@ -206,7 +111,7 @@ Test(scripts, a_lost_claim_is_found_again_and_the_old_one_fenced)
 {
     three();
     hello("s1");
-    DO(SCRIPT_CLAIM, "s1", "1", "2", "16", "512", "2000000"); /* the answer never arrives */
+    DO(SCRIPT_CLAIM, CREDIT("s1", "1", "2")); /* the answer never arrives */
     struct store_answer a = CALL(SCRIPT_RESUME, "s1", "5", "2000000", ID2, "job-not-mine-at-");
     cr_assert_eq(a.reply.n, 3 + 4);
     cr_assert(reply_is(&a.reply, 2, "job-not-mine-at-"));
@@ -241,7 +146,7 @@ Test(scripts, pausing_and_cancelling_are_one_field)
     expect_claim("s1", "1", "1", 1, "ok");
     DO(SCRIPT_CAMPAIGN_SET, "c", "cancelled");
     expect(CALL(SCRIPT_CAMPAIGN_SET, "c", "active"), 0, "cancelled");
-    expect(CALL(SCRIPT_SUBMIT, "100", "c", "default", "", "0", "1", ROW(ID1)), 0, "C");
+    expect(CALL(SCRIPT_SUBMIT, INTO("c", "1"), ROW(ID1)), 0, "C");
     expect_claim("s1", "2", "3", 0, "ok");
     expect(CALL(SCRIPT_HEARTBEAT, "s1", "60000"), 2, ID1); /* stop it */
     DO(SCRIPT_SWEEP, "100");
@@ -253,13 +158,13 @@ Test(scripts, pausing_and_cancelling_are_one_field)
 Test(scripts, work_goes_to_its_class_only_and_small_campaigns_do_not_wait)
 {
     campaign("big");
-    DO(SCRIPT_CAMPAIGN, "small", "default", "m/f32", "pin");
+    DO(SCRIPT_CAMPAIGN, "small", "default", "m/f32", "pin", "", "");
     char id[17];
     for (int i = 0; i < 100; i++) {
         snprintf(id, sizeof id, "big-%012d", i);
-        DO(SCRIPT_SUBMIT, "1000", "big", "default", "", "0", "1", id, "1", "2", "0", "b");
+        DO(SCRIPT_SUBMIT, "1000", "70", "big", "default", "", "0", "0", "1", id, "1", "2", "0", "0", "b");
     }
-    DO(SCRIPT_SUBMIT, "1000", "small", "default", "", "0", "1", ROW(ID1));
+    DO(SCRIPT_SUBMIT, "1000", "70", "small", "default", "", "0", "0", "1", ROW(ID1));
     DO(SCRIPT_HELLO, "other", "60000", "x/f32|caption||here");
     expect_claim("other", "1", "10", 0, "ok");
     hello("s1");
@@ -269,25 +174,6 @@ Test(scripts, work_goes_to_its_class_only_and_small_campaigns_do_not_wait)
         found |= reply_is(&a.reply, i, ID1);
     cr_assert(found);
     store_answer_free(&a);
-}
-
-/* Two ticks, since the first one ever only starts the clock; how many jobs were taken back. */
-static long long reap(void)
-{
-    long long n = 0;
-    for (int i = 0; i < 2; i++) {
-        struct store_answer a = CALL(SCRIPT_REAP, "1", "60000", "3");
-        n += reply_number(&a.reply, 0);
-        store_answer_free(&a);
-        usleep(5000);
-    }
-    return n;
-}
-
-static void lapse(const char *session)
-{
-    DO(SCRIPT_HEARTBEAT, session, "0");
-    usleep(2000);
 }
 
 Test(scripts, a_gap_in_ticks_gives_everybody_a_lease)

@@ -1,0 +1,112 @@
+#include "tests/unit/protocol/queue_case.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <unistd.h>
+
+struct private_redis queue_redis;
+static struct store *store;
+
+void queue_case_start(void)
+{
+    private_redis_start(&queue_redis, "no");
+    store = private_redis_store(&queue_redis);
+}
+
+void queue_case_stop(void)
+{
+    store_close(store);
+    private_redis_stop(&queue_redis);
+}
+
+struct store_answer call(enum script script, const char *const *args)
+{
+    enum { CALL_MS = 5000 };
+    struct store_args a = {0};
+    struct store_answer out;
+    struct diag why = {""};
+    for (; *args; args++)
+        store_arg_str(&a, *args);
+    cr_assert_eq(store_call(store, script, &a, CALL_MS, &out, &why), ST_OK, "%s: %s", script_name(script), why.text);
+    store_args_fini(&a);
+    return out;
+}
+
+void expect(struct store_answer a, size_t i, const char *want)
+{
+    size_t len;
+    const char *found = reply_bytes(&a.reply, i, &len);
+    cr_assert(reply_is(&a.reply, i, want), "found %.*s, expected %s", (int)len, found, want);
+    store_answer_free(&a);
+}
+
+void expect_number(struct store_answer a, size_t i, long long want)
+{
+    long long found = a.reply.kind == REPLY_INT ? a.reply.integer : reply_number(&a.reply, i);
+    cr_assert_eq(found, want, "found %lld, expected %lld", found, want);
+    store_answer_free(&a);
+}
+
+void counters(const char *name, const char *want)
+{
+    struct store_answer a = CALL(SCRIPT_STATUS, name, "0", "85", "0.5");
+    cr_assert_eq(a.reply.n, 2);
+    const struct reply *row = &a.reply.items[1];
+    long long v[7], sum = 0;
+    for (size_t i = 0; i < 7; i++) {
+        v[i] = reply_number(row, 4 + i);
+        sum += i ? v[i] : 0;
+    }
+    char text[160];
+    snprintf(text, sizeof text, "%lld %lld %lld %lld %lld %lld %lld", v[0], v[1], v[2], v[3], v[4], v[5], v[6]);
+    cr_assert_str_eq(text, want);
+    cr_assert_eq(v[0], sum);
+    store_answer_free(&a);
+}
+
+void campaign(const char *name)
+{
+    expect(CALL(SCRIPT_CAMPAIGN, name, "default", "m/f32", "pin", "", ""), 0, "ok");
+}
+
+void three(void)
+{
+    campaign("c");
+    expect(CALL(SCRIPT_SUBMIT, INTO("c", "3"), ROW(ID1), ROW(ID2), ROW(ID3)), 0, "nnn");
+}
+
+void hello(const char *session)
+{
+    DO(SCRIPT_HELLO, session, "60000", "m/f32|caption||here");
+}
+
+struct store_answer claim(const char *session, const char *seq, const char *want)
+{
+    return CALL(SCRIPT_CLAIM, CREDIT(session, seq, want));
+}
+
+void expect_claim(const char *session, const char *seq, const char *want, size_t n, const char *state)
+{
+    struct store_answer a = claim(session, seq, want);
+    cr_assert_eq((a.reply.n - 1) / 4, n, "%zu elements", a.reply.n);
+    expect(a, 0, state);
+}
+
+void lapse(const char *session)
+{
+    DO(SCRIPT_HEARTBEAT, session, "0");
+    usleep(2000);
+}
+
+/* Two ticks, since the first one ever only starts the clock. */
+long long reap(void)
+{
+    long long n = 0;
+    for (int i = 0; i < 2; i++) {
+        struct store_answer a = CALL(SCRIPT_REAP, "1", "60000", "3");
+        n += reply_number(&a.reply, 0);
+        store_answer_free(&a);
+        usleep(5000);
+    }
+    return n;
+}
