@@ -13,7 +13,6 @@
 
 enum {
     POLL_MS = 500,
-    EMPTY_LOOKS = 4,
     MAX_KINDS = 16,
     KIND_BYTES = 48,
     BATCHES_A_POLL = 8, /* of results, so that counting kinds of failure never gets in the way */
@@ -24,7 +23,7 @@ enum {
 struct watch_options {
     struct link_flags link;
     bool json;
-    double interval_s;
+    double interval_s, idle_s;
 };
 
 struct failures {
@@ -45,7 +44,8 @@ struct watch {
     struct failures failures;
     uint64_t cursor; /* of results read so far */
     bool bar;
-    int64_t next_print_ms;
+    int64_t next_print_ms, idle_since_ms;
+    const char *end; /* why it is over; NULL until then */
 };
 
 static const struct setting watch_rows[] = {
@@ -53,6 +53,14 @@ static const struct setting watch_rows[] = {
      .type = SETTING_BOOL,
      .offset = offsetof(struct watch_options, json),
      .help = "one JSON object a tick on stdout"},
+    {.name = "idle",
+     .type = SETTING_FLOAT,
+     .offset = offsetof(struct watch_options, idle_s),
+     .fallback = "60",
+     .min = 0,
+     .max = 86400,
+     .value = "SECONDS",
+     .help = "how long to wait for more of a submit that has not said that it is over"},
     {.name = "interval",
      .type = SETTING_FLOAT,
      .offset = offsetof(struct watch_options, interval_s),
@@ -126,8 +134,10 @@ static void remaining_text(const struct watch *w, char *out, size_t size)
     double rate = rate_value(&w->rate);
     uint64_t left = w->now.total - progress_ended(&w->now);
     char eta[32], class_text[CLASS_TEXT_BYTES];
-    if (left == 0 && w->now.total > 0)
-        snprintf(out, size, "all that was handed in so far has ended");
+    if (w->end)
+        snprintf(out, size, "%s", w->end);
+    else if (left == 0)
+        snprintf(out, size, "waiting for more");
     else if (w->now.state == CAMPAIGN_PAUSED)
         snprintf(out, size, w->now.stopped[0] ? "stopped: too many failed" : "paused");
     else if (strcmp(w->now.stopped, "memory") == 0 || strcmp(w->now.stopped, "results") == 0)
@@ -195,8 +205,9 @@ static enum status print_json(const struct watch *w)
     return fflush(stdout) == 0 ? ST_OK : ST_CANCELLED; /* the end of the program says why */
 }
 
-static enum status show(struct watch *w, bool last)
+static enum status show(struct watch *w)
 {
+    bool last = w->end != NULL;
     int64_t now = clock_ms();
     if (w->bar && !last)
         draw_bar(w);
@@ -238,28 +249,39 @@ static enum status choose_campaign(struct client *client, char *name, size_t siz
     return ST_OK;
 }
 
-/* A campaign counts as ended when two looks in a row find it so: a submit may be between two batches. One without jobs
- * gets a few more, since a submit may be before its first. */
+/* Why there is nothing more to watch; NULL: there is. A submit that was killed never says that it is over: then the
+ * campaign is given up on when nothing has come for a while. */
+static const char *end_of(struct watch *w)
+{
+    const struct campaign_status *c = &w->now;
+    int64_t now = clock_ms();
+    bool idle = c->ready + c->running + c->delayed == 0;
+    if (!idle || w->idle_since_ms == 0)
+        w->idle_since_ms = now;
+    if (!idle)
+        return NULL;
+    if (c->state == CAMPAIGN_CANCELLED)
+        return "cancelled";
+    if (c->completed)
+        return c->total > 0 ? "complete" : "complete, nothing was submitted to it";
+    return now - w->idle_since_ms >= (int64_t)(w->o->idle_s * 1000)
+               ? "nothing more has come for a while, and no submit has said that it is over"
+               : NULL;
+}
+
 static enum status watch_until_end(struct watch *w, struct diag *why)
 {
-    int ended_looks = 0, empty_looks = 0;
-    while (ended_looks < 2) {
+    while (!w->end) {
         enum status s = client_status(w->client, w->campaign, &w->now, why);
         if (s == ST_OK)
             s = read_failures(w, why);
         if (s != ST_OK)
             return s;
-        empty_looks = w->now.total == 0 ? empty_looks + 1 : 0;
-        if (empty_looks == EMPTY_LOOKS) {
-            fprintf(stderr, "%sferret watch: %s: ends, nothing was submitted to it\n", w->bar ? "\r\033[K" : "",
-                    w->campaign);
-            return ST_OK;
-        }
         rate_add(&w->rate, clock_ms(), progress_ended(&w->now));
-        ended_looks = !campaign_is_finished(&w->now) ? 0 : w->now.completed ? 2 : ended_looks + 1;
-        if ((s = show(w, ended_looks == 2)) != ST_OK)
+        w->end = end_of(w);
+        if ((s = show(w)) != ST_OK)
             return s;
-        if (ended_looks < 2)
+        if (!w->end)
             nanosleep(&(struct timespec){.tv_nsec = POLL_MS * 1000000L}, NULL);
     }
     return ST_OK;

@@ -26,7 +26,7 @@ grep -q 'm.jsonl:9: id "good" names another job already, at .*m.jsonl:1$' "$WORK
 campaign=$(cat "$WORK/name")
 "$FERRET" watch "$campaign" 2>"$WORK/watch.log"
 want "exit code of watch" 1 $?
-grep -q 'all that was handed in so far has ended$' "$WORK/watch.log" || die "watch does not say why it ends"
+grep -q ', complete$' "$WORK/watch.log" || die "watch does not say why it ends"
 grep -q 'unknown_task 1' "$WORK/watch.log" || die "watch does not count kinds of failure: $(tail -n 1 "$WORK/watch.log")"
 "$FERRET" export "$campaign" -o - >"$WORK/records.jsonl" || die "export failed"
 python3 - "$WORK/records.jsonl" <<'PYTHON' || die "records are not as they should be"
@@ -63,7 +63,41 @@ want "exit code of submit without inputs" 0 $?
 grep -q 'no inputs' "$WORK/err" || die "submit does not say that there was nothing"
 timeout 30 "$FERRET" watch empty 2>"$WORK/err"
 want "exit code of watch without jobs" 0 $?
-grep -q 'empty: ends, nothing was submitted to it' "$WORK/err" || die "watch says: $(cat "$WORK/err")"
+grep -q 'complete, nothing was submitted to it$' "$WORK/err" || die "watch says: $(cat "$WORK/err")"
+
+# A submit that is silent for a while is waited for; one that was killed is not for ever.
+mkfifo "$WORK/slow"
+"$FERRET" submit - --campaign slow --max-tokens 2 <"$WORK/slow" >/dev/null &
+submit=$!
+exec 8>"$WORK/slow"
+printf '{"id": "1", "image": "%s"}\n' "$WORK/good.png" >&8
+wait_for 30 "$FERRET" status slow || die "the campaign was not made"
+"$FERRET" watch slow --interval 0.5 2>"$WORK/slow.log" 8>&- &
+watch=$!
+wait_for 60 grep -q 'waiting for more' "$WORK/slow.log" || die "watch says: $(cat "$WORK/slow.log")"
+printf '{"id": "2", "image": "%s"}\n' "$WORK/good.png" >&8
+exec 8>&-
+wait $submit
+want "exit code of the slow submit" 0 $?
+wait $watch
+want "exit code of watch on a slow submit" 0 $?
+grep -q '^slow: 2 of 2 done.*, complete$' "$WORK/slow.log" || die "watch ended too early: $(tail -n 1 "$WORK/slow.log")"
+mkfifo "$WORK/killed"
+"$FERRET" submit - --campaign killed <"$WORK/killed" >/dev/null 2>&1 &
+submit=$!
+exec 8>"$WORK/killed"
+wait_for 30 "$FERRET" status killed || die "the campaign was not made"
+kill -9 $submit
+wait $submit 2>/dev/null
+exec 8>&-
+timeout 30 "$FERRET" watch killed --idle 1 2>"$WORK/err"
+want "exit code of watch on a killed submit" 0 $?
+grep -q 'no submit has said that it is over$' "$WORK/err" || die "watch says: $(cat "$WORK/err")"
+
+"$FERRET" watch nowhere 2>"$WORK/err"
+want "exit code of watch without a campaign" 2 $?
+want "what watch says without a campaign" 'ferret watch: campaign "nowhere": the broker says: no such campaign' "$(cat "$WORK/err")"
+want "times that watch tells the end" 1 "$(grep -c 'complete$' "$WORK/watch.log")"
 
 # Output that can't be written.
 for command in "status" "status $campaign --json" "export $campaign -o -" "inspect $ROOT/model/pretrained" "--help" "status --help"; do
