@@ -141,7 +141,9 @@ enum status client_ask(struct client *c, struct message *m, enum message_kind wa
         } else if (out->message.kind == MESSAGE_ERROR) {
             s = client_error(&out->message, why);
             link_frame_free(&out->frame);
-            return s;
+            return m->campaign.len == 0
+                       ? s
+                       : diag_wrap(why, s, "campaign \"%.*s\"", (int)m->campaign.len, (const char *)m->campaign.bytes);
         } else if (out->message.kind == want) {
             return ST_OK;
         } else {

@@ -33,9 +33,9 @@ struct inputs_options {
 };
 
 /* One input. job is always there: complete where error is NULL, else with key and image only ("FILE:LINE" as key of a
- * manifest line without an id that can be read or may be so long), cut to what a job may have. The key is the path as
- * it was given or found, or the line's id, or the image as the line has it. Relative paths in a manifest are relative
- * to its folder; those on stdin to the current one. */
+ * manifest line without an id that can be read or may be so long), cut to what a job may have. The key is the URI of
+ * the file that was given or found (the path where it has none), or the line's id, or the URI of the line's image.
+ * Relative paths in a manifest are relative to its folder; those on stdin to the current one. */
 struct input {
     struct job *job;
     const char *error; /* NULL, or a static word: invalid_job, unknown_task, too_long, missing_file, not_a_file... */

@@ -72,12 +72,6 @@ static enum status fail(const struct inputs_options *o, const char *key, const c
     return ST_OK;
 }
 
-enum status make_error(const struct inputs_options *o, const char *key, const char *code, const char *message,
-                       struct input *out)
-{
-    return fail(o, key, key, code, message, out);
-}
-
 /* A job of the defaults' tasks over one image, whose URI is the key too. */
 static enum status plain_job(const struct inputs_options *o, const char *image, struct input *out)
 {
@@ -125,6 +119,19 @@ enum status make_from_path(const struct inputs_options *o, const char *path, str
         s = plain_job(o, uri, out);
     else if (s != ST_NOMEM)
         s = fail(o, path, path, s == ST_MISSING ? "unknown_root" : "unreadable", why.text, out);
+    free(uri);
+    return s;
+}
+
+/* Called by its URI as it would be if it were well, so that its name does not hang on the current folder. */
+enum status make_error(const struct inputs_options *o, const char *path, const char *code, const char *message,
+                       struct input *out)
+{
+    char *uri = NULL;
+    enum status s = local_uri(o, NULL, path, &uri, NULL);
+    if (s == ST_NOMEM)
+        return s;
+    s = fail(o, uri ? uri : path, uri ? uri : path, code, message, out);
     free(uri);
     return s;
 }

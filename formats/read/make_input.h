@@ -6,7 +6,7 @@
 #include "formats/read/inputs.h"
 #include "formats/read/lines.h"
 
-MUST_CHECK enum status make_error(const struct inputs_options *o, const char *key, const char *code,
+MUST_CHECK enum status make_error(const struct inputs_options *o, const char *path, const char *code,
                                   const char *message, struct input *out);
 MUST_CHECK enum status make_from_path(const struct inputs_options *o, const char *path, struct input *out);
 MUST_CHECK enum status make_from_uri(const struct inputs_options *o, const char *uri, struct input *out);

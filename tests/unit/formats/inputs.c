@@ -378,3 +378,18 @@ Test(inputs, memory_is_flat_over_a_long_manifest, .timeout = 60)
     inputs_close(in);
     job_free(defaults);
 }
+
+Test(inputs, what_fails_is_named_apart_from_the_current_folder)
+{
+    const char *path = "no*thing.png";
+    struct inputs_options o = {.paths = &path, .n_paths = 1};
+    struct inputs *in = NULL;
+    struct input input;
+    cr_assert_eq(inputs_open(&o, &in, NULL), ST_OK);
+    cr_assert_eq(inputs_next(in, &input, NULL), ST_OK);
+    cr_expect_str_eq(input.error, "missing_file");
+    cr_expect_eq(input.job->key[0], '/', "%s", input.job->key);
+    cr_expect_str_eq(input.job->image, input.job->key);
+    input_fini(&input);
+    inputs_close(in);
+}
