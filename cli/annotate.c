@@ -7,6 +7,7 @@
 
 #include "cli/commands.h"
 #include "formats/read/inputs.h"
+#include "formats/read/local_path.h"
 #include "formats/read/repeats.h"
 #include "formats/write/jsonl.h"
 #include "media/fetch.h"
@@ -134,14 +135,20 @@ struct session {
 /* ---- inputs ----------------------------------------------------------------------------------------------------- */
 
 /* Any file of this machine may be named, since whoever types the command may read it; links are followed here, where
- * they may lead anywhere. */
-static enum status local_uri(void *ctx, const char *path, char **uri, struct diag *why)
+ * they may lead anywhere. The id stays the name that was given: two links to one file are two inputs. */
+static enum status follow_links(struct job *job)
 {
-    (void)ctx, (void)why;
-    *uri = realpath(path, NULL);
-    if (!*uri)
-        *uri = strdup(path);
-    return *uri ? ST_OK : ST_NOMEM;
+    char *file = job->image[0] == '/' ? realpath(job->image, NULL) : NULL;
+    char *text = NULL;
+    if (!file)
+        return ST_OK; /* another URI, or a file that is not there, which the fetch will say */
+    enum status s = path_as_text(file, &text);
+    free(file);
+    if (s != ST_OK)
+        return s;
+    free(job->image);
+    job->image = text;
+    return ST_OK;
 }
 
 static void write_failure(struct output *o, const struct input *input)
@@ -176,7 +183,9 @@ static enum status feed_one(struct session *s, struct input *input, struct diag 
     enum repeat repeat = REPEAT_NONE;
     char *place = NULL;
     enum status st = repeats_add(s->repeats, input, &repeat, &place, why);
-    if (st != ST_OK && st != ST_LIMIT) /* no queue here: a job may be longer, and is not compared */
+    if (st == ST_OK || st == ST_LIMIT) /* no queue here: a job may be longer, and is not compared */
+        st = input->error ? ST_OK : follow_links(input->job);
+    if (st != ST_OK)
         return st;
     s->output.n_taken++;
     if (repeat != REPEAT_NONE) {
@@ -235,8 +244,7 @@ static enum status open_session(struct session *s, const struct annotate_flags *
         st = open_roots(f, &s->roots, why);
     if (st == ST_OK)
         st = task_flags_check_paths(&f->task, paths, settings_n_args(settings), why);
-    struct inputs_options in = {
-        .paths = paths, .n_paths = settings_n_args(settings), .defaults = s->defaults, .uri = local_uri};
+    struct inputs_options in = {.paths = paths, .n_paths = settings_n_args(settings), .defaults = s->defaults};
     if (st == ST_OK)
         st = inputs_open(&in, &s->inputs, why);
     if (st == ST_OK)

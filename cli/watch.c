@@ -155,12 +155,14 @@ static void remaining_text(const struct watch *w, char *out, size_t size)
 
 static void print_line(const struct watch *w)
 {
-    char kinds[512], remaining[REMAINING_BYTES];
+    char kinds[512], cancelled[48] = "", remaining[REMAINING_BYTES];
     failures_text(&w->failures, kinds, sizeof kinds);
     remaining_text(w, remaining, sizeof remaining);
-    fprintf(stderr, "%s: %llu of %llu done, %llu failed%s, %llu running, %s\n", w->campaign,
+    if (w->now.cancelled)
+        snprintf(cancelled, sizeof cancelled, ", %llu cancelled", (unsigned long long)w->now.cancelled);
+    fprintf(stderr, "%s: %llu of %llu done, %llu failed%s%s, %llu running, %s\n", w->campaign,
             (unsigned long long)w->now.done, (unsigned long long)w->now.total, (unsigned long long)w->now.failed, kinds,
-            (unsigned long long)w->now.running, remaining);
+            cancelled, (unsigned long long)w->now.running, remaining);
 }
 
 static int terminal_columns(void)

@@ -150,6 +150,16 @@ def repeated_ids(work):
     assert '1 ok, 0 partial, 3 failed, 1 the same again' in stderr, stderr
 
 
+def links(work):
+    """Two links to one file are two inputs, each under the name it was given."""
+    folder = work / 'links'
+    folder.mkdir()
+    for name in ('a.png', 'b.png'):
+        (folder / name).symlink_to(ROOT / 'tests/e2e/corpus/files/tiny.png')
+    records, _ = annotate(folder, code=0)
+    want('records of links', {str(folder / 'a.png'), str(folder / 'b.png')}, set(records))
+
+
 def closed_pipe(work):
     """A reader that goes away ends the run without a crash."""
     command = '"%s" annotate --max-tokens 4 "%s" 2>"%s/err" | head -n 1 >/dev/null; exit ${PIPESTATUS[0]}' % (
@@ -209,6 +219,7 @@ def main():
         usage(work)
         hostile_manifest(work)
         repeated_ids(work)
+        links(work)
         hostile_folder(work)
         closed_pipe(work)
         full_disk(work)
