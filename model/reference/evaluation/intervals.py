@@ -3,7 +3,7 @@
 share       every item is right or wrong: Wilson's interval, the number of items divided by the design effect (how much wider
             items of one image make the interval than independent ones would)
 ratio       sum of values over sum of weights (means, F1): percentiles of 2,000 bootstrap samples of images
-class f1    F1 of precision and recall, each averaged over classes: the same bootstrap
+class f1    F1 of precision and recall, each averaged over the classes that there are to recall: the same bootstrap
 
 Differences are paired: the same items, or the same images, of both runs.  Shares of the same items: Agresti and Min's
 interval (half a pair is added to each cell, so that no disagreement at all is not taken for certainty), with the design
@@ -25,7 +25,7 @@ class Item(NamedTuple):
     image: str
     value: float
     weight: float = 1.
-    label: str = ''         # class f1: the class
+    label: str = ''         # class f1: the class; an item of weight 0 only says that there is such a class
     side: str = ''          # class f1: PRECISION or RECALL
 
 
@@ -75,15 +75,18 @@ class Sample:
         """times [images]: how often each image counts."""
         often = times[self.at]
         if self.kind == CLASS_F1:
-            precision, recall = (self.class_mean(often * side) for side in (~self.recalled, self.recalled))
+            classes = np.bincount(self.label, often * self.recalled) > 0
+            precision, recall = (self.class_mean(often * side, classes) for side in (~self.recalled, self.recalled))
             return 2 * precision * recall / (precision + recall) if precision + recall > 0 else 0.
         weight = (often * self.weight).sum()
         return (often * self.value).sum() / weight if weight > 0 else np.nan
 
-    def class_mean(self, often):
-        count = np.bincount(self.label, often)
+    def class_mean(self, often, classes):
+        """Of the shares of the given classes (bool); a class without items counts as 0."""
+        count = np.bincount(self.label, often * self.weight)
         right = np.bincount(self.label, often * self.value)
-        return (right[count > 0] / count[count > 0]).mean() if (count > 0).any() else 0.
+        counted = classes & (count > 0)
+        return (right[counted] / count[counted]).sum() / max(1, classes.sum())
 
 
 def resamples(images, seed):

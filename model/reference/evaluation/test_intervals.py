@@ -36,10 +36,12 @@ class Estimates(unittest.TestCase):
         self.assertEqual((got.value, got.low, got.high), (50., 25., 75.))
         self.assertEqual(got, estimate(RATIO, [Item('a', '1', 3., 4.), Item('b', '2', 1., 4.)]), 'seeded')
 
-    def test_class_f1_averages_over_classes_first(self):
+    def test_class_f1_averages_over_the_classes_to_recall(self):
         rows = [Item('1', 'i', 1., label='cat', side=PRECISION), Item('2', 'i', 0., label='cat', side=PRECISION),
                 Item('3', 'i', 0., label='dog', side=PRECISION), Item('4', 'i', 1., label='cat', side=RECALL)]
-        self.assertAlmostEqual(estimate(CLASS_F1, rows).value, 100 * 2 * .25 * 1. / 1.25)
+        self.assertAlmostEqual(estimate(CLASS_F1, rows).value, 100 * 2 * .5 * 1. / 1.5)
+        rows.append(Item('5', 'i', 0., 0., label='owl', side=RECALL))
+        self.assertAlmostEqual(estimate(CLASS_F1, rows).value, 100 * 2 * .25 * .5 / .75)
 
 
 class Differences(unittest.TestCase):
