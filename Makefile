@@ -26,10 +26,12 @@ WARN_C := -Wstrict-prototypes -Wmissing-prototypes -Wconversion -Wno-sign-conver
 ifeq ($(findstring clang,$(CC)),)
 WARN_C += -Wno-format-truncation
 endif
-SAN := $(if $(SANITIZER),-fsanitize=$(SANITIZER) -fno-sanitize-recover=all -fno-omit-frame-pointer)
+INSTRUMENT := $(if $(SANITIZER),-fsanitize=$(SANITIZER) -fno-sanitize-recover=all -fno-omit-frame-pointer)
+# --wrap: tests/sanitize/confined.c. One runtime for both, as clang has it: GCC's shared libubsan has no report file.
+SAN := $(INSTRUMENT) $(if $(SANITIZER),-Wl$(comma)--wrap=sandbox_enter) $(if $(findstring clang,$(CC)),,$(if $(findstring undefined,$(SANITIZER)),-static-libasan -static-libubsan))
 OPT ?= -O2 -g
 # No contraction: a fused multiply-add where the source has none would change bits between compilers (design 5).
-COMMON := $(OPT) -pthread -fPIC -ffp-contract=off -fno-math-errno -fno-trapping-math -I. $(SAN) -MMD -MP -D_GNU_SOURCE
+COMMON := $(OPT) -pthread -fPIC -ffp-contract=off -fno-math-errno -fno-trapping-math -I. $(INSTRUMENT) -MMD -MP -D_GNU_SOURCE
 CFLAGS_ALL := -std=c11 $(COMMON) $(WARN) $(WARN_C) $(PKG_CFLAGS) $(CFLAGS)
 CXXFLAGS_ALL := -std=c++17 $(COMMON) $(WARN) $(PKG_CFLAGS) $(CXXFLAGS)
 LDLIBS_ALL := $(shell pkg-config --libs $(PKG) $(MSGPACK) 2>/dev/null) -lsentencepiece -ldnnl -lgomp -lstdc++ -ldl -lm -pthread
@@ -50,7 +52,8 @@ NEEDS_cli := worker model kernels media formats protocol observe base
 MAINS := broker/main.c worker/main.c cli/main.c
 sources = $(filter-out $(MAINS),$(sort $(wildcard $(1)/*.c $(1)/*/*.c $(1)/*.cc $(1)/*/*.cc)))
 binaries = $(sort $(wildcard $(1)/scripts/*.lua $(1)/assets/*))
-objects = $(patsubst %,$(B)/obj/%.o,$(call sources,$(1)) $(call binaries,$(1)))
+objects = $(patsubst %,$(B)/obj/%.o,$(call sources,$(1)) $(call binaries,$(1)) $(if $(SANITIZER),$(SANITIZED_$(1))))
+SANITIZED_media := tests/sanitize/confined.c
 archive = $(B)/lib/lib$(1).a
 # Inside a group the order of archives does not matter to the linker; which archives are in it is what the arrows are about.
 link = -Wl,--start-group $(foreach r,$(1) $(NEEDS_$(1)),$(call archive,$(r))) -Wl,--end-group

@@ -97,17 +97,26 @@ TSAN_PROGRAMS += $(sort $(wildcard tests/stress/*.c))
 .PHONY: sanitized
 sanitized: ## units and the other suites under the address and undefined behaviour sanitizers
 	@$(MAKE) --no-print-directory -j$(JOBS) SANITIZER=address,undefined sanitized-programs
-	@$(MAKE) --no-print-directory -j1 SANITIZER=address,undefined E2E='up queue refused' $(SANITIZED_STEPS) e2e
-.PHONY: sanitized-programs
-sanitized-programs: all $(TEST_PROGRAMS)
+	@$(MAKE) --no-print-directory -j1 SANITIZER=address,undefined sanitized-run
+PLANTED := $(B)/test/sanitize/planted
+.PHONY: sanitized-programs sanitized-run
+sanitized-programs: all $(TEST_PROGRAMS) $(PLANTED)
+sanitized-run: sanitized-programs
+	@tests/sanitize/planted.sh $(PLANTED) $(B)/reports/planted leak='Direct leak of 40' overflow=heap-buffer-overflow \
+	  undefined='signed integer overflow' confined-overflow=heap-buffer-overflow confined-undefined=confined
+	@tests/sanitize/run.sh $(B)/reports $(MAKE) --no-print-directory -k -j1 E2E='up queue refused' $(SANITIZED_STEPS) e2e
 
 .PHONY: threads
 threads: ## the threaded parts under the thread sanitizer
 	@$(MAKE) --no-print-directory -j$(JOBS) SANITIZER=thread threads-programs
 	@$(MAKE) --no-print-directory -j1 SANITIZER=thread threads-run
 .PHONY: threads-programs threads-run
-threads-programs: $(patsubst tests/%.c,$(B)/test/%,$(TSAN_PROGRAMS))
+threads-programs: $(patsubst tests/%.c,$(B)/test/%,$(TSAN_PROGRAMS)) $(PLANTED)
 threads-run: threads-programs
+	@tests/sanitize/planted.sh $(PLANTED) $(B)/reports/planted race='data race'
+	@tests/sanitize/run.sh $(B)/reports $(MAKE) --no-print-directory -k -j1 threads-steps
+.PHONY: threads-steps
+threads-steps: threads-programs
 	@failed=0; for p in $(patsubst tests/%.c,$(B)/test/%,$(TSAN_PROGRAMS)); do \
 	  if $$p; then echo "PASS thread sanitizer: $${p##*/}"; else echo "FAIL thread sanitizer: $${p##*/}"; failed=1; fi; done; exit $$failed
 
