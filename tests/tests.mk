@@ -1,6 +1,6 @@
 # Tests. A folder of tests/ may bring rules of its own in tests/FOLDER/*.mk and add to the lists below:
 #   TEST_PROGRAMS   files to build before any test runs
-#   TEST_STEPS      targets of `make test`, in order of their names here: lint, unit, kernels, parity, e2e, chaos
+#   TEST_STEPS      targets of `make test`, in order of their names here: lint, unit, kernels, parity, e2e, chaos-short
 #   UNSANITIZED_STEPS  those of TEST_STEPS that do not run under the address sanitizer
 #   FULL_STEPS      targets that only `make test-full` runs, after `make test`
 #   TSAN_PROGRAMS   sources (tests/.../x.c with a main of their own) that run under the thread sanitizer
@@ -92,7 +92,7 @@ test: ## everything that a change must pass (installs what it needs; under 15 mi
 	@$(MAKE) --no-print-directory -j1 $(STEPS)
 
 # What costs hours under a sanitizer and teaches nothing stays out.
-SANITIZED_STEPS := unit $(filter-out lint unit chaos $(UNSANITIZED_STEPS),$(TEST_STEPS))
+SANITIZED_STEPS := unit $(filter-out lint unit $(UNSANITIZED_STEPS),$(TEST_STEPS))
 TSAN_PROGRAMS += $(sort $(wildcard tests/stress/*.c))
 .PHONY: sanitized
 sanitized: ## units and the other suites under the address and undefined behaviour sanitizers

@@ -1,35 +1,42 @@
-# Chaos: the queue under kill -9, with real programs and a real Redis (AOF always). SECONDS=600 goes on for longer; SEED=N
-# repeats a schedule.
+# Chaos: the queue with everything failing around it: real programs, a real Redis (AOF always), two brokers, a proxy that
+# spoils connections. First each failpoint (CHAOS_STEP=N: every Nth), then kills, pauses and outages at random.
+# SECONDS=600 goes on for longer; SEED=N repeats a schedule.
 CHAOS_SECONDS := $(if $(filter file command environment%,$(origin SECONDS)),$(SECONDS),60)
+CHAOS_STEP ?= 1
 SEED ?= $(shell date +%s)
+FAILPOINT_WRAPS := $(patsubst %,-Wl$(comma)--wrap=%,link_send store_send store_pump store_take)
+FAILPOINTS := $(patsubst %,$(B)/obj/tests/chaos/%.c.o,failpoints gauges)
 
-$(B)/test/chaos-sleeper: $(B)/obj/tests/chaos/sleeper.c.o $(call link_deps,worker)
+# The broker as it ships, but for the failpoints.
+$(B)/test/chaos-broker: $(B)/obj/broker/main.c.o $(FAILPOINTS) $(call link_deps,broker)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(SAN) -o $@ $< $(call link,worker) $(LDLIBS_ALL)
-$(B)/test/chaos: $(patsubst %,$(B)/obj/tests/chaos/%.c.o,chaos children submitter verify) $(call link_deps,protocol)
+	$(Q)$(CC) $(SAN) $(FAILPOINT_WRAPS) -o $@.$$$$ $(filter %.o,$^) $(call link,broker) $(LDLIBS_ALL) && mv -f $@.$$$$ $@
+$(B)/test/chaos-sleeper: $(B)/obj/tests/chaos/sleeper.c.o $(FAILPOINTS) $(call link_deps,worker)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(SAN) -o $@ $(filter %.o,$^) $(call link,protocol) $(LDLIBS_ALL)
+	$(Q)$(CC) $(SAN) $(FAILPOINT_WRAPS) -o $@.$$$$ $(filter %.o,$^) $(call link,worker) $(LDLIBS_ALL) && mv -f $@.$$$$ $@
 
-$(B)/test/chaos-poison: $(patsubst %,$(B)/obj/tests/chaos/%.c.o,poison children submitter) $(call link_deps,protocol)
+CHAOS_PARTS := children proxy submitter operator
+$(B)/test/chaos: $(patsubst %,$(B)/obj/tests/chaos/%.c.o,chaos schedule walk verify $(CHAOS_PARTS)) $(FAILPOINTS) $(call link_deps,protocol)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(SAN) -o $@ $(filter %.o,$^) $(call link,protocol) $(LDLIBS_ALL)
+	$(Q)$(CC) $(SAN) $(FAILPOINT_WRAPS) -o $@.$$$$ $(filter %.o,$^) $(call link,protocol) $(LDLIBS_ALL) && mv -f $@.$$$$ $@
+$(B)/test/chaos-poison: $(patsubst %,$(B)/obj/tests/chaos/%.c.o,poison $(CHAOS_PARTS)) $(FAILPOINTS) $(call link_deps,protocol)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(SAN) $(FAILPOINT_WRAPS) -o $@.$$$$ $(filter %.o,$^) $(call link,protocol) $(LDLIBS_ALL) && mv -f $@.$$$$ $@
+CHAOS_PROGRAMS := $(B)/test/chaos $(B)/test/chaos-poison $(B)/test/chaos-sleeper $(B)/test/chaos-broker
 
 .PHONY: chaos
-chaos: $(B)/test/chaos $(B)/test/chaos-poison $(B)/test/chaos-sleeper $(B)/bin/ferret-broker ## kill everything at random; no acknowledged job may be lost
-	@$(B)/test/chaos $(B)/bin $(B)/test/chaos-sleeper $$(($(CHAOS_SECONDS) * 2 / 3)) $(SEED) direct
-	@$(B)/test/chaos $(B)/bin $(B)/test/chaos-sleeper $$(($(CHAOS_SECONDS) / 3)) $(SEED) relay
-	@$(B)/test/chaos-poison $(B)/bin $(B)/test/chaos-sleeper direct
-TEST_PROGRAMS += $(B)/test/chaos $(B)/test/chaos-poison $(B)/test/chaos-sleeper
-TEST_STEPS += chaos
-
-$(B)/test/queue-rate: $(patsubst %,$(B)/obj/tests/chaos/%.c.o,rate children submitter) $(call link_deps,protocol)
-	@mkdir -p $(@D)
-	$(call say,LINK,$@)
-	$(Q)$(CC) $(SAN) -o $@ $(filter %.o,$^) $(call link,protocol) $(LDLIBS_ALL)
-.PHONY: queue-rate
-queue-rate: $(B)/test/queue-rate $(B)/test/chaos-sleeper $(B)/bin/ferret-broker ## jobs a second through the queue, both routes
-	@$(B)/test/queue-rate $(B)/bin $(B)/test/chaos-sleeper 100000 direct
-	@$(B)/test/queue-rate $(B)/bin $(B)/test/chaos-sleeper 100000 relay
+chaos: $(CHAOS_PROGRAMS) $(B)/bin/ferret-broker ## fail everything, in turn and at random; no acknowledged job may be lost
+	@$(B)/test/chaos $(B)/test/chaos-broker $(B)/test/chaos-sleeper walk $(CHAOS_STEP) $(SEED)
+	@$(B)/test/chaos $(B)/bin/ferret-broker $(B)/test/chaos-sleeper random $(CHAOS_SECONDS) $(SEED)
+	@$(B)/test/chaos-poison $(B)/bin/ferret-broker $(B)/test/chaos-sleeper direct
+# A part of it, for make test.
+.PHONY: chaos-short
+chaos-short:
+	@$(MAKE) --no-print-directory chaos CHAOS_STEP=24 SECONDS=40
+TEST_PROGRAMS += $(CHAOS_PROGRAMS)
+TEST_STEPS += chaos-short
+UNSANITIZED_STEPS += chaos-short

@@ -1,7 +1,7 @@
 /* One job among many kills whatever worker runs it. It alone must end as failed, with code `poison`; all others are
  * done.
  *
- *   chaos-poison BIN SLEEPER [direct|relay]
+ *   chaos-poison BROKER SLEEPER [direct|relay]
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,10 +51,10 @@ static int run(struct chaos *c, struct client *client, struct campaign_status *s
     struct diag why = {.text = ""};
     int deaths = 0;
     for (int64_t until = clock_ms() + LIMIT_MS; clock_ms() < until; usleep(STEP_US)) {
-        for (int i = 0; i < N_WORKERS; i++)
-            if (waitpid(c->worker_pids[i], NULL, WNOHANG) == c->worker_pids[i]) {
+        for (int i = 0; i < c->count[ROLE_WORKER]; i++)
+            if (!child_is_running(c, ROLE_WORKER, i)) {
                 deaths++;
-                child_start(c, ROLE_WORKER, i);
+                child_start(c, ROLE_WORKER, i, NULL);
             }
         check(client_status(client, CHAOS_CAMPAIGN, status, &why), &why);
         if (campaign_is_finished(status))
@@ -90,26 +90,18 @@ static int count_poison(struct client *client)
 
 int main(int argc, char **argv)
 {
-    enum { START_MS = 10000 };
     if (argc < 3)
         return 2;
-    struct chaos c = {.bin = argv[1],
+    struct chaos c = {.broker = argv[1],
                       .sleeper = argv[2],
                       .route = argc > 3 ? argv[3] : "direct",
                       .sleep_us = "5000",
-                      .dir = "/tmp/poison.XXXXXX"};
-    if (!mkdtemp(c.dir))
-        return 2;
-    snprintf(c.redis, sizeof c.redis, "%.100s/redis.sock", c.dir);
-    snprintf(c.clients, sizeof c.clients, "ipc://%.100s/clients", c.dir);
-    snprintf(c.workers, sizeof c.workers, "ipc://%.100s/workers", c.dir);
-    child_start(&c, ROLE_REDIS, 0);
-    if (!child_wait_redis(&c, START_MS))
-        return 1;
-    child_start(&c, ROLE_BROKER, 0);
-    for (int i = 0; i < N_WORKERS; i++)
-        child_start(&c, ROLE_WORKER, i);
-    struct client_options o = {.address = c.clients};
+                      .count = {[ROLE_BROKER] = 1, [ROLE_WORKER] = 3}};
+    char brokers[LIST_LEN];
+    chaos_init(&c, "poison");
+    children_start_all(&c);
+    client_list(&c, -1, brokers);
+    struct client_options o = {.address = brokers};
     struct client *client;
     struct diag why = {.text = ""};
     struct campaign_spec spec = {.name = CHAOS_CAMPAIGN, .class_name = CHAOS_CLASS, .pin = "poison"};
@@ -122,12 +114,8 @@ int main(int argc, char **argv)
     printf("%d jobs, one kills: %llu done, %llu failed, %d as poison, %d workers died\n", (int)JOBS,
            (unsigned long long)status.done, (unsigned long long)status.failed, poison, deaths);
     client_close(client);
-    for (int i = 0; i < N_WORKERS; i++)
-        child_kill(&c, ROLE_WORKER, i);
-    child_kill(&c, ROLE_BROKER, 0);
-    child_kill(&c, ROLE_REDIS, 0);
-    if (ok)
-        ok = chaos_remove(&c);
+    children_kill_all(&c);
+    ok &= chaos_remove(&c);
     printf("%s chaos-poison\n", ok ? "PASS" : "FAIL");
     return ok ? 0 : 1;
 }

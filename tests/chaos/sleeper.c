@@ -1,6 +1,6 @@
 /* A worker whose engine sleeps: ferret-worker's session, with a result that is a function of the job's key alone.
  *
- *   chaos-sleeper BROKER CLASS CREDIT THREADS SLEEP_US
+ *   chaos-sleeper BROKERS CLASS CREDIT THREADS SLEEP_US
  *
  * Keys that begin with "bad-" end as permanent failures, "flaky-" fail now and then for a moment, "crash-" kill the
  * process. */
@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/sha256.h"
+#include "tests/chaos/gauges.h"
 #include "worker/session.h"
 
 static volatile sig_atomic_t stop;
@@ -37,6 +38,7 @@ struct sleeper {
     int busy, sleep_us;
     bool draining, closing;
     unsigned seed;
+    _Atomic int *in_flight;
 };
 
 static enum status start(void *ctx, struct job *job, struct flight *flight, struct diag *why)
@@ -49,6 +51,7 @@ static enum status start(void *ctx, struct job *job, struct flight *flight, stru
     }
     i->job = job;
     i->flight = flight;
+    atomic_fetch_add(s->in_flight, 1);
     pthread_mutex_lock(&s->lock);
     if (s->last)
         s->last->next = i;
@@ -131,6 +134,7 @@ static void run_item(struct sleeper *s, struct item *i, unsigned *seed)
         jsn_free(r);
     }
     session_finished(s->session, i->flight, &end);
+    atomic_fetch_sub(s->in_flight, 1);
     job_free(i->job);
     free(i);
 }
@@ -166,7 +170,8 @@ int main(int argc, char **argv)
     struct sleeper s = {.lock = PTHREAD_MUTEX_INITIALIZER,
                         .changed = PTHREAD_COND_INITIALIZER,
                         .sleep_us = (int)strtol(argv[5], NULL, 10),
-                        .seed = (unsigned)getpid()};
+                        .seed = (unsigned)getpid(),
+                        .in_flight = gauges_in_flight()};
     struct session_options o = {.broker = argv[1],
                                 .class_name = argv[2],
                                 .tasks = "caption",

@@ -8,7 +8,7 @@
 #include "protocol/client.h"
 #include "tests/chaos/chaos.h"
 
-enum { MOST_JOBS = 64, KEY_BYTES = 64, TIMEOUT_MS = 60000, PAUSE_US = 4000 };
+enum { MOST_JOBS = 256, KEY_BYTES = 64, TIMEOUT_MS = 60000, PAUSE_US = 4000 };
 
 static void die(const char *what, const struct diag *why)
 {
@@ -58,11 +58,13 @@ static void write_ledger(int fd, char (*keys)[KEY_BYTES], int n)
 
 void submitter_run(const struct chaos *chaos, int index, unsigned seed)
 {
-    char path[PATH_LEN + 32], keys[MOST_JOBS][KEY_BYTES];
+    char path[PATH_LEN + 32], keys[MOST_JOBS][KEY_BYTES], brokers[LIST_LEN];
+    _Atomic int *in_flight = gauges_in_flight();
+    client_list(chaos, index, brokers);
     snprintf(path, sizeof path, "%s/ledger.%d", chaos->dir, index);
     int fd = open(path, O_WRONLY | O_CREAT | O_APPEND, 0600);
     struct diag why = {.text = ""};
-    struct client_options o = {.address = chaos->clients, .timeout_ms = TIMEOUT_MS};
+    struct client_options o = {.address = brokers, .timeout_ms = TIMEOUT_MS};
     struct client *c = NULL;
     if (fd < 0 || client_open(&o, &c, &why) != ST_OK)
         die("open", &why);
@@ -70,12 +72,14 @@ void submitter_run(const struct chaos *chaos, int index, unsigned seed)
     if (client_campaign(c, &spec, NULL, &why) != ST_OK)
         die("campaign", &why);
     for (long long at = 0;;) {
-        const int sizes[] = {1, 8, 64};
+        const int sizes[] = {1, 32, MOST_JOBS};
         int n = sizes[rand_r(&seed) % 3];
         for (int i = 0; i < n; i++)
             make_key(keys[i], index, &seed, at++);
+        atomic_store(in_flight, n);
         submit_keys(c, keys, n);
         write_ledger(fd, keys, n);
+        atomic_store(in_flight, 0);
         if (rand_r(&seed) % 5 == 0)
             submit_keys(c, keys, n); /* twice is free */
         usleep(PAUSE_US);

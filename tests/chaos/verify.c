@@ -62,7 +62,7 @@ static struct entry *find(struct table *t, const char *key)
 static void read_ledgers(struct chaos *c, struct table *t)
 {
     enum { LINE = 256 };
-    for (int i = 0; i < N_SUBMITTERS; i++) {
+    for (int i = 0; i < c->count[ROLE_SUBMITTER]; i++) {
         char path[PATH_LEN + 32], line[LINE];
         snprintf(path, sizeof path, "%s/ledger.%d", c->dir, i);
         FILE *f = fopen(path, "r");
@@ -148,16 +148,38 @@ static bool wait_finished(struct client *client, struct campaign_status *status)
     int64_t until = clock_ms() + LIMIT_MS;
     struct diag why = {.text = ""};
     while (clock_ms() < until) {
-        enum status s = client_status(client, CHAOS_CAMPAIGN, status, &why);
-        if (s == ST_OK && !adds_up(status))
+        struct campaign_status *all = NULL;
+        size_t n = 0, open = 0;
+        enum status s = client_campaigns(client, &all, &n, &why);
+        bool sums = true;
+        for (size_t i = 0; s == ST_OK && i < n; i++) {
+            sums &= adds_up(&all[i]);
+            bool is_open = all[i].ready + all[i].running + all[i].delayed > 0;
+            if (strcmp(all[i].name, CHAOS_CAMPAIGN) == 0 || (is_open && !open))
+                *status = all[i];
+            open += is_open;
+            if (all[i].state == CAMPAIGN_PAUSED && /* by an operator who was killed */
+                client_campaign_set(client, all[i].name, CAMPAIGN_ACTIVE, NULL, &why) != ST_OK)
+                sums = false;
+        }
+        free(all);
+        if (!sums)
             return false;
-        if (s == ST_OK && campaign_is_finished(status))
+        if (s == ST_OK && open == 0 && n > 0)
             return true;
         usleep(STEP_US);
     }
-    printf("not finished: %llu ready, %llu running, %llu delayed; %s\n", (unsigned long long)status->ready,
-           (unsigned long long)status->running, (unsigned long long)status->delayed, why.text);
+    printf("not finished: %s: %llu ready, %llu running, %llu delayed; %s\n", status->name,
+           (unsigned long long)status->ready, (unsigned long long)status->running, (unsigned long long)status->delayed,
+           why.text);
     return false;
+}
+
+static long long of_campaign(const struct chaos *c, const char *command, const char *key)
+{
+    char line[PATH_LEN];
+    snprintf(line, sizeof line, "%s {q:0}:%s:%lld", command, key, ask_redis(c, "HGET {q:0}:camp " CHAOS_CAMPAIGN));
+    return ask_redis(c, line);
 }
 
 static bool check_redis(const struct chaos *c, const struct campaign_status *s)
@@ -170,10 +192,10 @@ static bool check_redis(const struct chaos *c, const struct campaign_status *s)
     ok &= equal("doomed left", ask_redis(c, "HLEN {q:0}:doom"), 0);
     ok &= equal("owned left", ask_redis(c, "--raw KEYS '{q:0}:run:*' | grep -c ."), 0);
     ok &= equal("queues left", ask_redis(c, "--raw KEYS '{q:0}:rq:*' | grep -c ."), 0);
-    ok &= equal("records", ask_redis(c, "HLEN {q:0}:res:1"), results);
-    ok &= equal("finished ids", ask_redis(c, "SCARD {q:0}:fin:1"), results);
-    ok &= equal("ids in order", ask_redis(c, "LLEN {q:0}:out:1"), results);
-    ok &= equal("dead", ask_redis(c, "HLEN {q:0}:dead:1"), (long long)s->failed);
+    ok &= equal("records", of_campaign(c, "HLEN", "res"), results);
+    ok &= equal("finished ids", of_campaign(c, "SCARD", "fin"), results);
+    ok &= equal("ids in order", of_campaign(c, "LLEN", "out"), results);
+    ok &= equal("dead", of_campaign(c, "HLEN", "dead"), (long long)s->failed);
     return ok;
 }
 
@@ -215,7 +237,10 @@ static bool check_results(struct chaos *c, struct client *client, const struct c
 bool verify(struct chaos *c)
 {
     enum { TIMEOUT_MS = 20000 };
-    struct client_options o = {.address = c->clients, .timeout_ms = TIMEOUT_MS};
+    char brokers[LIST_LEN];
+    c->proxied = false;
+    client_list(c, -1, brokers);
+    struct client_options o = {.address = brokers, .timeout_ms = TIMEOUT_MS};
     struct client *client;
     struct diag why = {.text = ""};
     struct campaign_status status = {.total = 0};
