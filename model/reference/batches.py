@@ -12,11 +12,13 @@ from scenes import NOUNS, SIDE, SIZES
 from tokenizer import BOS, EOS
 
 BINS, LENGTH = 2, 160                    # text of one image: two bins, so that attention never spans all of it
-OTHER_TURNS = ['box', 'point', 'mask'] + ['locate'] * 4 + ['locate_many'] * 2 + ['absent', 'yesno', 'count', 'relation']
+OTHER_TURNS = ['box', 'point', 'mask'] + ['locate'] * 3 + ['locate_many'] * 2 + ['absent', 'yesno'] + ['count'] * 2 \
+    + ['relation'] * 3
 SPANS = 0, 1, 2, 3, 5                    # of points: 11 pixels of a larger file are fewer here
-DIGIT_WEIGHTS = 1.2, .7, .3              # first, second, third digit of a coordinate
+DIGIT_WEIGHTS = 1.2, 1., .4              # first, second, third digit of a coordinate
 WORD_WEIGHT, PUNCTUATION_WEIGHT = 2., .3
 BRACKET_WEIGHT, INSIDE_WEIGHT = 8., .3   # in the guide for boxes
+ANY = -1                                 # instead of a noun: whatever there is
 
 SIZE_WORDS = list(SIZES)
 SAID = {name: i for i, noun in enumerate(NOUNS) for name in (noun, dialogue.plural(noun))}
@@ -35,23 +37,58 @@ def augmented(rng, scene):
     return scene
 
 
+def crowded(scene):
+    """How much there is to mix up: things, and things of a noun that was there before."""
+    return 2 * len(scene.things) - len({t.noun for t in scene.things})
+
+
+def anchors(owner, boxes, grid):
+    """bool [N]: for every thing that owns patches, the one nearest to the middle of its box."""
+    anchor, side = np.zeros(grid * grid, bool), SIDE // grid
+    for i, (x1, y1, x2, y2) in enumerate(boxes):
+        own = np.nonzero(owner == i + 1)[0]
+        if len(own):
+            x, y = own % grid * side + side / 2, own // grid * side + side / 2
+            anchor[own[((x - (x1 + x2) / 2) ** 2 + (y - (y1 + y2) / 2) ** 2).argmin()]] = True
+    return anchor
+
+
+def neighbours(scene):
+    """For every thing and direction: noun + 1 of the nearest thing there, 0 for none, -1 for a matter of taste [things, 4];
+    and where its middle is [things, 4, 2]."""
+    found = [[dialogue.neighbour(scene, i, d) for d in dialogue.DIRECTIONS] for i in range(len(scene.things))]
+    noun = [[-1 if f is None else scene.things[f[0]].noun + 1 if f else 0 for f in row] for row in found]
+    middle = [[dialogue.centre(scene.things[f[0]]) if f else (0, 0) for f in row] for row in found]
+    return np.array(noun), np.array(middle)
+
+
 def patch_targets(scene, grid):
     """What the patches show.  owner [N]: 0, or i + 1 where things[i] covers an eighth of the patch and more than any other;
-    noun [N] likewise (0 = background); size_word [N]; box [N, 4]; digits [N, 4, 3]."""
+    noun [N] likewise (0 = background); size_word [N]; box [N, 4]; digits [N, 4, 3]; anchor [N]: 1 on one patch of every thing;
+    beside [N, 4] and beside_at [N, 4, 2]: the thing's neighbours."""
     side = SIDE // grid
     cells = scene.owner.reshape(grid, side, grid, side).transpose(0, 2, 1, 3).reshape(grid * grid, side * side)
     covered = np.stack([(cells == i + 1).sum(1) for i in range(len(scene.things))], 1)
     top, on = covered.argmax(1), covered.max(1) >= side * side // 8
     boxes = np.array([t[2:] for t in scene.things])
+    beside, beside_at = neighbours(scene)
+    owner = (top + 1) * on
     digits = np.array([[[int(d) for d in '%03d' % text_value(v, SIDE)] for v in box] for box in boxes])
-    return dict(owner=(top + 1) * on, noun=np.array([t.noun + 1 for t in scene.things])[top] * on,
+    return dict(owner=owner, noun=np.array([t.noun + 1 for t in scene.things])[top] * on,
                 size_word=np.array([SIZE_WORDS.index(t.size) for t in scene.things])[top],
-                box=boxes[top], digits=digits[top])
+                box=boxes[top], digits=digits[top],
+                anchor=anchors(owner, boxes, grid), beside=beside[top], beside_at=beside_at[top])
 
 
-def image_batch(pool, rng, count, grid):
+def drawn(pool, rng, busy):
+    """A scene of the pool; with probability `busy` the more crowded one of two."""
+    scene = pool[rng.randrange(len(pool))]
+    return max(scene, pool[rng.randrange(len(pool))], key=crowded) if rng.random() < busy else scene
+
+
+def image_batch(pool, rng, count, grid, busy=0.):
     """-> the scenes, and a namespace of tensors: image [B, side, side, 3] uint8, background [B, 2], patch targets [B, N, ..]."""
-    scenes = [augmented(rng, pool[rng.randrange(len(pool))]) for _ in range(count)]
+    scenes = [augmented(rng, drawn(pool, rng, busy)) for _ in range(count)]
     targets = [patch_targets(scene, grid) for scene in scenes]
     batch = SimpleNamespace(
         image=torch.from_numpy(np.stack([s.image for s in scenes])),
@@ -95,12 +132,13 @@ class Packer:
     newline `after` it).  The packed batch adds to the image batch:
     - ids, segment (-1 = empty), place (position inside the turn), target (-1 = none), weight: [B, T]
     - region_image, region_at, region_noun (-1 = not the answer) [R], points [R, n, 2], stages
-    - for the guides, rows of (image, text index, what to look at): asked (.., noun), boxed (.., owner) with boxed_weight,
-      and bracket (.., text index of the noun)
+    - for the guides, rows of (image, text index, what to look at): asked (.., noun), counted (.., noun or ANY), boxed
+      (.., owner) with boxed_weight, coming (.., owner + 1, or 0 when nothing follows) and bracket (.., text index of the noun)
+    - turns [(image, first and last + 1 text index of the answer, kind)]
     """
 
-    def __init__(self, tokenizer, size, rng, nprng):
-        self.tokenizer, self.size, self.rng, self.nprng = tokenizer, size, rng, nprng
+    def __init__(self, tokenizer, size, rng, nprng, busy=0.):
+        self.tokenizer, self.size, self.rng, self.nprng, self.busy = tokenizer, size, rng, nprng, busy
         pieces = [tokenizer.pieces.id_to_piece(i) for i in range(tokenizer.pieces.get_piece_size())]
         self.digits = {i for i, piece in enumerate(pieces) if len(piece) == 1 and piece.isdigit()}
         self.openers = {i for i, piece in enumerate(pieces) if '[' in piece}
@@ -114,10 +152,11 @@ class Packer:
                 row[i] += 1 / len(tokenizer.encode(noun))
 
     def batch(self, pool, count):
-        scenes, batch = image_batch(pool, self.rng, count, self.size.grid)
+        scenes, batch = image_batch(pool, self.rng, count, self.size.grid, self.busy)
         total = BINS * LENGTH
         batch.__dict__.update(before=self.before, after=self.after, noun_words=self.noun_words)
-        lists = SimpleNamespace(regions=[], points=[], asked=[], boxed=[], boxed_weight=[], bracket=[])
+        lists = SimpleNamespace(regions=[], points=[], asked=[], counted=[], boxed=[], boxed_weight=[], coming=[], bracket=[])
+        batch.turns = []
         text = SimpleNamespace(ids=np.zeros((count, total), np.int64), segment=np.full((count, total), -1),
                                place=np.zeros((count, total), np.int64), target=np.full((count, total), -1),
                                weight=np.ones((count, total), np.float32))
@@ -134,6 +173,8 @@ class Packer:
                 if bin_ is not None:
                     self.put(text, lists, b, ends[bin_], number, question, answer)
                     self.guide(lists, b, ends[bin_], scene, seen, turn, question, answer)
+                    first = ends[bin_] + len(question) - 1
+                    batch.turns.append((b, first, first + len(answer), turn.kind))
                     ends[bin_] += length
         batch.__dict__.update({name: torch.from_numpy(array) for name, array in text.__dict__.items()})
         return self.finish(batch, lists)
@@ -161,7 +202,16 @@ class Packer:
                 at = start + len(self.tokenizer.encode('\n' + turn.question[:said.end()])) - 3
                 nouns.append((b, at, SAID[said.group(1)]))
         lists.asked += nouns
+        lists.counted += nouns
+        if turn.kind == 'count':
+            ends = start + len(question) - 1
+            if not nouns:
+                at = start + len(self.tokenizer.encode('\nHow many objects')) - 3
+                nouns = [(b, at, ANY)]
+                lists.counted += nouns
+            lists.counted.append((b, ends, nouns[-1][2]))
         owners = {dialogue.box_text(scene, t): i for i, t in enumerate(scene.things)}
+        self.foretell(lists, b, start + len(question) - 1, seen, turn, answer, owners)
         for box in BOX_PATTERN.finditer(turn.answer):
             if box.group() in owners:
                 owner, spoken = owners[box.group()], turn.answer[:box.start()].rstrip()
@@ -177,8 +227,24 @@ class Packer:
                     lists.boxed_weight.append(BRACKET_WEIGHT if answer[i] in self.openers else INSIDE_WEIGHT)
                     i += 1
 
+    def foretell(self, lists, b, before, seen, turn, answer, owners):
+        """Which thing the answer speaks of next.  Answer token i is predicted at text index before + i."""
+        if turn.subject is not None:
+            spans = [(0, len(answer), turn.subject + 1)]
+        elif turn.kind in ('yesno', 'count'):
+            spans = []
+        else:
+            boxes = [owners[box.group()] for box in BOX_PATTERN.finditer(turn.answer)]
+            openers = [i for i, token in enumerate(answer) if token in self.openers]
+            closers = [i for i, token in enumerate(answer) if token in self.closers]
+            begins = [0] + closers
+            spans = [(begin, opener + 1, owner + 1) for begin, opener, owner in zip(begins, openers, boxes)]
+            spans.append((begins[-1], begins[-1] + 1 + bool(boxes), 0))
+        lists.coming += [(b, before + i, thing) for first, last, thing in spans for i in range(first, last)
+                         if thing == 0 or thing in seen]
+
     def finish(self, batch, lists):
-        for name in ('asked', 'boxed', 'bracket', 'regions'):
+        for name in ('asked', 'counted', 'boxed', 'coming', 'bracket', 'regions'):
             rows = torch.tensor(getattr(lists, name), dtype=torch.long).view(-1, 3)
             setattr(batch, name, rows)
         batch.region_image, batch.region_at, batch.region_noun = batch.regions.unbind(1)

@@ -190,19 +190,28 @@ def count_turn(rng, scene):
     return Turn('count', question, NUMBERS[count].capitalize() + '.', truth=count)
 
 
+def neighbour(scene, index, direction):
+    """The nearest thing in a direction from things[index], by centres along that axis: [] when there is none, [its index],
+    or None where that would be a matter of taste."""
+    axis, sign = int(direction in ('above', 'below')), 1 if direction in ('left of', 'above') else -1
+    here = centre(scene.things[index])[axis]
+    gaps = sorted((sign * (here - centre(t)[axis]), t, i) for i, t in enumerate(scene.things) if i != index)
+    gaps = [(gap, i) for gap, _, i in gaps if gap > -6]
+    if any(gap < 6 for gap, _ in gaps) or len(gaps) > 1 and gaps[1][0] - gaps[0][0] < 6:
+        return None
+    return [i for _, i in gaps[:1]]
+
+
 def relation_turn(rng, scene):
     """The nearest thing in a direction; a plain naming turn where the answer would be a matter of taste."""
     index, direction = rng.randrange(len(scene.things)), rng.choice(DIRECTIONS)
-    axis, sign = int(direction in ('above', 'below')), 1 if direction in ('left of', 'above') else -1
-    here = centre(scene.things[index])[axis]
-    gaps = sorted((sign * (here - centre(t)[axis]), t) for i, t in enumerate(scene.things) if i != index)
-    gaps = [(gap, t) for gap, t in gaps if gap > -6]
-    if any(gap < 6 for gap, _ in gaps) or len(gaps) > 1 and gaps[1][0] - gaps[0][0] < 6:
+    found = neighbour(scene, index, direction)
+    if found is None:
         return describe_turn(rng, scene, rng.choice(['box', 'point']))
     mask, text = region(rng, scene, index, 'box')
     answer = 'Nothing.'
-    if gaps:
-        nearest = gaps[0][1]
+    if found:
+        nearest = scene.things[found[0]]
         answer = with_article(name(nearest)) + ' ' + box_text(scene, nearest)
     return Turn('relation', 'What is %s the object %s?' % (direction, text), answer, mask)
 

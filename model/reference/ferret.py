@@ -51,7 +51,7 @@ class Tower:
         return F.linear(x, self.w[name + '.weight'], self.w[name + '.bias'])
 
     def norm(self, name, x):
-        return F.layer_norm(x, x.shape[-1:], self.w[name + '.weight'], self.w[name + '.bias'], self.eps)
+        return F.layer_norm(x.float(), x.shape[-1:], self.w[name + '.weight'], self.w[name + '.bias'], self.eps)
 
     def features(self, pixels):
         """float32 [3, side, side] -> F [N, D]."""
@@ -107,7 +107,7 @@ class RegionSampler:
             change = F.linear(local - anchor[:, None], w[diff + 'weight'], w[diff + 'bias'])
             both = torch.cat([change, anchor[:, None].expand_as(change)], -1)
             out = F.relu(F.linear(both, w[agg + 'net.0.weight'].squeeze(-1), w[agg + 'net.0.bias']))
-            out = F.layer_norm(out, out.shape[-1:], w[agg + 'norm.weight'], w[agg + 'norm.bias'], 1e-5)
+            out = F.layer_norm(out.float(), out.shape[-1:], w[agg + 'norm.weight'], w[agg + 'norm.bias'], 1e-5)
             out = out.max(1)[0] if self.pooler == 'max' else out.mean(1)
             x = torch.cat([out, anchor[:, -2:]], 1)
         flat = F.linear(x[:, :-2].flatten(), w['flatten_projector.weight'], w['flatten_projector.bias'])
@@ -150,6 +150,13 @@ class Decoder:
             states.append(x[-1])
         states[-1] = self.norm('model.norm', x[-1])
         return torch.stack(states)
+
+    def states(self, x):
+        """Of all positions at once: x [L, H] -> [L, H] after the final norm."""
+        cache = []
+        for i in range(self.layers):
+            x = self.layer('model.layers.%d.' % i, x, cache, i)
+        return self.norm('model.norm', x)
 
     def layer(self, at, x, cache, i):
         w, length = self.w, len(x)

@@ -1,4 +1,4 @@
-"""Greedy answers in batches with the training network, in bfloat16: what evaluation of hundreds of scenes can afford."""
+"""Greedy answers in batches with the training network, in its arithmetic: what evaluation of hundreds of scenes can afford."""
 import os
 
 import numpy as np
@@ -8,6 +8,7 @@ from PIL import Image
 import checkpoint
 import dialogue
 import region
+from arithmetic import FAST, autocast
 from network import FAR, Ferret, Sizes, attend, causal_bias
 from tokenizer import BOS, EOS, Tokenizer
 
@@ -23,7 +24,7 @@ class Generator:
 
     @torch.no_grad()
     def features(self, scenes):
-        with torch.autocast('cpu', dtype=torch.bfloat16):
+        with autocast():
             return self.net.vision_model(torch.from_numpy(np.stack([self.squash(s.image) for s in scenes]))).float()
 
     def squash(self, image):
@@ -46,7 +47,7 @@ class Generator:
     @torch.no_grad()
     def answers(self, features, questions, most=160, blind=False):
         """features [B, N, D]; questions [(image index, text, mask or None)] -> texts.  `blind` withholds region features."""
-        with torch.autocast('cpu', dtype=torch.bfloat16):
+        with autocast():
             prompts = [self.tokenizer.encode(dialogue.closing(text))[2:] for _, text, _ in questions]
             lengths = torch.tensor([len(p) for p in prompts])
             ids = torch.zeros(len(prompts), int(lengths.max()), dtype=torch.long)
@@ -70,7 +71,7 @@ class Generator:
             cache = torch.zeros(2, count, k.shape[1], prefix + longest + most, k.shape[3], dtype=k.dtype)
             cache[0, :, :, :prefix], cache[1, :, :, :prefix] = k[image], v[image]
             caches.append(cache)
-        bias = torch.cat([torch.zeros(longest, prefix, dtype=torch.bfloat16), causal_bias(longest)], 1)
+        bias = torch.cat([torch.zeros(longest, prefix, dtype=FAST), causal_bias(longest)], 1)
         x, turn, end = text, net.turn(prefix + torch.arange(longest)[None]), prefix + longest
         for layer, cache in zip(net.model.layers, caches):
             q, cache[0, :, :, prefix:end], cache[1, :, :, prefix:end] = layer.qkv(x, turn)
@@ -85,7 +86,7 @@ class Generator:
                 break
             x, turn, end = net.model.embed_tokens(new)[:, None], net.turn(at[:, None]), int(at.max()) + 1
             unseen = torch.arange(end) > at[:, None]
-            bias = torch.zeros(unseen.shape, dtype=torch.bfloat16).masked_fill_(unseen, FAR)[:, None, None]
+            bias = torch.zeros(unseen.shape, dtype=FAST).masked_fill_(unseen, FAR)[:, None, None]
             for layer, cache in zip(net.model.layers, caches):
                 q, k, v = layer.qkv(x, turn)
                 cache[0, rows, :, at], cache[1, rows, :, at] = k[:, :, 0], v[:, :, 0]

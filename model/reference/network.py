@@ -1,4 +1,4 @@
-"""Ferret as it is trained here: published architecture and tensor names, bfloat16 attention, packed text.
+"""Ferret as it is trained here: published architecture and tensor names, attention kept small, packed text.
 
 Shapes use B images, N patches, P prefix tokens (system text, image, first newline), T text tokens, D tower width.
 The readable whole model, for inference, is `ferret.py`; this file only adds what makes training on two cores bearable.
@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from arithmetic import FAST
 from batches import BINS
 
 FAR = -1e4          # added to the score of what must not be seen
@@ -36,7 +37,7 @@ class Sizes(NamedTuple):
 
 
 class Attend(torch.autograd.Function):
-    """softmax(q k' / sqrt(d) + bias) v with scores kept in bfloat16: half the step time of float32 scores on a CPU."""
+    """softmax(q k' / sqrt(d) + bias) v with scores kept in the type of q: in bfloat16 half the step time of float32."""
 
     @staticmethod
     def forward(ctx, q, k, v, bias):
@@ -61,7 +62,7 @@ class Attend(torch.autograd.Function):
 
 def attend(q, k, v, bias=None):
     with torch.autocast('cpu', enabled=False):
-        return Attend.apply(q.bfloat16(), k.bfloat16(), v.bfloat16(), bias)
+        return Attend.apply(q.to(FAST), k.to(FAST), v.to(FAST), bias)
 
 
 class Attention(nn.Module):
@@ -304,5 +305,5 @@ class Ferret(nn.Module):
 
 
 def causal_bias(length):
-    """bfloat16 [length, length]: 0 on and below the diagonal, FAR above."""
-    return torch.full((length, length), FAR, dtype=torch.bfloat16).triu_(1)
+    """[length, length]: 0 on and below the diagonal, FAR above."""
+    return torch.full((length, length), FAR, dtype=FAST).triu_(1)

@@ -1,10 +1,12 @@
 """Muon for the matrices inside transformer layers, Adam for everything else; shared by data-parallel processes."""
 import torch
 
+from arithmetic import FAST
+
 
 def orthogonalise(matrix):
-    """Five Newton-Schulz steps: the nearest (roughly) orthogonal matrix, in bfloat16."""
-    x = matrix.bfloat16()
+    """Five Newton-Schulz steps: the nearest (roughly) orthogonal matrix."""
+    x = matrix.to(FAST)
     tall = x.shape[0] > x.shape[1]
     x = x.t() if tall else x
     x = x / (x.norm() + 1e-7)

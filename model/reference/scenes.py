@@ -7,6 +7,7 @@ known exactly, so every question that `dialogue.py` asks has a true answer.
     python3 scenes.py files DIR FIRST_SEED COUNT [WIDTH HEIGHT]   scenes as PNG files, and truth.jsonl
     python3 scenes.py sheet FILE.png [FIRST_SEED]                 a contact sheet of 18 scenes
 """
+import hashlib
 import json
 import math
 import os
@@ -206,6 +207,14 @@ class Pool:
 
     def __len__(self):
         return CHUNK * len(self.chunks)
+
+    def digest(self):
+        """sha256 over all pixels, owners and facts, the first 16 digits: the same scenes give the same."""
+        whole = hashlib.sha256()
+        for pixels, facts in self.chunks:
+            whole.update(np.ascontiguousarray(pixels).data)
+            whole.update(json.dumps(facts).encode())
+        return whole.hexdigest()[:16]
 
     def __getitem__(self, index):
         pixels, facts = self.chunks[index // CHUNK]

@@ -2,21 +2,27 @@
 
 A small Ferret trained on next tokens alone learns where objects are, but not which word belongs to which patch; these
 losses say it directly.
-- `Heads`: linear heads on the tower's patches: noun, size word, coordinates of the object under the patch, background.
+- `Heads`: linear heads on the tower's patches: noun, size word, coordinates of the object under the patch, whether the patch
+  stands for it (its anchor), its nearest neighbours in four directions, background.
 - `lens`: projected patches and region features must already point at their noun's word vectors.
-- `guides`: two attention heads of the first three decoder layers are shown where to look: block 1 from a noun in the question
+- `guides`: attention heads of the first three decoder layers are shown where to look: block 1 from a noun in the question
   to that noun's patches (to BOS when there are none), block 2 from the tokens of a box to its object's patches, block 0 from
-  the `[` of a box back to the noun that it answers.
+  the `[` of a box back to the noun that it answers.  Two more heads of block 2 look ahead: from the words before a box to the
+  patches of the object that comes next (to BOS when none does), and from a noun that is asked for evenly to BOS and to one
+  patch of each such object, so that BOS gets 1 / (count + 1).
 """
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from network import FAR
+from batches import ANY
+from dialogue import DIRECTIONS
 from scenes import COLOURS, NOUNS, SIZES, TEXTURES
 
 BINS = 72           # classes of the soft coordinate head
-GUIDED_HEADS = 2    # of every guided layer
+GUIDED_HEADS = 2    # at a time
+AHEAD = 2           # first of the heads that look ahead
 
 
 class Heads(nn.Module):
@@ -30,16 +36,31 @@ class Heads(nn.Module):
         self.edges = nn.Linear(width, 4)
         self.size_word = nn.Linear(width, len(SIZES))
         self.background = nn.Linear(width, len(COLOURS) + len(TEXTURES))
+        self.anchor = nn.Linear(width, 1)
+        self.beside = nn.Linear(width, len(DIRECTIONS) * (len(NOUNS) + 1))
+        self.beside_at = nn.Linear(width, len(DIRECTIONS) * 2)
         for head in self.children():
             nn.init.normal_(head.weight, std=width ** -.5 * .7)
             nn.init.zeros_(head.bias)
 
-    def boxes(self, features):
-        """features [B, N, D] -> the box that every patch believes its object has, in pixels, float32 [B, N, 4]."""
+    def centres(self):
+        """Middles of the patches in pixels, [N, 2]."""
         grid, patch = self.size.grid, self.size.patch
         n = torch.arange(grid * grid)
-        centre = torch.stack([n % grid, n // grid] * 2, -1) * patch + patch / 2
-        return self.edges(features).float() * 24 + centre
+        return torch.stack([n % grid, n // grid], -1) * patch + patch / 2
+
+    def boxes(self, features):
+        """features [B, N, D] -> the box that every patch believes its object has, in pixels, float32 [B, N, 4]."""
+        return self.edges(features).float() * 24 + self.centres().repeat(1, 2)
+
+    def neighbours(self, owned, batch, on):
+        """-> losses of the nouns and the middles of what is beside the owned patches' objects."""
+        beside, middle = batch.beside[on], batch.beside_at[on].float()
+        nouns = self.beside(owned).float().view(-1, len(NOUNS) + 1)
+        nouns = F.cross_entropy(nouns, beside.flatten(), ignore_index=-1)
+        centres = self.centres().expand(len(on), -1, -1)[on]
+        found = self.beside_at(owned).float().view(-1, len(DIRECTIONS), 2) * 48 + centres[:, None]
+        return nouns, F.smooth_l1_loss(found[beside > 0], middle[beside > 0], beta=2.) / 4
 
     def forward(self, features, batch):
         """-> loss, {name: number} for the log."""
@@ -62,9 +83,13 @@ class Heads(nn.Module):
         colour, texture = self.background(features.mean(1)).float().split((len(COLOURS), len(TEXTURES)), 1)
         background = F.cross_entropy(colour, batch.background[:, 0]) + F.cross_entropy(texture, batch.background[:, 1])
 
-        loss = 3 * noun + .5 * digits + bins + edges + .3 * size_word + .1 * background
+        anchor = F.binary_cross_entropy_with_logits(self.anchor(owned).float()[:, 0], batch.anchor[on].float())
+        beside, beside_at = self.neighbours(owned, batch, on)
+
+        loss = 3 * noun + .5 * digits + bins + edges + .3 * size_word + .1 * background + anchor + .1 * beside + .05 * beside_at
         return loss, {'noun': noun.item(), 'bins': bins.item(), 'pixels': (found - box).abs().mean().item(),
-                      'size': size_word.item(), 'background': background.item()}
+                      'size': size_word.item(), 'background': background.item(), 'anchor': anchor.item(), 'beside': beside.item(),
+                      'beside_at': beside_at.item()}
 
 
 def lens(net, batch, features, regions):
@@ -79,10 +104,11 @@ def lens(net, batch, features, regions):
     return read + written
 
 
-def scores(layer, image, at, keys):
-    """Attention scores of the guided heads: text rows (image, at) [G] against keys (a slice) -> [G, heads, keys], float32."""
-    q, k = layer.seen
-    q, k = q[image, :GUIDED_HEADS, at].float(), k[image, :GUIDED_HEADS, keys].float()
+def scores(layer, image, at, keys, first=0):
+    """Attention scores of the guided heads from `first` on: text rows (image, at) [G] against keys (a slice)
+    -> [G, heads, keys], float32."""
+    (q, k), heads = layer.seen, slice(first, first + GUIDED_HEADS)
+    q, k = q[image, heads, at].float(), k[image, heads, keys].float()
     with torch.autocast('cpu', enabled=False):
         return torch.einsum('ghd,ghnd->ghn', q, k) * q.shape[-1] ** -.5
 
@@ -116,8 +142,32 @@ def guides(net, batch):
     return bracket, asked, boxed
 
 
+def ahead(net, batch):
+    """-> losses of the heads that look ahead: coming, counted."""
+    layer, before = net.model.layers[2], len(batch.before)
+    patches = slice(before, before + batch.noun.shape[1])
+    prefix = patches.stop + len(batch.after)
+
+    image, at, thing = batch.coming.unbind(1)
+    wanted = torch.zeros(len(image), prefix, dtype=torch.bool)
+    wanted[:, patches] = (batch.owner[image] == thing[:, None]) & (thing[:, None] > 0)
+    wanted[:, 0] = thing == 0
+    coming = missed(scores(layer, image, prefix + at, slice(0, prefix), AHEAD), wanted).clamp(max=20.).mean()
+
+    image, at, noun = batch.counted.unbind(1)
+    wanted = torch.zeros(len(image), prefix)
+    asked = (noun[:, None] == ANY) | (batch.noun[image] == noun[:, None] + 1)
+    wanted[:, patches] = (asked & (batch.anchor[image] > 0)).float()
+    wanted[:, 0] = 1.
+    wanted /= wanted.sum(1, keepdim=True)
+    spread = torch.log_softmax(scores(layer, image, prefix + at, slice(0, prefix), AHEAD), -1)
+    counted = (wanted[:, None] * (torch.log(wanted[:, None] + 1e-9) - spread)).sum(-1).clamp(max=20.).mean()
+    return coming, counted
+
+
 def joint_loss(net, batch, heads_weight, shown=.85):
-    """Everything at once -> loss, {name: number} for the log.  A region's feature is shown with probability `shown`."""
+    """Everything at once -> loss, {name: number} for the log, which targets would have been said (bool [targets]).  A region's
+    feature is shown with probability `shown`."""
     features = net.vision_model(batch.image)
     regions = net.model.region_geo_sampler(features, batch.region_image, batch.points, batch.stages)
     hidden = net.packed(batch, features, regions, torch.rand(len(regions)) < shown)
@@ -125,8 +175,12 @@ def joint_loss(net, batch, heads_weight, shown=.85):
     logits, target, weight = net.lm_head(hidden[told]).float(), batch.target[told], batch.weight[told]
     tokens = F.cross_entropy(logits, target, reduction='none')
     bracket, asked, boxed = guides(net, batch)
+    coming, counted = ahead(net, batch)
     words = lens(net, batch, features, regions)
     heads, facts = net.teachers(features, batch)
-    loss = (tokens * weight).sum() / weight.sum() + .3 * (words + asked + bracket) + .6 * boxed + heads_weight * heads
-    return loss, dict(facts, tokens=tokens.mean().item(), right=(logits.argmax(-1) == target).float().mean().item(),
-                      words=words.item(), bracket=bracket.item(), asked=asked.item(), boxed=boxed.item())
+    loss = (tokens * weight).sum() / weight.sum() + .3 * (words + asked + bracket + coming + counted) + .6 * boxed \
+        + heads_weight * heads
+    right = logits.argmax(-1) == target
+    return loss, dict(facts, tokens=tokens.mean().item(), right=right.float().mean().item(),
+                      words=words.item(), bracket=bracket.item(), asked=asked.item(), boxed=boxed.item(),
+                      coming=coming.item(), counted=counted.item()), right
