@@ -94,18 +94,25 @@ def run(settings):
     folder = os.path.join(settings.out, 'scenes-%d-%d' % (first, settings.scenes))
     say('drawing %d scenes from seed %d on' % (settings.scenes, first))
     write_scenes(folder, first, settings.scenes, settings.processes, *settings.size)
-    name = '%s-%d' % (settings.dtype or 'default', settings.seed)
-    truth = os.path.join(folder, 'truth.jsonl')
-
-    records = os.path.join(settings.out, 'records-%s.jsonl' % name)
-    seconds = annotate(settings.ferret, os.path.join(folder, 'manifest.jsonl'), records, engine_options(settings, settings.model))
-    value = ordered(score_scenes(truth, Records([records])))
-    say('%d answers in %.0f s' % (value['asked'], seconds))
-    score.write(os.path.join(settings.out, 'score-%s.json' % name), value)
+    value = answered(settings, settings.model, folder, os.path.join(folder, 'manifest.jsonl'), '')
     print(score.report(value))
     score.write(card_path, card(value))
     if settings.withheld:
-        run_withheld(settings, folder, name)
+        run_withheld(settings, folder)
+
+
+def answered(settings, model, folder, manifest, prefix, kinds=None):
+    """Runs the program over a manifest of the folder and scores it; keeps records-... and score-PREFIX DTYPE-SEED."""
+    fresh = os.path.join(settings.out, 'records.jsonl')
+    seconds = annotate(settings.ferret, manifest, fresh, engine_options(settings, model))
+    value = ordered(score_scenes(os.path.join(folder, 'truth.jsonl'), Records([fresh]), kinds))
+    if value['missing'] == value['asked']:
+        raise Problem('%s: no answer to anything; the records say why' % fresh)
+    say('%d answers in %.0f s' % (value['asked'], seconds))
+    name = '%s%s-%d' % (prefix, value['model']['dtype'], settings.seed)
+    os.rename(fresh, os.path.join(settings.out, 'records-%s.jsonl' % name))
+    score.write(os.path.join(settings.out, 'score-%s.json' % name), value)
+    return value
 
 
 def card(value):
@@ -113,14 +120,11 @@ def card(value):
     return {name: {key: value['measures'].get(name, {}).get(key) for key in ('value', 'n', 'low', 'high')} for name in drawn.MEASURES}
 
 
-def run_withheld(settings, folder, name):
+def run_withheld(settings, folder):
     """The paper's ablation: regions by their coordinates only."""
     model = os.path.join(settings.out, 'model-withheld')
     withhold(settings.model, model)
-    records = os.path.join(settings.out, 'records-withheld-%s.jsonl' % name)
-    annotate(settings.ferret, regions_only(folder), records, engine_options(settings, model))
-    value = score_scenes(os.path.join(folder, 'truth.jsonl'), Records([records]), REGIONS)
-    score.write(os.path.join(settings.out, 'score-withheld-%s.json' % name), value)
+    value = answered(settings, model, folder, regions_only(folder), 'withheld-', REGIONS)
     print('\nregion feature withheld: coordinates only\n')
     print(score.report(value))
 

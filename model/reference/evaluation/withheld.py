@@ -12,7 +12,7 @@ EMBEDDING = 'model.embed_tokens.weight'
 
 
 def parts(data):
-    """A safetensors file's bytes -> {name: (first, last + 1, shape)}."""
+    """A safetensors file's bytes -> {name: (first, last + 1, shape, dtype)}."""
     size = struct.unpack('<Q', data[:8])[0]
     header = json.loads(bytes(data[8:8 + size]))
     return {name: (8 + size + t['data_offsets'][0], 8 + size + t['data_offsets'][1], t['shape'], t['dtype'])
