@@ -62,12 +62,29 @@ def coco(folder, count, seed=0, split='train2017'):
     dump({'images': images, 'annotations': captions}, folder, 'annotations', 'captions_%s.json' % split)
 
 
+def expressions(folder, split='train2017'):
+    """finetune_refcoco_SPLIT.json beside a folder of coco(): an entry for each object whose class stands alone in its image."""
+    with open(os.path.join(folder, 'annotations', 'instances_%s.json' % split), encoding='utf-8') as file:
+        document = json.load(file)
+    images, annotations = [], []
+    for image in document['images']:
+        mine = [a for a in document['annotations'] if a['image_id'] == image['id']]
+        for one in mine:
+            if sum(a['category_id'] == one['category_id'] for a in mine) == 1:
+                key = len(images)
+                images.append(dict(image, id=key, original_id=image['id'], dataset_name='refcoco',
+                                   caption='the ' + dict(CATEGORIES)[one['category_id']]))
+                annotations.append({'id': key, 'image_id': key, 'bbox': one['bbox'], 'category_id': 1})
+    dump({'images': images, 'annotations': annotations, 'categories': [{'id': 1, 'name': 'object'}]},
+         folder, 'finetune_refcoco_%s.json' % split)
+
+
 def lvis(folder):
-    """One image: two mugs, cups looked for in vain, spoons marked in part."""
+    """One image: two mugs, cups looked for in vain, spoons marked in part; of zebras both is said."""
     picture([(1, 5, 5, 20, 20), (3, 50, 40, 20, 20), (17, 90, 60, 20, 20)], folder, 'train2017', '000000000009.png')
     names = ['mug', 'cup', 'spoon_(cutlery)', 'zebra']
     dump({'images': [{'id': 9, 'coco_url': 'http://images.example/train2017/000000000009.png', 'width': WIDTH, 'height': HEIGHT,
-                      'neg_category_ids': [2], 'not_exhaustive_category_ids': [3]}],
+                      'neg_category_ids': [2, 4], 'not_exhaustive_category_ids': [3, 4]}],
           'annotations': [{'id': i, 'image_id': 9, 'category_id': c, 'bbox': b, 'segmentation': polygon(*b)} for i, c, b in
                           ((1, 1, [5, 5, 20, 20]), (2, 1, [50, 40, 20, 20]), (3, 3, [90, 60, 20, 20]))],
           'categories': [{'id': i + 1, 'name': n, 'frequency': 'f'} for i, n in enumerate(names)]}, folder, 'lvis_v1_train.json')
