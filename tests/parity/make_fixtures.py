@@ -4,6 +4,7 @@ default model; and expected values for two decoder layers of the sizes of Ferret
     python3 make_fixtures.py            (needs Pillow, numpy, torch, sentencepiece, the emoji font; fixtures/README.md describes the files)
 
 Deterministic: a second run writes the same bytes, except for zip timestamps and what another Pillow or torch does differently.
+What the repository carries of them is bounded: MOST_BYTES.
 """
 import hashlib
 import json
@@ -36,11 +37,13 @@ VOCABULARY = 769
 MARGIN = .01               # greedy answers stop before a step with a smaller one
 NEW_TOKENS = 20            # of random weights
 LONG_ANSWER = 200
+DECIMALS = 5               # of recorded logits, which are compared within 1e-4
+MOST_BYTES = 2_000_000     # of all files together
 
 MODELS = dict(
     a=dict(hidden=48, layers=2, heads=3, mlp=128, tower_width=32, tower_layers=3, tower_heads=2, image=84, patch=14,
            points=64, stages=[24, 8], neighbors=[8, 6], pooler='max', eps=1e-6),
-    b=dict(hidden=64, layers=2, heads=2, mlp=96, tower_width=48, tower_layers=4, tower_heads=3, image=56, patch=8,
+    b=dict(hidden=48, layers=2, heads=2, mlp=96, tower_width=48, tower_layers=3, tower_heads=3, image=56, patch=8,
            points=40, stages=[16, 6], neighbors=[7, 5], pooler='mean', eps=1e-5))
 SCENES = [(10000000, 144, 144), (10000001, 144, 144), (10000003, 320, 240), (10000005, 180, 240)]    # seed, width, height
 
@@ -231,7 +234,7 @@ def write_b():
     os.remove(os.path.join(base, 'added_tokens.json'))
 
     start = random_tensors(21, decoder_shapes(m, VOCABULARY - 1))
-    target = random_tensors(22, {**decoder_shapes(m, VOCABULARY), **ferret_shapes(m)})
+    target = random_tensors(24, {**decoder_shapes(m, VOCABULARY), **ferret_shapes(m)})
     size = m['hidden'] // m['heads']
     frequencies = (1 / 10000 ** (np.arange(0, size, 2) / size)).astype(np.float16)
     for i in range(m['layers']):
@@ -358,7 +361,7 @@ def fill(turns, regions):
     return out
 
 
-FIXED = [round(i * (VOCABULARY - 1) / 63) for i in range(64)]
+FIXED = [round(i * (VOCABULARY - 1) / 31) for i in range(32)]
 ALONE = [('full_3x7', 3, 7, [[0, 0, 2, 6]]), ('box_1920x1080', 1920, 1080, [[100, 200, 1500, 900]]),
          ('window_9000x6000', 9000, 6000, [[8989, 5989, 8999, 5999]]), ('full_1x1', 1, 1, [[0, 0, 0, 0]])]
 
@@ -373,10 +376,14 @@ def choices(selection):
     return {'chosen': selection.chosen, 'fps0': selection.centres[0], 'fps1': selection.centres[1]}
 
 
+def brief(value):
+    return round(float(value), DECIMALS)
+
+
 def greedy_entry(got):
     entry = {'max_new_tokens': len(got.steps), 'ids': [s.id for s in got.steps], 'finished': got.finished, 'text': got.text,
-             'steps': [{'logit': s.logit, 'margin': s.margin, 'logprob': s.logprob} for s in got.steps],
-             'min_margin': min((s.margin for s in got.steps), default=None)}
+             'steps': [{'logit': brief(s.logit), 'margin': brief(s.margin), 'logprob': brief(s.logprob)} for s in got.steps],
+             'min_margin': min((brief(s.margin) for s in got.steps), default=None)}
     if got.text_without_cleanup != got.text:
         entry['text_without_cleanup'] = got.text_without_cleanup
     return entry
@@ -386,20 +393,18 @@ def answer_entry(got):
     """What a ferret.Answer adds to its case."""
     logits, vision, top = got.logits.double(), got.vision.double(), got.logits.topk(10)
     return {'prompt': got.prompt, 'input_ids': got.input_ids, 'positions': got.positions,
-            'logits': {'top10_ids': top.indices.tolist(), 'top10': top.values.tolist(),
-                       'at': {str(i): float(got.logits[i]) for i in FIXED},
-                       'mean': float(logits.mean()), 'var': float(logits.var(unbiased=False))},
-            'vision': {'sum': float(vision.sum()), 'sumsq': float((vision ** 2).sum())}, 'greedy': greedy_entry(got),
+            'logits': {'top10_ids': top.indices.tolist(), 'top10': [brief(v) for v in top.values],
+                       'at': {str(i): brief(got.logits[i]) for i in FIXED},
+                       'mean': brief(logits.mean()), 'var': brief(logits.var(unbiased=False))},
+            'vision': {'sum': brief(vision.sum()), 'sumsq': brief((vision ** 2).sum())}, 'greedy': greedy_entry(got),
             'sampler': [summary(s) for s in got.selections]}
 
 
-def answer_tensors(got, rows, whole, logits):
-    """The same for tensors.safetensors; `whole`: F and its projection complete."""
-    tensors = {'vision_rows': got.vision[rows], 'projected_rows': got.projected[rows], 'hidden_last': got.states}
-    if whole:
-        tensors.update(vision=got.vision, projected=got.projected)
-    if logits:
-        tensors.update(logits=got.logits)
+def answer_tensors(got, rows, parts):
+    """The same for tensors.safetensors; `parts`: names of those that not every case has."""
+    tensors = {'vision': got.vision, 'projected': got.projected, 'vision_rows': got.vision[rows],
+               'projected_rows': got.projected[rows], 'hidden_last': got.states, 'logits': got.logits}
+    tensors = {key: value for key, value in tensors.items() if key in parts}
     if got.selections:
         tensors.update(region_features=got.regions)
     for k, selection in enumerate(got.selections):
@@ -419,21 +424,36 @@ def sampler_alone(model, features):
     return entries, tensors
 
 
-def write_cases(name, model, listed, most):
-    """listed: as case_list gives them; most: tokens an answer may have."""
+def parts_of(case, listed, tiny):
+    """Which tensors a case records: F is the same for all cases of an image, so the image's first one has it."""
+    id_, file, first = case[0], case[1], listed[0]
+    parts = {'logits'} if id_ in (first[0], 'point', 'no_region') else set()
+    if case is next(c for c in listed if c[1] == file):
+        parts |= {'vision_rows', 'projected_rows'}
+    if tiny or file == first[1]:
+        parts |= {'hidden_last'}
+    return parts | ({'vision', 'projected'} if tiny and case is first else set())
+
+
+def write_cases(name, model, listed, most, tiny=True):
+    """listed: as case_list gives them; most: tokens an answer may have; tiny: are the model's states few bytes?"""
     folder = os.path.join(OUT, name + '-cases')
     os.makedirs(folder)
     patches = (model.tower.side // model.tower.patch) ** 2
     rows = [0, 1, 2, patches // 2, patches - 1]
-    tensors, cases, first = {'inv_freq': model.decoder.inv_freq}, [], listed[0][0]
-    for id_, file, seed, turns, regions in listed:
+    tensors, cases, features = {'inv_freq': model.decoder.inv_freq}, [], None
+    for case in listed:
+        id_, file, seed, turns, regions = case
         image, turns = Image.open(os.path.join(OUT, 'images', file)), fill(turns, regions)
         got = model.answer(image, turns, [r.mask for r in regions], seed, most, MARGIN)
+        if not got.steps:
+            sys.exit('%s, case %s: the first token is not decided, ask something else' % (name, id_))
         cases.append({'id': id_, 'seed': seed, 'image': file, 'width': image.width, 'height': image.height, 'turns': turns,
                       'regions': [r.facts for r in regions], **answer_entry(got)})
-        own = answer_tensors(got, rows, id_ == first, id_ in (first, 'point', 'no_region'))
+        own = answer_tensors(got, rows, parts_of(case, listed, tiny))
         tensors.update({'%s.%s' % (id_, key): value for key, value in own.items()})
-    alone, own = sampler_alone(model, tensors[first + '.vision'])
+        features = got.vision if features is None else features
+    alone, own = sampler_alone(model, features)
     tensors.update(own)
     head = {'checkpoint': name, 'compute': 'float32 on the stored values', 'rows': rows, 'fixed_indices': FIXED}
     if name == 'tiny-ferret-b':
@@ -495,7 +515,7 @@ def write(path, content):
     """JSON with one line for every element of its outermost lists."""
     def lines(value, depth):
         if depth == 0 or not isinstance(value, (dict, list)):
-            return json.dumps(value, ensure_ascii=True)
+            return json.dumps(value, ensure_ascii=True, separators=(',', ':'))
         if isinstance(value, dict):
             return '{\n%s\n}' % ',\n'.join(json.dumps(k) + ': ' + lines(v, depth - 1) for k, v in value.items())
         return '[\n%s\n]' % ',\n'.join(lines(v, depth - 1) for v in value)
@@ -514,9 +534,12 @@ def main():
     write_images(os.path.join(OUT, 'images'), {'a': a.tower, 'b': b.tower, 'pretrained': pretrained.tower})
     write_cases('tiny-ferret-a', a, case_list(MODELS['a']['points']), NEW_TOKENS)
     write_cases('tiny-ferret-b', b, case_list(MODELS['b']['points']), NEW_TOKENS)
-    write_cases('pretrained', pretrained, scene_cases(), LONG_ANSWER)
+    write_cases('pretrained', pretrained, scene_cases(), LONG_ANSWER, tiny=False)
     write_tokenizer()
     write_layers()
+    size = sum(os.path.getsize(os.path.join(folder, file)) for folder, _, files in os.walk(OUT) for file in files)
+    if size > MOST_BYTES:
+        sys.exit('%d bytes, at most %d may be in the repository: record less' % (size, MOST_BYTES))
 
 
 if __name__ == '__main__':
