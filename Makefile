@@ -65,8 +65,11 @@ say = $(if $(V),,@echo '  $(1)  $(2)')
 
 PROGRAMS := $(B)/bin/ferret $(B)/bin/ferret-broker $(B)/bin/ferret-worker
 
+include kernels/cuda/cuda.mk
+
+# A variant shares the plugin of the plain build.
 .PHONY: all
-all: $(PROGRAMS) ## build the three programs into build/bin
+all: $(PROGRAMS) $(if $(VARIANT),,plugin) ## build the three programs into build/bin, and the CUDA plugin where nvcc is
 
 $(B)/bin/ferret: $(B)/obj/cli/main.c.o $(call link_deps,cli)
 	@mkdir -p $(@D)
@@ -133,6 +136,7 @@ eval: ## measure the model that ships on held-out scenes: a table, build/eval/de
 install: all ## install programs, default model and documents under DESTDIR and PREFIX
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/ferretry/pretrained/vision_tower
 	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
+	[ -z '$(NVCC)' ] || install -D -m 755 $(CUDA_PLUGIN) $(DESTDIR)$(PREFIX)/lib/ferretry/ferret-cuda.so
 	install -m 644 $(wildcard model/pretrained/*.*) $(DESTDIR)$(PREFIX)/share/ferretry/pretrained
 	install -m 644 $(wildcard model/pretrained/vision_tower/*) $(DESTDIR)$(PREFIX)/share/ferretry/pretrained/vision_tower
 	install -d $(DESTDIR)$(PREFIX)/share/doc/ferretry

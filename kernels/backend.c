@@ -1,26 +1,8 @@
 /* Life, weights and arrays of a backend: checks, then the backend's own function. */
-#include "kernels/backend_impl.h"
+#include "kernels/plugin.h"
 
 #include <assert.h>
 #include <string.h>
-
-const char *dtype_name(enum dtype d)
-{
-    static const char *const names[] = {
-        [DTYPE_F32] = "f32", [DTYPE_F16] = "f16", [DTYPE_BF16] = "bf16", [DTYPE_INT8] = "int8", [DTYPE_FP8] = "fp8"};
-    return (unsigned)d < DTYPE_COUNT_ ? names[d] : "unknown";
-}
-
-enum status dtype_parse(const char *name, enum dtype *out, struct diag *why)
-{
-    for (int d = 0; d < DTYPE_COUNT_; d++) {
-        if (strcmp(name, dtype_name((enum dtype)d)) == 0) {
-            *out = (enum dtype)d;
-            return ST_OK;
-        }
-    }
-    return diag_set(why, ST_INVALID, "dtype '%s' is none of f32, f16, bf16, int8, fp8", name);
-}
 
 static bool names_device(const char *device, const char *kind)
 {
@@ -28,14 +10,39 @@ static bool names_device(const char *device, const char *kind)
     return strncmp(device, kind, n) == 0 && (device[n] == '\0' || device[n] == ':');
 }
 
+static enum status unknown_device(const char *device, struct diag *why)
+{
+    return diag_set(why, ST_UNSUPPORTED, "device '%s' is neither cpu nor cuda:N", device);
+}
+
+static bool is_plugged(const char *device)
+{
+    return names_device(device, "cuda") || names_device(device, "simt");
+}
+
+enum status backend_device_memory(const char *device, size_t *bytes, struct diag *why)
+{
+    const struct backend_plugin *plugin;
+    if (names_device(device, "cpu")) {
+        *bytes = 0;
+        return ST_OK;
+    }
+    if (!is_plugged(device))
+        return unknown_device(device, why);
+    enum status s = plugin_load(device, &plugin, why);
+    return s == ST_OK ? plugin->memory(device, bytes, why) : s;
+}
+
 enum status backend_open(const struct backend_options *o, struct backend **out, struct diag *why)
 {
     assert(o && o->device && out && (unsigned)o->dtype < DTYPE_COUNT_ && o->threads >= 0);
+    const struct backend_plugin *plugin;
     if (names_device(o->device, "cpu"))
         return cpu_open(o, out, why);
-    if (names_device(o->device, "cuda"))
-        return diag_set(why, ST_MISSING, "device '%s': this build has no CUDA plugin; use device cpu", o->device);
-    return diag_set(why, ST_UNSUPPORTED, "device '%s' is neither cpu nor cuda:N", o->device);
+    if (!is_plugged(o->device))
+        return unknown_device(o->device, why);
+    enum status s = plugin_load(o->device, &plugin, why);
+    return s == ST_OK ? plugin->open(o, out, why) : s;
 }
 
 void backend_close(struct backend *be)

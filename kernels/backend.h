@@ -64,6 +64,10 @@ struct backend_caps {
 
 /* ---- life ---------------------------------------------------------------------------------------------------- */
 
+/* Memory that a device has of its own, in bytes; 0 for the CPU. ST_MISSING, with the reason in one sentence, for a
+ * device that is not there. "simt" is the CUDA backend under the emulator of tests/simt, where that was built. */
+MUST_CHECK enum status backend_device_memory(const char *device, size_t *bytes, struct diag *why);
+
 /* ST_UNSUPPORTED for a dtype or ISA that this device can't do (named), ST_MISSING for an absent device. The caller owns
  * *out. */
 MUST_CHECK enum status backend_open(const struct backend_options *o, struct backend **out, struct diag *why);

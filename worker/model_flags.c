@@ -155,23 +155,30 @@ static int64_t host_memory(void)
 
 /* ---- all together ------------------------------------------------------------------------------------------------ */
 
-static enum status resolve_device(const char *asked, char *device, size_t size, struct diag *why)
+static bool is_number(const char *text)
 {
-    if (strcmp(asked, "auto") == 0 || strcmp(asked, "cpu") == 0) {
-        snprintf(device, size, "cpu");
-        return ST_OK;
-    }
-    if (strcmp(asked, "cuda") == 0) {
-        snprintf(device, size, "cuda:0");
-        return ST_OK;
-    }
     char *end;
-    if (strncmp(asked, "cuda:", 5) == 0 && asked[5] >= '0' && asked[5] <= '9' && strtol(asked + 5, &end, 10) < 1024 &&
-        !*end) {
-        snprintf(device, size, "%s", asked);
-        return ST_OK;
-    }
-    return diag_set(why, ST_INVALID, "--device \"%s\": expected auto, cpu, cuda or cuda:N", asked);
+    return *text >= '0' && *text <= '9' && strtol(text, &end, 10) < 1024 && !*end;
+}
+
+/* The device by its full name, and the memory that a share of --memory is of. */
+static enum status resolve_device(const char *asked, char *device, size_t size, int64_t *memory, struct diag *why)
+{
+    size_t own = 0;
+    bool chosen = strcmp(asked, "auto") == 0;
+    if (chosen)
+        asked = backend_device_memory("cuda:0", &own, NULL) == ST_OK ? "cuda:0" : "cpu";
+    else if (strcmp(asked, "cuda") == 0)
+        asked = "cuda:0";
+    else if (strcmp(asked, "cpu") != 0 && strcmp(asked, "simt") != 0 &&
+             ((strncmp(asked, "cuda:", 5) != 0 && strncmp(asked, "simt:", 5) != 0) || !is_number(asked + 5)))
+        return diag_set(why, ST_INVALID, "--device \"%s\": expected auto, cpu, cuda or cuda:N", asked);
+    enum status s = backend_device_memory(asked, &own, why);
+    if (s != ST_OK)
+        return s;
+    snprintf(device, size, "%s", asked);
+    *memory = own > 0 ? (int64_t)own : host_memory();
+    return ST_OK;
 }
 
 static enum status write_notice(const struct model_flags *f, struct engine_choice *c, struct diag *why)
@@ -195,7 +202,8 @@ enum status model_flags_resolve(const struct model_flags *f, struct engine_choic
 {
     static const char *const isas[] = {"auto", "scalar", "avx2", "avx512"};
     *out = (struct engine_choice){0};
-    enum status s = resolve_device(f->device, out->device, sizeof out->device, why);
+    int64_t memory = 0;
+    enum status s = resolve_device(f->device, out->device, sizeof out->device, &memory, why);
     if (s == ST_OK && f->model)
         s = (out->model_dir = strdup(f->model)) ? ST_OK : ST_NOMEM;
     else if (s == ST_OK)
@@ -207,7 +215,7 @@ enum status model_flags_resolve(const struct model_flags *f, struct engine_choic
         engine_choice_fini(out);
         return s;
     }
-    bool cpu = strcmp(out->device, "cpu") == 0;
+    bool gpu = strncmp(out->device, "cuda", 4) == 0;
     out->options = (struct engine_options){
         .model_dir = out->model_dir,
         .tower_dir = f->vision_tower,
@@ -216,10 +224,10 @@ enum status model_flags_resolve(const struct model_flags *f, struct engine_choic
             {
                 .device = out->device,
                 .dtype = f->dtype ? (enum dtype)(f->dtype - 1)
-                         : cpu    ? DTYPE_F32
-                                  : DTYPE_BF16,
+                         : gpu    ? DTYPE_BF16
+                                  : DTYPE_F32,
                 .memory_bytes =
-                    f->memory.share > 0 ? (size_t)(f->memory.share * (double)host_memory()) : (size_t)f->memory.bytes,
+                    f->memory.share > 0 ? (size_t)(f->memory.share * (double)memory) : (size_t)f->memory.bytes,
                 .threads = (int)f->threads,
                 .isa = isas[f->isa],
                 .fast = f->fast,

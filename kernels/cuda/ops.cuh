@@ -31,11 +31,35 @@ void cuda_vision_embed(cudaStream_t s, float *x, const float *patches, int image
                        const float *class_embedding, const float *position);
 void cuda_drop_class(cudaStream_t s, float *dst, const float *x, int images, int n_patches, int cols);
 
-/* epilogue.cu: what stands behind a product y [rows, N]. out has out_cols columns, its first written one is out_col;
- * the copy is of the same shape. GLU: product [rows, 2F] as [gate | up], out [rows, F]. */
-void cuda_epilogue(cudaStream_t s, enum dtype d, float *out, void *copy, int out_cols, int out_col,
-                   const float *product, int rows, int N, const float *bias, enum epilogue epilogue);
-void cuda_glu(cudaStream_t s, enum dtype d, float *out, void *copy, const float *product, int rows, int F);
+/* narrow.cu: copy [rows][padded] in type d (f16, bf16, int8, FP8), zeros behind the first cols; x [rows][cols]. int8
+ * and FP8: scales[row] = max|x| / 127 or 448, what a number of the copy stands for. */
+void cuda_narrow(cudaStream_t s, enum dtype d, void *copy, float *scales, const float *x, int rows, int cols,
+                 int padded);
+
+/* gemm_own.cu: D [M, N] = A [M, K] B [N, K]^T, rows lda, ldb and ldd elements apart. D is f32, or int32 where A and B
+ * are int8. In types other than f32 rows are aligned to 16 bytes; K is what is summed over. */
+struct gemm_args {
+    const void *a, *b;
+    void *d;
+    int lda, ldb, ldd, M, N, K;
+};
+void cuda_gemm(cudaStream_t s, enum dtype type, const gemm_args &g);
+/* Once a device, before cuda_gemm. */
+cudaError_t cuda_gemm_prepare(void);
+
+/* epilogue.cu: what stands behind a product y [rows, N], whose rows are `stride` apart: numbers, or those of unit
+ * scales that row x column scale makes what they stand for (int8: int32; FP8: f32). */
+struct product {
+    const void *y;
+    int stride;
+    bool integers;
+    const float *row_scale, *column_scale; /* NULL: none */
+};
+/* out has out_cols columns, its first written one is out_col; the copy is of the same shape. GLU: product [rows, 2F]
+ * as [gate | up], out [rows, F]. */
+void cuda_epilogue(cudaStream_t s, enum dtype d, float *out, void *copy, int out_cols, int out_col, const product &y,
+                   int rows, int N, const float *bias, enum epilogue epilogue);
+void cuda_glu(cudaStream_t s, enum dtype d, float *out, void *copy, const product &y, int rows, int F);
 
 /* region.cu; features [images * grid^2, cols], out [regions * n_points, cols + 2] */
 void cuda_region_gather(cudaStream_t s, float *out, const float *features, const int32_t *image, const float *points,
@@ -97,8 +121,8 @@ struct tasks_view {
     const float *temperature, *top_p;
     float *logprob, *margin, *top;
 };
-/* weights: room for n_sampled * vocab numbers */
-void cuda_sample(cudaStream_t s, const float *logits, float *weights, const int32_t *sample_slot, int n_sampled,
-                 const tasks_view &tasks, int vocab, int suppress);
+/* logits: rows `stride` apart; weights: room for n_sampled * vocab numbers */
+void cuda_sample(cudaStream_t s, const float *logits, int stride, float *weights, const int32_t *sample_slot,
+                 int n_sampled, const tasks_view &tasks, int vocab, int suppress);
 
 #endif

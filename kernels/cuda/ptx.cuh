@@ -1,7 +1,7 @@
 /* Every inline PTX instruction, wrapped once; the emulated build has the same names in tests/simt/ptx.cuh.
  *
  * Fragments: a lane is 4 g + t. A of m16n8k16: registers [row g | g + 8][k 2t.. | 2t + 8..], two values each;
- * B: [k 2t.. | 2t + 8..] of column g; C: rows g and g + 8, columns 2t and 2t + 1. s8 has k = 32, four values each. */
+ * B: [k 2t.. | 2t + 8..] of column g; C: rows g and g + 8, columns 2t and 2t + 1. s8 and e4m3 have k = 32, four values each. */
 #ifndef KERNELS_CUDA_PTX_CUH
 #define KERNELS_CUDA_PTX_CUH
 
@@ -26,6 +26,19 @@ __device__ __forceinline__ void mma_s8(int *c, const unsigned *a, const unsigned
     asm volatile("mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
                  : "+r"(c[0]), "+r"(c[1]), "+r"(c[2]), "+r"(c[3])
                  : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+}
+/* sm_89 and later; an instance for an earlier one is never launched, but must compile. */
+__device__ __forceinline__ void mma_e4m3(float *c, const unsigned *a, const unsigned *b)
+{
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 890
+    asm volatile(
+        "mma.sync.aligned.m16n8k32.row.col.f32.e4m3.e4m3.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+        : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+#else
+    (void)c, (void)a, (void)b;
+    __trap();
+#endif
 }
 
 __device__ __forceinline__ unsigned shared_address(const void *p)

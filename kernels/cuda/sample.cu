@@ -191,12 +191,13 @@ __device__ int finish_of(const tasks_view &t, int slot, int token, int count, bo
 }
 
 __global__ void __launch_bounds__(BLOCK)
-    sample_rows(const float *logits, float *weights, const int32_t *sample_slot, tasks_view t, int vocab, int suppress)
+    sample_rows(const float *logits, int stride, float *weights, const int32_t *sample_slot, tasks_view t, int vocab,
+                int suppress)
 {
     int slot = sample_slot[blockIdx.x];
     if (t.finish[slot] != FINISH_NONE)
         return;
-    const float *x = logits + static_cast<size_t>(blockIdx.x) * vocab;
+    const float *x = logits + static_cast<size_t>(blockIdx.x) * stride;
     int count = t.count[slot];
     size_t at = static_cast<size_t>(slot) * t.history;
     best b = find_best(x, vocab, suppress);
@@ -224,9 +225,10 @@ __global__ void __launch_bounds__(BLOCK)
 
 } // namespace
 
-void cuda_sample(cudaStream_t s, const float *logits, float *weights, const int32_t *sample_slot, int n_sampled,
-                 const tasks_view &tasks, int vocab, int suppress)
+void cuda_sample(cudaStream_t s, const float *logits, int stride, float *weights, const int32_t *sample_slot,
+                 int n_sampled, const tasks_view &tasks, int vocab, int suppress)
 {
     if (n_sampled > 0)
-        LAUNCH(sample_rows, n_sampled, BLOCK, 0, s, logits, weights, sample_slot, tasks, vocab, suppress);
+        LAUNCH(sample_rows, n_sampled, BLOCK, 0, s, logits, stride, weights, sample_slot, tasks, vocab,
+               suppress);
 }

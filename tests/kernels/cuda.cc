@@ -5,12 +5,19 @@
 #include <cstdio>
 #include <cstring>
 
+enum { PLAIN = 1 << DTYPE_F32 | 1 << DTYPE_BF16, F16 = 1 << DTYPE_F16, SCALED = 1 << DTYPE_INT8 | 1 << DTYPE_FP8 };
 static const struct {
     const char *name;
     void (*run)(twin &t);
-    bool f16; /* has a part that needs no CPU twin */
-} FAMILIES[] = {{"norm", test_norm, true},      {"rows", test_rows, false},           {"epilogue", test_epilogue, true},
-                {"region", test_region, false}, {"attention", test_attention, false}, {"sample", test_sample, false}};
+    int dtypes;
+} FAMILIES[] = {{"norm", test_norm, PLAIN | F16},
+                {"rows", test_rows, PLAIN},
+                {"epilogue", test_epilogue, PLAIN | F16},
+                {"own products", test_gemm, PLAIN | F16 | 1 << DTYPE_INT8},
+                {"linear", test_linear, PLAIN | F16 | SCALED},
+                {"region", test_region, PLAIN},
+                {"attention", test_attention, PLAIN},
+                {"sample", test_sample, PLAIN}};
 
 static bool run_all(simt::schedule order, const char *name)
 {
@@ -19,8 +26,8 @@ static bool run_all(simt::schedule order, const char *name)
     simt::config().os_threads = 2;
     for (const auto &family : FAMILIES) {
         bool well = true;
-        for (enum dtype d : {DTYPE_F32, DTYPE_BF16, DTYPE_F16}) {
-            if (d == DTYPE_F16 && !family.f16)
+        for (enum dtype d : {DTYPE_F32, DTYPE_BF16, DTYPE_F16, DTYPE_INT8, DTYPE_FP8}) {
+            if (!(family.dtypes >> d & 1))
                 continue;
             twin t(d);
             family.run(t);

@@ -14,8 +14,8 @@ static void check_epilogue(twin &t, int rows, int N, int out_cols, int out_col, 
     float *out = t.send(before);
     void *copy =
         e == EPI_QUICK_GELU && t.dtype != DTYPE_F32 ? t.room<char>(before.size() * copy_bytes(t.dtype)) : nullptr;
-    cuda_epilogue(t.s, t.dtype, out, copy, out_cols, out_col, t.send(y), rows, N, with_bias ? t.send(bias) : nullptr,
-                  e);
+    cuda_epilogue(t.s, t.dtype, out, copy, out_cols, out_col, {t.send(y), N, false, nullptr, nullptr}, rows, N,
+                  with_bias ? t.send(bias) : nullptr, e);
     std::vector<float> want = before, got = t.fetch(out, before.size());
     for (int r = 0; r < rows; r++)
         for (int i = 0; i < N; i++) {
@@ -39,7 +39,7 @@ static void check_glu(twin &t, int rows, int F)
     size_t n = static_cast<size_t>(rows * F);
     float *out = t.room<float>(n);
     void *copy = t.dtype == DTYPE_F32 ? nullptr : t.room<char>(n * copy_bytes(t.dtype));
-    cuda_glu(t.s, t.dtype, out, copy, t.send(y), rows, F);
+    cuda_glu(t.s, t.dtype, out, copy, {t.send(y), 2 * F, false, nullptr, nullptr}, rows, F);
     std::vector<float> got = t.fetch(out, n), want(n);
     for (int r = 0; r < rows; r++)
         for (int i = 0; i < F; i++) {

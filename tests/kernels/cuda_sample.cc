@@ -94,7 +94,7 @@ void check(twin &t, const setting &set, int vocab, int suppress, int steps)
             x = rintf(x * 40) / 8; /* equal logits are common */
         if (set.spoilt != 0)
             logits[static_cast<size_t>(vocab) + 3] = set.spoilt;
-        cuda_sample(t.s, t.send(logits), weights, slot, n, device, vocab, suppress);
+        cuda_sample(t.s, t.send(logits), vocab, weights, slot, n, device, vocab, suppress);
         op_sample(t.be, t.act(logits, vocab), &step, &cpu, vocab, suppress);
     }
     t.same(t.fetch(device.tokens, s.tokens.size()), t.ints_of(cpu.tokens, s.tokens.size()), set.name);

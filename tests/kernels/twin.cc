@@ -27,12 +27,18 @@ twin::twin(enum dtype d) : dtype(d), be(nullptr)
     o.isa = "scalar";
     struct diag why = {};
     must(cudaStreamCreate(&s) == cudaSuccess, "no stream");
-    if (d != DTYPE_F16)
+    if (d != DTYPE_F16 && d != DTYPE_FP8)
         must(backend_open(&o, &be, &why) == ST_OK, why.text);
+}
+
+twin::twin(const twin &like, struct backend *other) : s(nullptr), dtype(like.dtype), be(other), borrowed(true)
+{
 }
 
 twin::~twin()
 {
+    if (borrowed)
+        return;
     for (void *p : held)
         cudaFree(p);
     cudaStreamDestroy(s);

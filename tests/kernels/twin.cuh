@@ -11,10 +11,12 @@
 struct twin {
     cudaStream_t s;
     enum dtype dtype;
-    struct backend *be; /* the scalar CPU backend of that dtype; NULL for f16, which it can't do */
+    struct backend *be; /* the scalar CPU backend of that dtype; NULL for f16 and FP8, which it can't do */
     bool well = true;
 
     twin(enum dtype d);
+    /* The same conveniences on another backend, borrowed. */
+    twin(const twin &like, struct backend *other);
     ~twin();
     twin(const twin &) = delete;
     twin &operator=(const twin &) = delete;
@@ -53,6 +55,7 @@ struct twin {
     void fail(const char *what);
 
   private:
+    bool borrowed = false;
     std::vector<void *> held;
     /* Sources of copies that have not run: streams are lazy. */
     std::vector<std::unique_ptr<char[]>> sources;
@@ -72,6 +75,8 @@ void test_rows(twin &t);
 void test_epilogue(twin &t);
 void test_region(twin &t);
 void test_attention(twin &t);
+void test_gemm(twin &t);
+void test_linear(twin &t);
 void test_sample(twin &t);
 
 #endif

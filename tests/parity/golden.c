@@ -1,5 +1,6 @@
 /* Golden cases through the engine, in every precision of the CPU: `golden` from the repository's root. The shipped
- * fixtures always; the official code's answers where FERRET_GOLDEN, or ../shared/golden, holds them. */
+ * fixtures always; the official code's answers where FERRET_GOLDEN, or ../shared/golden, holds them.
+ * `golden DEVICE [DTYPE...]`: the shipped fixtures on that device, in f32 unless said. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,8 +67,14 @@ static enum status load_image(void *ctx, const char *path, uint8_t **rgb, int *w
     return s;
 }
 
-static enum status run(const struct golden *g, enum dtype dtype, const char *out, struct parity_report *report,
-                       struct diag *why)
+/* Enough for every case here; an emulated device protects all it has at every wait. */
+static size_t memory_of(const char *device)
+{
+    return (size_t)(strcmp(device, "cpu") == 0 ? 1024 : 128) << 20;
+}
+
+static enum status run(const struct golden *g, const char *device, enum dtype dtype, const char *out,
+                       struct parity_report *report, struct diag *why)
 {
     struct parity_options o = {
         .model_dir = g->model,
@@ -76,7 +83,7 @@ static enum status run(const struct golden *g, enum dtype dtype, const char *out
         .cases = g->cases,
         .images_dir = g->images,
         .out_dir = out,
-        .backend = {.device = "cpu", .dtype = dtype, .memory_bytes = (size_t)1 << 30, .isa = "auto"},
+        .backend = {.device = device, .dtype = dtype, .memory_bytes = memory_of(device), .isa = "auto"},
         .load_image = load_image,
     };
     struct parity_limits limits = limits_of(dtype);
@@ -166,17 +173,17 @@ static bool check_names(const struct golden *g, const char *out)
     return ok;
 }
 
-static bool check(const struct golden *g, enum dtype dtype, const char *out)
+static bool check(const struct golden *g, const char *device, enum dtype dtype, const char *out)
 {
     struct parity_report report = {0};
     struct diag why = {{0}};
-    enum status s = run(g, dtype, out, &report, &why);
+    enum status s = run(g, device, dtype, out, &report, &why);
     bool unsupported = s == ST_UNSUPPORTED, ok = s == ST_OK && report.n_failures == 0;
-    printf("%s parity: %s, %s%s%s\n",
+    printf("%s parity: %s, %s %s%s%s\n",
            ok            ? "PASS"
            : unsupported ? "SKIP"
                          : "FAIL",
-           g->name, dtype_name(dtype), s == ST_OK ? "" : ": ", s == ST_OK ? "" : why.text);
+           g->name, device, dtype_name(dtype), s == ST_OK ? "" : ": ", s == ST_OK ? "" : why.text);
     fputs(report.text ? report.text : "", stdout);
     parity_report_fini(&report);
     return ok || unsupported;
@@ -187,7 +194,7 @@ static bool check_all(const struct golden *g, const char *out)
     static const enum dtype dtypes[] = {DTYPE_F32, DTYPE_BF16, DTYPE_INT8};
     bool ok = true;
     for (size_t i = 0; i < sizeof dtypes / sizeof dtypes[0]; i++)
-        ok = check(g, dtypes[i], out) && ok;
+        ok = check(g, "cpu", dtypes[i], out) && ok;
     return check_names(g, out) && ok;
 }
 
@@ -206,15 +213,8 @@ static bool check_official(const char *root, const char *out)
     return ok;
 }
 
-int main(int argc, char **argv)
+static bool check_cpu(const char *out)
 {
-    (void)argc;
-    char out[] = "/tmp/ferret-parity-XXXXXX", path[PATH_BYTES];
-    struct diag why = {{0}};
-    if (!mkdtemp(out) || image_library_start(argv[0], &why) != ST_OK) {
-        printf("FAIL parity: %s %s\n", strerror(errno), why.text);
-        return 1;
-    }
     bool ok = true;
     for (size_t i = 0; i < sizeof fixtures / sizeof fixtures[0]; i++)
         ok = check_all(&fixtures[i], out) && ok;
@@ -222,9 +222,37 @@ int main(int argc, char **argv)
     struct stat st;
     golden = golden ? golden : "../shared/golden";
     if (stat(golden, &st) == 0)
-        ok = check_official(golden, out) && ok;
-    else
-        printf("SKIP parity: the official code's answers are not here (FERRET_GOLDEN names their folder)\n");
+        return check_official(golden, out) && ok;
+    printf("SKIP parity: the official code's answers are not here (FERRET_GOLDEN names their folder)\n");
+    return ok;
+}
+
+static bool check_device(const char *device, char **dtypes, int n, const char *out)
+{
+    bool ok = true;
+    struct diag why = {{0}};
+    for (int i = 0; i < (n > 0 ? n : 1); i++) {
+        enum dtype dtype = DTYPE_F32;
+        if (n > 0 && dtype_parse(dtypes[i], &dtype, &why) != ST_OK) {
+            printf("FAIL parity: %s\n", why.text);
+            return false;
+        }
+        for (size_t g = 0; g < sizeof fixtures / sizeof fixtures[0]; g++)
+            ok = check(&fixtures[g], device, dtype, out) && ok;
+    }
+    return ok;
+}
+
+int main(int argc, char **argv)
+{
+    setvbuf(stdout, NULL, _IOLBF, 0); /* a mistake on an emulated device ends the process */
+    char out[] = "/tmp/ferret-parity-XXXXXX", path[PATH_BYTES];
+    struct diag why = {{0}};
+    if (!mkdtemp(out) || image_library_start(argv[0], &why) != ST_OK) {
+        printf("FAIL parity: %s %s\n", strerror(errno), why.text);
+        return 1;
+    }
+    bool ok = argc > 1 ? check_device(argv[1], argv + 2, argc - 2, out) : check_cpu(out);
     snprintf(path, sizeof path, "%s/cases.json", out);
     unlink(path);
     snprintf(path, sizeof path, "%s/tensors.safetensors", out);

@@ -59,15 +59,20 @@ bool copy_fits(const void *to, const void *from, size_t n, cudaMemcpyKind kind)
 
 extern "C" {
 
+/* One a schedule: a program chooses its order of threads and streams by the device's number. */
 cudaError_t cudaGetDeviceCount(int *n)
 {
-    *n = 1;
+    *n = 3;
     return cudaSuccess;
 }
 
 cudaError_t cudaSetDevice(int device)
 {
-    return result(device == 0 ? cudaSuccess : cudaErrorInvalidDevice);
+    if (device < 0 || device > 2)
+        return result(cudaErrorInvalidDevice);
+    simt::config().order = static_cast<simt::schedule>(device);
+    simt::config().seed = static_cast<uint64_t>(device);
+    return cudaSuccess;
 }
 
 cudaError_t cudaGetDevice(int *device)
@@ -80,11 +85,18 @@ cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr attribute, int)
 {
     switch (attribute) {
     case cudaDevAttrComputeCapabilityMajor: *value = 8; return cudaSuccess;
-    case cudaDevAttrComputeCapabilityMinor: *value = 0; return cudaSuccess;
+    case cudaDevAttrComputeCapabilityMinor: *value = 9; return cudaSuccess;
     case cudaDevAttrMultiProcessorCount: *value = 4; return cudaSuccess;
     case cudaDevAttrMaxSharedMemoryPerBlockOptin: *value = simt::SHARED_OPT_IN; return cudaSuccess;
     default: return result(cudaErrorInvalidValue);
     }
+}
+
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp *p, int)
+{
+    *p = {};
+    memcpy(p->name, "emulated", sizeof "emulated");
+    return cudaSuccess;
 }
 
 cudaError_t cudaGetLastError(void)
@@ -108,7 +120,7 @@ const char *cudaGetErrorString(cudaError_t e)
 
 cudaError_t cudaMemGetInfo(size_t *left, size_t *total)
 {
-    *total = size_t{8} << 30;
+    *total = simt::device_limit();
     *left = *total - simt::device_used();
     return cudaSuccess;
 }

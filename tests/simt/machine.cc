@@ -244,19 +244,23 @@ struct range {
     size_t bytes;
 };
 
-/* The calling thread's copy of the static shared variables. */
+/* The calling thread's copy of the static shared variables, in the program or the plugin that has them. */
 int find_static_shared(dl_phdr_info *info, size_t, void *out)
 {
     auto *r = static_cast<range *>(out);
-    for (int i = 0; i < info->dlpi_phnum && info->dlpi_tls_data; i++)
-        if (info->dlpi_phdr[i].p_type == PT_TLS) {
-            auto *image = reinterpret_cast<char *>(info->dlpi_addr + info->dlpi_phdr[i].p_vaddr);
+    for (int i = 0; i < info->dlpi_phnum && info->dlpi_tls_data; i++) {
+        const ElfW(Phdr) &part = info->dlpi_phdr[i];
+        auto *image = reinterpret_cast<char *>(info->dlpi_addr + part.p_vaddr);
+        if (part.p_type == PT_TLS && __start_simt_shared >= image && __stop_simt_shared <= image + part.p_memsz) {
             r->begin = static_cast<char *>(info->dlpi_tls_data) + (__start_simt_shared - image);
             r->bytes = static_cast<size_t>(__stop_simt_shared - __start_simt_shared);
+            return 1;
         }
-    return 1; /* the program itself comes first */
+    }
+    return 0;
 }
 
+/* After `mine` has been touched: a plugin's variables are made for a thread when it first touches one. */
 range static_shared()
 {
     range r = {nullptr, 0};

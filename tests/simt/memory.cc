@@ -15,7 +15,9 @@
 #endif
 #if defined(__SANITIZE_ADDRESS__) || defined(ADDRESS_SANITIZED)
 #include <sanitizer/asan_interface.h>
+enum { SANITIZED = 1 };
 #else
+enum { SANITIZED = 0 };
 #define ASAN_POISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
 #define ASAN_UNPOISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
 #endif
@@ -38,8 +40,8 @@ struct arena {
     std::recursive_mutex lock;
     char *begin, *next;
     std::map<char *, allocation> all; /* by what cudaMalloc returned */
-    size_t used, limit = size_t{8} << 30;
-    int open;
+    size_t used, limit = size_t{512} << 20;
+    int open, key; /* key: of protection, -1 where the processor has none */
 
     arena()
     {
@@ -49,6 +51,7 @@ struct arena {
         begin = next = static_cast<char *>(p);
         used = 0;
         open = 0;
+        key = pkey_alloc(0, PKEY_DISABLE_ACCESS);
     }
 };
 
@@ -76,19 +79,35 @@ void allow(char *p, size_t n)
 }
 
 /* Under the address sanitizer the access itself is reported. */
-__attribute__((no_sanitize("address"))) bool untouched(const char *p, size_t n)
+bool untouched(const char *p, size_t n)
 {
-    for (size_t i = 0; i < n; i++)
-        if (static_cast<unsigned char>(p[i]) != 0xFF)
-            return false;
-    return true;
+    return n == 0 || SANITIZED || (static_cast<unsigned char>(*p) == 0xFF && memcmp(p, p + 1, n - 1) == 0);
 }
 
-void protect_all(arena &d, int protection)
+/* A processor with protection keys opens and closes everything for the calling thread, and for those that it starts,
+ * by one register; elsewhere every page is changed. */
+void protect_all(arena &d, bool open)
 {
+    if (d.key >= 0) {
+        pkey_set(d.key, open ? 0 : PKEY_DISABLE_ACCESS);
+        return;
+    }
     for (auto &[p, a] : d.all)
         if (!a.freed)
-            mprotect(a.pages, a.page_bytes, protection);
+            mprotect(a.pages, a.page_bytes, open ? PROT_READ | PROT_WRITE : PROT_NONE);
+}
+
+void make_pages(arena &d, const allocation &a)
+{
+    if (d.key >= 0)
+        pkey_mprotect(a.pages, a.page_bytes, PROT_READ | PROT_WRITE, d.key);
+    else
+        mprotect(a.pages, a.page_bytes, PROT_READ | PROT_WRITE);
+    if (!d.open)
+        protect_all(d, true);
+    memset(a.pages, 0xFF, a.page_bytes);
+    if (!d.open)
+        protect_all(d, false);
 }
 
 } // namespace
@@ -96,6 +115,11 @@ void protect_all(arena &d, int protection)
 void device_limit(size_t bytes)
 {
     device().limit = bytes;
+}
+
+size_t device_limit()
+{
+    return device().limit;
 }
 
 size_t device_used()
@@ -112,14 +136,11 @@ void *device_alloc(size_t bytes)
         return nullptr;
     allocation a = {d.next + PAGE, room, bytes, false};
     char *p = a.pages + room - (bytes + ALIGN - 1) / ALIGN * ALIGN;
-    mprotect(a.pages, room, PROT_READ | PROT_WRITE);
-    memset(a.pages, 0xFF, room);
-    margins(p, a, forbid);
-    if (!d.open)
-        mprotect(a.pages, room, PROT_NONE);
     d.next = a.pages + room;
     d.used += bytes;
     d.all[p] = a;
+    make_pages(d, a);
+    margins(p, a, forbid);
     return p;
 }
 
@@ -155,14 +176,14 @@ void device_open()
 {
     arena &d = device();
     if (d.open++ == 0)
-        protect_all(d, PROT_READ | PROT_WRITE);
+        protect_all(d, true);
 }
 
 void device_close()
 {
     arena &d = device();
     if (--d.open == 0)
-        protect_all(d, PROT_NONE);
+        protect_all(d, false);
 }
 
 void device_check(const char *after)

@@ -8,7 +8,8 @@
 namespace simt
 {
 
-void device_limit(size_t bytes); /* what may be allocated in all; 8 GiB unless said */
+void device_limit(size_t bytes); /* what may be allocated in all; 512 MiB unless said */
+size_t device_limit();
 size_t device_used();
 void *device_alloc(size_t bytes); /* aligned to 16 bytes only; NULL past the limit */
 bool device_free(void *p);        /* false where p is none of ours */

@@ -8,6 +8,7 @@
 
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
+#include <cuda_fp8.h>
 
 namespace simt
 {
@@ -41,6 +42,15 @@ struct s8_quad {
     static int get(unsigned r, int i)
     {
         return static_cast<int8_t>(r >> (8 * i));
+    }
+};
+
+struct e4m3_quad {
+    static constexpr int K = 32, EACH = 4;
+    static float get(unsigned r, int i)
+    {
+        auto byte = static_cast<__nv_fp8_storage_t>(r >> (8 * i));
+        return __half2float(__half(__nv_cvt_fp8_to_halfraw(byte, __NV_E4M3)));
     }
 };
 
@@ -119,6 +129,10 @@ inline void mma_bf16(float *c, const unsigned *a, const unsigned *b)
 inline void mma_s8(int *c, const unsigned *a, const unsigned *b)
 {
     simt::mma<simt::s8_quad, int>("mma.sync s8", c, a, b);
+}
+inline void mma_e4m3(float *c, const unsigned *a, const unsigned *b)
+{
+    simt::mma<simt::e4m3_quad, float>("mma.sync e4m3", c, a, b);
 }
 inline void ldmatrix_x2(unsigned *r, const void *row)
 {

@@ -239,7 +239,7 @@ void check_memory(cudaStream_t s)
     simt::device_limit(before + 4096);
     want(cudaMalloc(&p, 4097) == cudaErrorMemoryAllocation, "an allocation past the limit is refused");
     must(cudaMalloc(&p, 16));
-    simt::device_limit(size_t{8} << 30);
+    simt::device_limit(size_t{512} << 20);
     want(cudaMemcpyAsync(p, host, 17, cudaMemcpyHostToDevice, s) == cudaErrorInvalidValue,
          "a copy past the end is refused");
     want(cudaMemcpyAsync(host, p, 16, cudaMemcpyHostToDevice, s) == cudaErrorInvalidValue,

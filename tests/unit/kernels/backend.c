@@ -21,11 +21,20 @@ Test(backend, refuses_what_it_cannot_do_by_name)
     cr_expect_str_eq(why.text, "cpu: dtype fp8 is not supported; use f32, bf16 or int8");
     cr_expect(try_open("cpu", DTYPE_F32, "avx1024", &why) == ST_UNSUPPORTED);
     cr_expect(strstr(why.text, "avx1024") != NULL);
-    cr_expect(try_open("cuda:0", DTYPE_F32, "auto", &why) == ST_MISSING);
-    cr_expect_str_eq(why.text, "device 'cuda:0': this build has no CUDA plugin; use device cpu");
     cr_expect(try_open("tpu", DTYPE_F32, "auto", &why) == ST_UNSUPPORTED);
     cr_expect(try_open("cpu", DTYPE_BF16, "scalar", &why) == ST_OK);
     cr_expect(try_open("cpu", DTYPE_F32, NULL, &why) == ST_OK);
+}
+
+Test(backend, a_device_that_is_not_there_is_told_in_one_sentence)
+{
+    struct diag why = {{0}};
+    size_t bytes = 7;
+    cr_expect(try_open("cuda:999", DTYPE_F32, "auto", &why) == ST_MISSING);
+    cr_expect(strncmp(why.text, "device 'cuda:999': ", 19) == 0 && strchr(why.text, '\n') == NULL, "%s", why.text);
+    cr_expect(backend_device_memory("cuda:999", &bytes, &why) == ST_MISSING && bytes == 7);
+    cr_expect(backend_device_memory("tpu", &bytes, &why) == ST_UNSUPPORTED && bytes == 7);
+    cr_expect(backend_device_memory("cpu", &bytes, &why) == ST_OK && bytes == 0);
 }
 
 Test(backend, dtype_names_go_both_ways)
