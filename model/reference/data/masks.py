@@ -59,10 +59,9 @@ def pixels(outline, width, height):
         return outline
     if isinstance(outline, dict):
         try:
-            mask = rle.decode(outline)
+            return rle.decode(outline) if outline['size'] == [height, width] else None
         except rle.BadRle:
             return None
-        return mask if mask.shape == (height, width) else None
     canvas = Image.new('1', (width, height))
     pen = ImageDraw.Draw(canvas)
     for ring in outline:                      # a polygon's coordinates are pixel corners, Pillow's are pixel centres

@@ -115,11 +115,12 @@ def check_region(record, number, i):
     at = 'masks[%d][%d]' % (number, i)
     want((mask is not None) == (shape in FREE_SHAPES), at, 'an RLE for free-form regions only', mask)
     if mask is not None:
+        size = mask.get('size') if isinstance(mask, dict) else None
+        want(size == [record['image_h'], record['image_w']], at + '.size', 'that of the image', size)
         try:
             pixels = rle.decode(mask)
         except rle.BadRle as why:
             raise BadRecord('%s: %s' % (at, why)) from None
-        want(pixels.shape == (record['image_h'], record['image_w']), at, 'the size of the image', list(pixels.shape))
         want(pixels.any(), at, 'a pixel', mask)
 
 

@@ -4,8 +4,13 @@ import sqlite3
 import tempfile
 
 
+def is_key(value):
+    """Whether it names an entry: a text or a 64-bit integer."""
+    return isinstance(value, str) or isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 63
+
+
 class Shelf:
-    """Entries (JSON values) of named sections under integer or text keys."""
+    """Entries (JSON values) of named sections under keys as is_key() wants them."""
 
     def __init__(self):
         self.file = tempfile.NamedTemporaryFile(prefix='annotations-', suffix='.sqlite')

@@ -107,7 +107,7 @@ class Readers(unittest.TestCase):
         self.assertIsNone(phones[0].outline)
         name = 'instances_train2017.json'
         self.assertEqual(self.left_out(), {
-            (name, 'annotation without a box in its image'): 2, (name, 'annotation of an unknown category'): 1,
+            (name, 'annotation without a box in its image'): 2, (name, 'annotation without an id and a known category'): 1,
             (name, 'entry of annotations without an id'): 2, (name, 'segmentation that is no polygon and no RLE (its box is used)'): 1,
             (name, 'image file is not there'): 2, (name, 'image without file_name'): 1, (name, 'image without width and height'): 1,
             (name, 'category without a name'): 1})
@@ -153,7 +153,7 @@ class Readers(unittest.TestCase):
         self.assertEqual(found.regions, (Region((38, 0, 82, 71), 'A man on a brown horse'),))
         self.assertEqual((found.complete, found.absent), (frozenset(), frozenset()))
         self.assertEqual(self.left_out(), {
-            ('objects.json', 'object without a name and a box in its image'): 1,
+            ('objects.json', 'object without an id, a name and a box in its image'): 1,
             ('relationships.json', 'relationship without subject, predicate and object'): 1,
             ('region_descriptions.json', 'region without a phrase and a box in its image'): 1})
 

@@ -9,7 +9,7 @@ from data import masks, stream
 from data.facts import Caption, Facts, Thing
 from data.grounding import mentions
 from data.readers.folders import Images, annotation_files
-from data.shelf import Shelf
+from data.shelf import Shelf, is_key
 
 PATTERNS = {
     'coco': [r'instances_?(.*)\.json(?:\.gz)?'],
@@ -42,7 +42,7 @@ class InstanceFile:
         if section not in ('images', 'annotations', 'categories'):
             return
         key = entry.get('image_id' if section == 'annotations' else 'id') if isinstance(entry, dict) else None
-        if not isinstance(key, (int, str)):
+        if not is_key(key):
             self.problems.skip(self.name, 'entry of %s without an id' % section, repr(entry)[:60])
         elif section == 'categories':
             if isinstance(entry.get('name'), str) and plain_name(entry['name']):
@@ -69,11 +69,12 @@ class InstanceFile:
     def things(self, key, width, height):
         """-> {annotation id: Thing}, names that crowds belong to."""
         out, crowds = {}, set()
-        for entry in self.shelf.get('annotations', key):
-            which, name = entry.get('id'), self.categories.get(entry.get('category_id'))
+        for number, entry in enumerate(self.shelf.get('annotations', key)):
+            which, category = entry.get('id', 'entry %d' % number), entry.get('category_id')
+            name = self.categories.get(category) if is_key(category) and is_key(which) else None
             box = masks.from_xywh(entry.get('bbox'), width, height)
             if name is None:
-                self.problems.skip(self.name, 'annotation of an unknown category', which)
+                self.problems.skip(self.name, 'annotation without an id and a known category', which)
             elif entry.get('iscrowd'):
                 crowds.add(name)
             elif box is None:
@@ -86,12 +87,15 @@ class InstanceFile:
                 out[which] = Thing(name, box, outline if outline and masks.usable(outline) else None)
         return out, crowds
 
+    def names(self, categories):
+        """Of a list of category ids, as far as it is one."""
+        return {self.categories[c] for c in categories if is_key(c) and c in self.categories} if isinstance(categories, list) else set()
+
     def known(self, image, things, crowds):
         """-> names that are complete, names that are absent."""
         present = {thing.name for thing in things} | crowds
-        partly = {self.categories.get(c) for c in image.get('not_exhaustive_category_ids', ())} | crowds
-        looked_for = image.get('neg_category_ids', self.categories)
-        absent = {self.categories[c] for c in looked_for if c in self.categories} - present - partly
+        partly = self.names(image.get('not_exhaustive_category_ids', [])) | crowds
+        absent = self.names(image.get('neg_category_ids', list(self.categories))) - present - partly
         return frozenset(present - partly), frozenset(absent)
 
 
@@ -117,7 +121,7 @@ class Coco:
                 if section != 'annotations':
                     continue
                 if isinstance(entry, dict) and isinstance(entry.get('caption'), str) and entry['caption'].strip() \
-                        and isinstance(entry.get('image_id'), (int, str)):
+                        and is_key(entry.get('image_id')):
                     shelf.put('captions', entry['image_id'], entry['caption'])
                 else:
                     self.problems.skip(name, 'caption without a text', repr(entry)[:60])

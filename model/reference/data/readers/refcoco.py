@@ -11,7 +11,7 @@ from data import masks, stream
 from data.facts import Facts, Phrase, Thing
 from data.readers.coco import InstanceFile
 from data.readers.folders import Images, NotThere, annotation_files
-from data.shelf import Shelf
+from data.shelf import Shelf, is_key
 
 FOLDERS = ['', 'images', 'train2014', 'images/train2014', 'images/mscoco/images/train2014']
 
@@ -41,7 +41,7 @@ def sentences(ref):
     """Texts of a ref, or None where it isn't one."""
     if not isinstance(ref, dict) or not {'ann_id', 'image_id', 'split', 'sentences'} <= set(ref):
         return None
-    if not isinstance(ref['image_id'], (int, str)) or not isinstance(ref['sentences'], list):
+    if not is_key(ref['image_id']) or not is_key(ref['ann_id']) or not isinstance(ref['sentences'], list):
         return None
     texts = [s.get('sent', s.get('raw')) if isinstance(s, dict) else None for s in ref['sentences']]
     return [' '.join(t.split()) for t in texts if isinstance(t, str) and t.strip()]

@@ -6,7 +6,7 @@ import re
 from data import masks, stream
 from data.facts import Facts, Region, Relation, Thing
 from data.readers.folders import Images, NotThere
-from data.shelf import Shelf
+from data.shelf import Shelf, is_key
 
 LISTS = {'objects': 'objects', 'attributes': 'attributes', 'relationships': 'relationships', 'region_descriptions': 'regions'}
 ARTICLE = re.compile(r'^(a|an|the|some)\s+', re.IGNORECASE)
@@ -44,7 +44,7 @@ class VisualGenome:
                 for _, entry in stream.elements(path):
                     key = entry.get('image_id', entry.get('id')) if isinstance(entry, dict) else None
                     kept = entry.get(LISTS[section]) if key is not None and section in LISTS else entry
-                    if not isinstance(key, int) or section in LISTS and not isinstance(kept, list):
+                    if not is_key(key) or section in LISTS and not isinstance(kept, list):
                         self.problems.skip(name, 'entry without image_id and its list', repr(entry)[:60])
                     else:
                         self.shelf.put(section, key, kept)
@@ -67,7 +67,7 @@ class VisualGenome:
                 self.problems.skip('image_data.json', 'image without width and height', key)
                 continue
             url = image.get('url')
-            path = self.images.find('/'.join(url.split('/')[-2:]) if isinstance(url, str) else '%d.jpg' % key)
+            path = self.images.find('/'.join(url.split('/')[-2:]) if isinstance(url, str) else '%s.jpg' % key)
             if path is None:
                 self.problems.skip('image_data.json', 'image file is not there', url or key)
                 continue
@@ -77,17 +77,21 @@ class VisualGenome:
         things, places = [], {}
         adjectives = {}
         for entry in self.entries('attributes', key):
-            listed = [clean(a) for a in entry.get('attributes') or () if isinstance(a, str)]
-            adjectives.setdefault(entry.get('object_id'), [a for a in dict.fromkeys(listed) if a])
+            which, said = entry.get('object_id'), entry.get('attributes') or []
+            if is_key(which) and isinstance(said, list):
+                listed = [clean(a) for a in said if isinstance(a, str)]
+                adjectives.setdefault(which, [a for a in dict.fromkeys(listed) if a])
+            else:
+                self.problems.skip('attributes.json', 'entry without an id and a list of attributes', which)
 
         def place(entry, file):
             """Index of the thing that an object entry means; it may be one that objects.json lacks."""
             which = entry.get('object_id')
-            if which in places:
+            if is_key(which) and which in places:
                 return places[which]
             box = masks.from_xywh([entry.get(k) for k in 'xywh'], *size)
-            if box is None or not name_of(entry):
-                self.problems.skip(file, 'object without a name and a box in its image', which)
+            if box is None or not name_of(entry) or not is_key(which):
+                self.problems.skip(file, 'object without an id, a name and a box in its image', which)
                 return None
             places[which] = len(things)
             things.append(Thing(name_of(entry), box, None, tuple(adjectives.get(which, ()))))
