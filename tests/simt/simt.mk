@@ -48,7 +48,7 @@ TEST_STEPS += simt
 ifneq ($(SIMT_HEADERS),)
 TEST_PROGRAMS += $(SIMT_PROGRAMS) $(SIMT_PLUGIN)
 simt: $(SIMT_PROGRAMS) $(SIMT_PLUGIN) $(SIMT_PARITY) ## CUDA sources run on a machine without a GPU, and planted faults are found
-	@failed=0; for p in $(SIMT_PROGRAMS) '$(SIMT_PARITY) simt'; do $$p || failed=1; done; exit $$failed
+	@failed=0; for p in $(SIMT_PROGRAMS) $(if $(SANITIZER),,'$(SIMT_PARITY) simt tiny'); do $$p || failed=1; done; exit $$failed
 else
 simt:
 	@if [ "$(REQUIRE_ALL)" = 1 ]; then echo 'FAIL simt: no CUDA headers in $(CUDA)/include'; exit 1; else echo 'SKIP simt: no CUDA headers in $(CUDA)/include'; fi
@@ -58,7 +58,7 @@ endif
 FULL_STEPS += simt-orders
 ifneq ($(SIMT_HEADERS),)
 simt-orders: $(B)/test/simt/cuda $(SIMT_PLUGIN) $(SIMT_PARITY) ## the CUDA backend in the other orders of threads and blocks
-	@failed=0; for p in '$(B)/test/simt/cuda reverse random' '$(SIMT_PARITY) simt:1' '$(SIMT_PARITY) simt:2' '$(SIMT_PARITY) simt bf16 f16'; do \
+	@failed=0; for p in '$(B)/test/simt/cuda reverse random' '$(SIMT_PARITY) simt:1 all' '$(SIMT_PARITY) simt:2 tiny' '$(SIMT_PARITY) simt tiny bf16 f16'; do \
 	  $$p || failed=1; done; exit $$failed
 else
 simt-orders: ;
