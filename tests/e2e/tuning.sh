@@ -30,7 +30,7 @@ small_sets.expressions('$WORK/held-out', 'val2017')"
 
 step "builder" $PYTHON -m data build --coco "$WORK/coco" --held-out "$WORK/held-out/val2017" --out "$WORK/built" --seed 1
 step "records and images are there" $PYTHON -m data check "$WORK/built"
-step "training" $PYTHON -m tuning "$TINY" "$WORK/built/records.jsonl" "$WORK/tuned" tower="$TINY-clip" preset=small steps="$STEPS" batch=2
+step "training" $PYTHON -m tuning "$TINY" "$WORK/built/records.jsonl" "$WORK/tuned" tower="$TINY-clip" preset=small steps="$STEPS" batch=1
 want "training steps" "$STEPS" "$(wc -l <"$WORK/tuned/log.jsonl")"
 $PYTHON - "$WORK/tuned/log.jsonl" <<'PYTHON' || die "the loss did not fall"
 import json, sys

@@ -151,7 +151,7 @@ def mdetr(folder):
 def flickr30k(folder):
     """A man with a dog, a second dog in another phrase, and a scene without a box."""
     picture([(1, 10, 10, 20, 40), (18, 60, 50, 30, 20)], folder, 'flickr30k-images', '123.jpg')
-    write('[/EN#1/people A man] in [/EN#2/clothing a red shirt] walks [/EN#3/animals a dog] in [/EN#4/scene a park] .\n'
+    write('[/EN#1/people A man] in [/EN#2/clothing a red shirt] walks [/EN#3/animals a dog] , in [/EN#4/scene a park] .\n'
           '[/EN#1/people A person] plays with [/EN#3/animals a brown dog] .\n[/EN#1/people broken\n', folder, 'Sentences', '123.txt')
     box = '<object><name>%s</name><bndbox><xmin>%d</xmin><ymin>%d</ymin><xmax>%d</xmax><ymax>%d</ymax></bndbox></object>'
     write('<annotation><filename>123.jpg</filename><size><width>%d</width><height>%d</height><depth>3</depth></size>' % (WIDTH, HEIGHT)

@@ -81,6 +81,18 @@ class Kinds(unittest.TestCase):
                 self.assertEqual(boxes_of(e.answer), [(140, 80, 189, 109)])       # he looks at two, so nobody asks for one
         self.assertEqual(seen, {'both', 'refer-text', 'refer-ground', 'text-ground'})
 
+    def test_two_of_a_name_are_told_apart(self):
+        twins = (Thing('dog', (0, 0, 9, 9)), Thing('dog', (60, 0, 69, 9)))
+        answers = {e.answer.value for e in many(relations.make, things=twins, relations=())}
+        self.assertIn('The dog <bbox_location0> is left of the other dog <bbox_location1>.', answers)
+
+    def test_without_known_absence_the_other_name_is_one_that_excludes_it(self):
+        """A hat may be a cap; a helmet it is not."""
+        hat = (Thing('hat', (0, 0, 29, 29)),)
+        made = many(objects.make, things=hat, complete=frozenset(), absent=frozenset(), relations=())
+        offered = {tuple(sorted(re.findall(r'a (hat|cap|helmet|crown)', e.question.value))) for e in made if ' or ' in e.question.value}
+        self.assertEqual(offered, {('hat', 'helmet')})
+
     def test_places_are_told_only_where_they_are_clear(self):
         self.assertEqual(relations.beside((0, 0, 9, 9), (40, 0, 49, 9)), 'left of')
         self.assertEqual(relations.beside((40, 0, 49, 9), (0, 0, 9, 9)), 'right of')

@@ -184,7 +184,7 @@ class Readers(unittest.TestCase):
         small_sets.flickr30k(self.folder)
         found, = self.read(Flickr30k(self.folder, self.problems))
         self.assertEqual([t.box for t in found.things], [(10, 10, 29, 49), (11, 19, 27, 39), (60, 50, 89, 69)])
-        self.assertEqual(found.captions[0], Caption('A man in a red shirt walks a dog in a park .', (
+        self.assertEqual(found.captions[0], Caption('A man in a red shirt walks a dog, in a park.', (
             Mention(0, 5, (0,)), Mention(9, 20, (1,)), Mention(27, 32, (2,)))))
         self.assertIn(Phrase('a brown dog', (2,)), found.phrases)
         self.assertNotIn('a park', [p.text for p in found.phrases])

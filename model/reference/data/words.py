@@ -40,11 +40,11 @@ SWAPS = {
         'man, guy, gentleman, male, men, guys | woman, lady, female, women, ladies', 'boy, boys | girl, girls',
         'dog, puppy, dogs | cat, kitten, cats | horse, pony, horses | cow, cows | sheep, lamb | bird, birds',
         'car, cars | truck, trucks | bus, buses | van, vans | motorcycle, motorbike | bicycle, bike',
-        'hat, hats | helmet, helmets | cap, caps', 'shirt, shirts, t-shirt | jacket, jackets, coat | sweater, sweaters | dress, dresses',
-        'jeans | shorts | skirt | pants, trousers', 'shoes | boots | sandals', 'guitar | violin | drum, drums | trumpet | piano', 'table, tables | chair, chairs | bench, benches | bed, beds | couch, sofa',
+        'hat, hats | helmet, helmets', 'shirt, shirts, t-shirt | jacket, jackets, coat | sweater, sweaters | dress, dresses',
+        'jeans, pants, trousers | shorts | skirt', 'sneakers | boots | sandals', 'guitar | violin | drum, drums | trumpet | piano', 'table, tables | chair, chairs | bench, benches | bed, beds | couch, sofa',
         'bottle, bottles | cup, cups, mug | bowl, bowls | vase', 'fork | knife | spoon', 'pizza | sandwich | cake | burger, hamburger', 'apple, apples | banana, bananas | pear, pears',
         'skateboard | surfboard | snowboard', 'ball | frisbee | kite', 'tree, trees | bush, bushes | flower, flowers', 'house, houses | church | tower | barn', 'river | lake | ocean, sea', 'laptop | phone, cellphone | camera | book, books',
-        'umbrella, umbrellas | tent, tents', 'boat, boats | ship, ships | canoe', 'airplane, plane | helicopter', 'beach | street, road | field | forest, woods'],
+        'umbrella, umbrellas | tent, tents', 'airplane, plane | helicopter', 'beach | street, road | field | forest, woods'],
     'attribute': [
         'red, maroon, crimson | blue, navy | green | yellow, gold, golden, blond, blonde | orange | purple, violet | pink | brown, tan, beige | black, dark | white | gray, grey, silver',
         'small, little, tiny | large, big, huge, tall, giant', 'young, youth | old, elderly, older', 'wooden, wood | metal, metallic, steel, iron | plastic | stone, brick, concrete',
@@ -70,6 +70,11 @@ def listed(row):
 def near(name):
     """Names that share a row with this one."""
     return frozenset(other for row in NEAR for other in listed(row) if name in listed(row)) - {name}
+
+
+def unlike(name):
+    """Nouns near in meaning that are never true of the same thing: a hat may be a cap, but no helmet."""
+    return {other[0] for kind, _, others in swaps().get(name, ()) if kind == 'noun' for other in others}
 
 
 @lru_cache(maxsize=1)

@@ -24,7 +24,7 @@ def choose_name(rng, facts):
     known = {word for thing in facts.things for word in (thing.name, thing.name.split()[-1])}
     for i in some(rng, clear(facts), EACH):
         name = facts.things[i].name
-        others = sorted(words.near(name) & facts.absent or facts.absent or words.near(name) - known)
+        others = sorted(words.near(name) & facts.absent or facts.absent or words.unlike(name) - known)
         if others:
             pair = [english.with_article(n) for n in rng.sample([name, rng.choice(others)], 2)]
             question = fill(rng.choice(WHICH), region=refer(rng, facts, i), first=pair[0], second=pair[1])

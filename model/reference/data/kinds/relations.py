@@ -47,7 +47,8 @@ def derived(rng, facts):
 
 def in_words(facts, relation, form):
     a, b = facts.things[relation.subject], facts.things[relation.object]
-    return fill(form, a=a.name, b=b.name, does=does(relation.predicate), A=boxes(facts, [relation.subject]), B=boxes(facts, [relation.object]))
+    other = 'other ' + b.name if a.name == b.name else b.name
+    return fill(form, a=a.name, b=other, does=does(relation.predicate), A=boxes(facts, [relation.subject]), B=boxes(facts, [relation.object]))
 
 
 def how(rng, facts, chosen):

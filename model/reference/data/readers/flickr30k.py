@@ -10,6 +10,7 @@ from data.facts import Caption, Facts, Mention, Phrase, Thing
 from data.readers.folders import Images, NotThere
 
 PHRASE = re.compile(r'\[/EN#(\d+)((?:/[A-Za-z]+)+) ([^\]]*)\]')
+SPACED = re.compile(r' ([.,;:!?])')
 NO_OBJECT = '0'        # the entity of phrases that nothing in the image stands for
 FILE_LIMIT = 1 << 20   # bytes of one file: published ones have a few thousand
 
@@ -56,10 +57,10 @@ def read_sentence(line):
     """-> text without marks, [(start, end, entity)]."""
     text, spans, at = '', [], 0
     for match in PHRASE.finditer(line):
-        text += line[at:match.start()]
+        text += SPACED.sub(r'\1', line[at:match.start()])
         spans.append((len(text), len(text) + len(match.group(3)), match.group(1)))
         text, at = text + match.group(3), match.end()
-    text += line[at:]
+    text += SPACED.sub(r'\1', line[at:])
     if '/EN#' in text:
         raise BadFile('a phrase mark that is not closed')
     return text, spans
