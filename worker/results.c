@@ -203,6 +203,8 @@ void results_write(struct session *s, int64_t now_ms)
     for (int k = 0; k < WRITE_COUNT_; k++) /* on the relay route an answer may get lost */
         if (!s->store && s->writes[k].on_the_way && now_ms >= s->writes[k].again_at)
             forget_write(s, (enum write_kind)k);
+    if (s->tell_begun && !any(s, wants_telling))
+        s->tell_begun = false; /* they have ended since: their ends say it */
     if (!s->writes[WRITE_BEAT].on_the_way && (now_ms >= s->beat_at || (s->tell_begun && now_ms >= s->tell_at))) {
         s->beat_at = now_ms + s->beat_ms;
         s->tell_at = now_ms + BEGUN_MS;

@@ -9,7 +9,7 @@ for i = 1, n do
     ids[i] = ARGV[3 * i - 1]
 end
 local own = call('HMGET', run, unpack(ids))
-local now, seen, answer, gone = now_ms(), {}, {}, {}
+local now, seen, answer, mine, gone = now_ms(), {}, {}, {}, {}
 local results, order, finished, bytes, tally = {}, {}, {}, {}, {}
 
 local function add(no, field)
@@ -63,7 +63,7 @@ for i = 1, n do
     else
         seen[id] = true
         local fails, crashes, _, no, _, again = run_row(own[i])
-        call('HDEL', run, id)
+        mine[#mine + 1] = id
         add(no, 'running')
         if outcome == 'd' then
             store(i, no, 'done', again)
@@ -71,6 +71,9 @@ for i = 1, n do
             fail(i, no, fails, crashes, again, outcome ~= 'f')
         end
     end
+end
+if #mine > 0 then
+    call('HDEL', run, unpack(mine))
 end
 for no, r in pairs(results) do
     call('HSET', K .. 'res:' .. no, unpack(r))
