@@ -33,6 +33,7 @@ eval  | command -v python3                       | python3-minimal python3
 eval  | /usr/bin/python3 -c 'import numpy'       | python3-numpy
 eval  | /usr/bin/python3 -c 'import PIL'         | python3-pil
 eval  | ls /usr/share/fonts/truetype/noto/NotoColorEmoji.ttf | fonts-noto-color-emoji
+test  | pkg-config --exists lua5.1              | liblua5.1-0-dev
 test  | command -v flock                         | util-linux
 full  | command -v clang                         | clang
 full  | command -v clang-format                  | clang-format
