@@ -21,6 +21,8 @@ struct chaos {
     const char *broker, *sleeper; /* programs */
     const char *route;            /* of all brokers; NULL: the first is direct, the second relay */
     const char *sleep_us;
+    const char *window; /* unfinished jobs of a campaign; NULL: few */
+    int lease_ms;       /* 0: LEASE_MS */
     unsigned seed;
     bool proxied; /* connections go through the proxy */
     int count[ROLE_COUNT_];

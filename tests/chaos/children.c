@@ -66,7 +66,7 @@ static void redirect(const struct chaos *c, const char *name)
 static void exec_redis(const struct chaos *c)
 {
     execlp("redis-server", "redis-server", "--port", "0", "--unixsocket", c->redis, "--dir", c->dir, "--save", "",
-           "--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction", "--maxmemory", "2gb",
+           "--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction", "--maxmemory", "8gb",
            "--daemonize", "no", NULL);
 }
 
@@ -78,10 +78,10 @@ static void exec_broker(const struct chaos *c, int index)
     snprintf(redis, sizeof redis, "%.150s/%s", c->dir, c->proxied ? "proxy.redis" : "redis.sock");
     broker_socket(c, 'c', index, false, clients + strlen(clients));
     broker_socket(c, 'w', index, false, workers + strlen(workers));
-    snprintf(lease, sizeof lease, "%d", LEASE_MS);
-    snprintf(beat, sizeof beat, "%d", BEAT_MS);
+    snprintf(lease, sizeof lease, "%d", c->lease_ms ? c->lease_ms : LEASE_MS);
+    snprintf(beat, sizeof beat, "%d", c->lease_ms ? c->lease_ms / 4 : BEAT_MS);
     execl(c->broker, c->broker, "--redis", redis, "--client-bind", clients, "--worker-bind", workers, "--lease-ms",
-          lease, "--beat-ms", beat, "--window", "4000", "--route",
+          lease, "--beat-ms", beat, "--window", c->window ? c->window : "4000", "--route",
           c->route     ? c->route
           : index == 0 ? "direct"
                        : "relay",
