@@ -1,7 +1,7 @@
 """Small experiments with a checkpoint on held-out scenes (docs/experiments.md has what they gave).
 
     python3 -m evaluation.experiments sampler     [--scenes 60]      which regions of one image the sampler tells apart
-    python3 -m evaluation.experiments coordinates [--scenes 150]     what coordinates are worth, what the feature is
+    python3 -m evaluation.experiments coordinates [--scenes 100]     what coordinates are worth, what the feature is
     python3 -m evaluation.experiments own-boxes   RECORDS TRUTH      names of boxes that the model itself gave
 
 The first two run the reference in PyTorch (python3-torch); the last runs `ferret`.  Measures are shares with the intervals of
@@ -89,10 +89,11 @@ def sampler(options):
 def coordinates(options):
     """One object a scene, by box: with both, by coordinates alone, by feature alone; and with the feature of one object and the
     coordinates of another, whose noun is said?"""
+    import torch
     from PIL import Image
     from ferret import Ferret
     model, scores = Ferret(options.model), score.Scores()
-    ask = dialogue.TASKS['describe']
+    ask, see = dialogue.TASKS['describe'], model.tower.features
     hidden = model.weights['model.embed_tokens.weight'][model.config['im_region_fea_token']]
 
     def noun(image, text, masks, withheld=False):
@@ -104,6 +105,9 @@ def coordinates(options):
     for seed in range(run.first_seed(options.seed), run.first_seed(options.seed) + options.scenes):
         scene, rng = scenes.draw(seed), random.Random('coordinates %d' % seed)
         image, thing = Image.fromarray(scene.image), rng.choice(scene.things)
+        with torch.no_grad():
+            seen = see(model.tower.pixels(model.tower.squash(image)))
+        model.tower.features = lambda _, seen=seen: seen                    # once a scene is enough
         box, own = dialogue.box_text(scene, thing), scenes.NOUNS[thing.noun]
         mask = filled(scene.owner.shape, *corners(thing)).T
         asked = {'feature and coordinates': noun(image, box + ' <region_fea>', [mask]),
@@ -175,7 +179,7 @@ def main():
     parser = argparse.ArgumentParser(prog='python3 -m evaluation.experiments', description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     named = parser.add_subparsers(dest='experiment', required=True)
-    for name, do, count in (('sampler', sampler, 60), ('coordinates', coordinates, 150), ('own-boxes', own_boxes, None)):
+    for name, do, count in (('sampler', sampler, 60), ('coordinates', coordinates, 100), ('own-boxes', own_boxes, None)):
         p = named.add_parser(name, help=do.__doc__)
         p.add_argument('--model', default=os.path.join(root, 'model', 'pretrained'))
         p.set_defaults(do=do)

@@ -61,6 +61,8 @@ def score_scenes(truth_path, records, kinds=None):
             asked, missing = asked + 1, missing + (text is None)
             for measure, item in drawn.judge(truth, question, text):
                 scores.add(measure, drawn.kind_of(measure), item)
+    if not asked:
+        raise Problem('%s: nothing to ask' % truth_path)
     return score.document('scenes', scores, records.made_by, digest('\n'.join(truths)), asked, missing)
 
 
