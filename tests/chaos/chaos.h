@@ -23,6 +23,8 @@ struct chaos {
     const char *sleep_us;
     const char *window; /* unfinished jobs of a campaign; NULL: few */
     int lease_ms;       /* 0: LEASE_MS */
+    const char *memory; /* Redis' maxmemory; NULL: plenty */
+    long file_limit;    /* bytes that a file of Redis may have, as on a full disk; 0: none */
     unsigned seed;
     bool proxied; /* connections go through the proxy */
     int count[ROLE_COUNT_];

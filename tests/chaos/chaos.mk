@@ -26,17 +26,25 @@ $(B)/test/chaos-poison: $(patsubst %,$(B)/obj/tests/chaos/%.c.o,poison $(CHAOS_P
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(SAN) $(FAILPOINT_WRAPS) -o $@.$$$$ $(filter %.o,$^) $(call link,protocol) $(LDLIBS_ALL) && mv -f $@.$$$$ $@
-CHAOS_PROGRAMS := $(B)/test/chaos $(B)/test/chaos-poison $(B)/test/chaos-sleeper $(B)/test/chaos-broker
+$(B)/test/chaos-pressure: $(patsubst %,$(B)/obj/tests/chaos/%.c.o,pressure verify $(CHAOS_PARTS)) $(FAILPOINTS) $(call link_deps,protocol)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(SAN) $(FAILPOINT_WRAPS) -o $@.$$$$ $(filter %.o,$^) $(call link,protocol) $(LDLIBS_ALL) && mv -f $@.$$$$ $@
+CHAOS_PROGRAMS := $(B)/test/chaos $(B)/test/chaos-pressure $(B)/test/chaos-poison $(B)/test/chaos-sleeper $(B)/test/chaos-broker
 
 .PHONY: chaos
 chaos: $(CHAOS_PROGRAMS) $(B)/bin/ferret-broker ## fail everything, in turn and at random; no acknowledged job may be lost
 	@$(B)/test/chaos $(B)/test/chaos-broker $(B)/test/chaos-sleeper walk $(CHAOS_STEP) $(SEED)
 	@$(B)/test/chaos $(B)/bin/ferret-broker $(B)/test/chaos-sleeper random $(CHAOS_SECONDS) $(SEED)
 	@$(B)/test/chaos-poison $(B)/bin/ferret-broker $(B)/test/chaos-sleeper direct
-# A part of it, for make test.
+
+.PHONY: pressure
+pressure: $(CHAOS_PROGRAMS) $(B)/bin/ferret-broker ## slow workers, slow Redis, a full disk, full memory: nothing grows, nothing is lost
+	@$(B)/test/chaos-pressure $(B)/bin/ferret-broker $(B)/test/chaos-sleeper
+# A part of chaos, for make test.
 .PHONY: chaos-short
 chaos-short:
 	@$(MAKE) --no-print-directory chaos CHAOS_STEP=24 SECONDS=40
 TEST_PROGRAMS += $(CHAOS_PROGRAMS)
-TEST_STEPS += chaos-short
-UNSANITIZED_STEPS += chaos-short
+TEST_STEPS += pressure chaos-short
+UNSANITIZED_STEPS += pressure chaos-short

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -65,9 +66,14 @@ static void redirect(const struct chaos *c, const char *name)
 
 static void exec_redis(const struct chaos *c)
 {
+    if (c->file_limit) {
+        const struct rlimit limit = {.rlim_cur = (rlim_t)c->file_limit, .rlim_max = (rlim_t)c->file_limit};
+        signal(SIGXFSZ, SIG_IGN); /* a write beyond it fails, as on a full disk */
+        setrlimit(RLIMIT_FSIZE, &limit);
+    }
     execlp("redis-server", "redis-server", "--port", "0", "--unixsocket", c->redis, "--dir", c->dir, "--save", "",
-           "--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction", "--maxmemory", "8gb",
-           "--daemonize", "no", NULL);
+           "--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction", "--maxmemory",
+           c->memory ? c->memory : "8gb", "--daemonize", "no", NULL);
 }
 
 static void exec_broker(const struct chaos *c, int index)
