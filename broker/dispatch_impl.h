@@ -126,7 +126,13 @@ void sessions_on_reply(struct dispatch *d, const struct pending *p, const struct
 int sessions_claim(struct dispatch *d, int64_t now_ms); /* in how many ms again */
 void sessions_wake(struct dispatch *d);                 /* there may be work */
 
+/* operate.c: what operators ask; false: not one of their messages */
+bool operate_build(const struct message *m, enum script *script, struct store_args *args);
+void operate_on_reply(struct dispatch *d, const struct pending *p, const struct reply *r);
+
 /* requests.c: what clients ask beside SUBMIT */
+void requests_answer_records(struct dispatch *d, const struct pending *p, const struct reply *r);
+void requests_send_rows(struct dispatch *d, const struct pending *p, struct message *m, struct wire_writer *w);
 void requests_on_message(struct dispatch *d, const struct link_peer *peer, const struct message *m);
 void requests_on_reply(struct dispatch *d, const struct pending *p, const struct reply *r);
 

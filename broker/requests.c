@@ -71,7 +71,7 @@ static bool build(const struct dispatch *d, const struct message *m, enum script
         store_arg_u64(args, m->cursor);
         store_arg_u64(args, TRIM_MOST);
         return true;
-    default: return false;
+    default: return operate_build(m, script, args);
     }
 }
 
@@ -154,10 +154,11 @@ static void put_worker(struct wire_writer *w, const struct reply *r, size_t at)
     size_t left = label ? (size_t)(info + len - label - 1) : 0;
     if (left)
         memcpy(s.label, label + 1, left < LIMIT_NAME_BYTES ? left : LIMIT_NAME_BYTES);
+    copy_text(r, at + 4, s.state, STOPPED_BYTES);
     message_worker_put(w, &s);
 }
 
-static void send_rows(struct dispatch *d, const struct pending *p, struct message *m, struct wire_writer *w)
+void requests_send_rows(struct dispatch *d, const struct pending *p, struct message *m, struct wire_writer *w)
 {
     if (w->state == ST_OK) {
         m->rows = (struct wire_view){.bytes = w->bytes, .len = w->len};
@@ -175,7 +176,7 @@ static void answer_campaigns(struct dispatch *d, const struct pending *p, const 
     wire_put_array(&w, r->n - 1);
     for (size_t i = 1; i < r->n; i++)
         put_campaign(&w, &r->items[i]);
-    send_rows(d, p, &m, &w);
+    requests_send_rows(d, p, &m, &w);
     wire_writer_fini(&w);
 }
 
@@ -206,14 +207,14 @@ static void answer_workers(struct dispatch *d, const struct pending *p, const st
     struct message m = {.kind = MESSAGE_SESSIONS, .request = p->request};
     struct wire_writer w;
     wire_writer_init(&w, LIMIT_FRAME_BYTES);
-    wire_put_array(&w, r->n / 4);
-    for (size_t i = 0; i + 3 < r->n; i += 4)
+    wire_put_array(&w, r->n / 5);
+    for (size_t i = 0; i + 4 < r->n; i += 5)
         put_worker(&w, r, i);
-    send_rows(d, p, &m, &w);
+    requests_send_rows(d, p, &m, &w);
     wire_writer_fini(&w);
 }
 
-static void answer_records(struct dispatch *d, const struct pending *p, const struct reply *r)
+void requests_answer_records(struct dispatch *d, const struct pending *p, const struct reply *r)
 {
     struct message m = {.kind = MESSAGE_RECORDS, .request = p->request};
     m.cursor = (uint64_t)reply_number(r, 0);
@@ -229,18 +230,23 @@ static void answer_records(struct dispatch *d, const struct pending *p, const st
         if (id_len == ID_BYTES)
             message_row_put(&w, &row);
     }
-    send_rows(d, p, &m, &w);
+    requests_send_rows(d, p, &m, &w);
     wire_writer_fini(&w);
 }
 
 void requests_on_reply(struct dispatch *d, const struct pending *p, const struct reply *r)
 {
     struct message m = {.request = p->request};
+    if (r->kind == REPLY_INT) {
+        operate_on_reply(d, p, r);
+        return;
+    }
     if (r->kind != REPLY_ARRAY || (r->n == 0 && p->script != SCRIPT_WORKERS)) {
         dispatch_error(d, SIDE_CLIENT, &p->peer, &m, CODE_STORE, "Redis gave no answer");
         return;
     }
-    bool missing = reply_is(r, 0, "missing") || (p->script == SCRIPT_STATUS && p->n && r->n == 1);
+    bool missing =
+        (reply_is(r, 0, "missing") && p->script != SCRIPT_JOB) || (p->script == SCRIPT_STATUS && p->n && r->n == 1);
     if (missing) {
         dispatch_error(d, SIDE_CLIENT, &p->peer, &m, CODE_MISSING, "no such campaign");
         return;
@@ -250,13 +256,13 @@ void requests_on_reply(struct dispatch *d, const struct pending *p, const struct
     case SCRIPT_CAMPAIGN_SET: answer_made(d, p, r); break;
     case SCRIPT_STATUS: answer_campaigns(d, p, r); break;
     case SCRIPT_WORKERS: answer_workers(d, p, r); break;
-    case SCRIPT_RESULTS: answer_records(d, p, r); break;
+    case SCRIPT_RESULTS: requests_answer_records(d, p, r); break;
     case SCRIPT_TRIM:
         m.kind = MESSAGE_TRIMMED;
         m.cursor = (uint64_t)reply_number(r, 0);
         m.more = (uint64_t)reply_number(r, 1);
         dispatch_send(d, SIDE_CLIENT, &p->peer, &m);
         break;
-    default: break;
+    default: operate_on_reply(d, p, r); break;
     }
 }

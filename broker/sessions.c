@@ -284,6 +284,7 @@ static void send_jobs(struct dispatch *d, enum message_kind kind, const struct l
         if (kind == MESSAGE_RESUMED) {
             m.more = (uint64_t)reply_number(r, 1);
             m.ids = bytes_at(r, 2);
+            m.flags = (uint64_t)reply_number(r, 3);
         }
         dispatch_send(d, SIDE_WORKER, peer, &m);
     }
@@ -305,7 +306,7 @@ static void on_claim(struct dispatch *d, const struct pending *p, const struct r
         s->not_before = now_ms + d->options.beat_ms / 2;
     } else if (reply_is(r, 0, "alone")) {
         s->not_before = now_ms + IDLE_POLL_MS;
-    } else if (reply_is(r, 0, "full") || reply_error_is(r, "OOM")) {
+    } else if (reply_is(r, 0, "full") || reply_is(r, 0, "ill") || reply_is(r, 0, "drain") || reply_error_is(r, "OOM")) {
         s->not_before = now_ms + FULL_POLL_MS;
     } else if (reply_is(r, 0, "ok") && r->n == 1) {
         struct work_class *c = &d->classes[s->class_index];

@@ -1,8 +1,12 @@
 /* `ferret pause`, `resume`, `cancel`: one field of a campaign, read by every claim. */
+#include <string.h>
+
 #include "cli/commands.h"
+#include "cli/job_arg.h"
 
 struct campaign_options {
     struct link_flags link;
+    const char *key;
     bool yes;
     enum campaign_state state; /* of the command, no flag */
 };
@@ -12,7 +16,27 @@ static const struct setting campaign_rows[] = {
      .type = SETTING_BOOL,
      .offset = offsetof(struct campaign_options, yes),
      .help = "no question before something that can't be undone"},
+    {.name = "job",
+     .type = SETTING_STRING,
+     .offset = offsetof(struct campaign_options, key),
+     .value = "KEY",
+     .help = "only the job of that id in the manifest, or of that image"},
 };
+
+/* What waits ends at its turn; what runs is stopped within a beat. */
+static enum status cancel_job(struct client *client, const struct campaign_options *o, const char *arg,
+                              struct diag *why)
+{
+    uint8_t id[ID_BYTES];
+    struct job_status job = {.body = NULL};
+    enum status s = job_arg_id(client, arg, o->key, id, why);
+    if (s == ST_OK)
+        s = client_job(client, id, JOB_CANCEL, &job, why);
+    if (s == ST_OK && !job.halted && strcmp(job.state, "cancelled") != 0)
+        s = diag_set(why, ST_REFUSED, "the job has ended already (%s)", job.state);
+    job_status_fini(&job);
+    return s;
+}
 
 static enum status set_state(void *options, const struct settings *settings, int *exit_code, struct diag *why)
 {
@@ -20,10 +44,14 @@ static enum status set_state(void *options, const struct settings *settings, int
     const char *campaign = settings_arg(settings, 0);
     struct client *client = NULL;
     (void)exit_code;
-    if (o->state == CAMPAIGN_CANCELLED && !o->yes && !confirm("cancel campaign \"%s\" for good?", campaign))
+    bool one = o->state == CAMPAIGN_CANCELLED && (o->key || job_arg_is_id(campaign));
+    if (o->state == CAMPAIGN_CANCELLED && !o->yes &&
+        !confirm("cancel %s \"%s\" for good?", one ? "job" : "campaign", o->key ? o->key : campaign))
         return diag_set(why, ST_REFUSED, "not confirmed; give --yes");
     enum status s = link_flags_open(&o->link, &client, why);
-    if (s == ST_OK)
+    if (s == ST_OK && one)
+        s = cancel_job(client, o, campaign, why);
+    else if (s == ST_OK)
         s = client_campaign_set(client, campaign, o->state, NULL, why);
     client_close(client);
     return s;
@@ -35,11 +63,11 @@ static int command(const char *name, const char *summary, const char *examples, 
     struct campaign_options o = {.state = state};
     const struct setting_group groups[] = {
         link_flags_group(offsetof(struct campaign_options, link)),
-        {.title = "safety", .rows = campaign_rows, .n_rows = 1},
+        {.title = "safety", .rows = campaign_rows, .n_rows = 2},
     };
     const struct settings_program program = {
         .name = name,
-        .args = "CAMPAIGN",
+        .args = state == CAMPAIGN_CANCELLED ? "CAMPAIGN|JOB" : "CAMPAIGN",
         .summary = summary,
         .examples = examples,
         .min_args = 1,
@@ -64,6 +92,7 @@ int cmd_resume(int argc, char **argv)
 
 int cmd_cancel(int argc, char **argv)
 {
-    return command("ferret cancel", "Gives a campaign up: what is waiting never runs. There is no way back.",
+    return command("ferret cancel",
+                   "Gives a campaign up, or one job: what is waiting never runs. There is no way back.",
                    "  ferret cancel my-campaign --yes\n", CAMPAIGN_CANCELLED, argc, argv);
 }

@@ -12,6 +12,7 @@
 #include "protocol/job.h"
 #include "worker/model_flags.h" /* --model ... --isa, and struct engine_choice for what they come to */
 
+int cmd_admin(int argc, char **argv);
 int cmd_annotate(int argc, char **argv);
 int cmd_cancel(int argc, char **argv);
 int cmd_convert(int argc, char **argv);
@@ -20,6 +21,8 @@ int cmd_inspect(int argc, char **argv);
 int cmd_parity(int argc, char **argv);
 int cmd_pause(int argc, char **argv);
 int cmd_resume(int argc, char **argv);
+int cmd_retry(int argc, char **argv);
+int cmd_show(int argc, char **argv);
 int cmd_status(int argc, char **argv);
 int cmd_submit(int argc, char **argv);
 int cmd_up(int argc, char **argv);

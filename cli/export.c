@@ -9,6 +9,7 @@
 #include "cli/commands.h"
 #include "cli/follow.h"
 #include "cli/pictures.h"
+#include "cli/tombstones.h"
 #include "formats/write/html.h"
 #include "formats/write/jsonl.h"
 
@@ -81,6 +82,7 @@ struct export
     struct pictures *pictures; /* overlay, html */
     struct jsonl *jsonl;
     struct html *html;
+    struct tombstones forgotten;
     uint64_t n, warnings;
     int signal;         /* that ended --follow, or 0 */
     enum status status; /* of the record that stopped the reading */
@@ -139,6 +141,8 @@ static bool on_record(void *ctx, const uint8_t id[ID_BYTES], const char *record,
 {
     struct export *e = ctx;
     (void)id;
+    if (tombstones_hit(&e->forgotten, record, len))
+        return true;
     e->n++;
     e->status = put_record(e, record, len);
     return e->status == ST_OK;
@@ -258,6 +262,8 @@ static enum status export_all(struct export *e)
     if (s == ST_OK)
         s = client_status(e->client, e->campaign, &status, &e->why);
     if (s == ST_OK)
+        s = tombstones_read(&e->forgotten, e->client, NULL, &e->why);
+    if (s == ST_OK)
         s = open_output(e);
     if (s == ST_OK)
         s = read_all(e);
@@ -265,6 +271,7 @@ static enum status export_all(struct export *e)
     if (s == ST_OK)
         tell(e, &status);
     client_close(e->client);
+    tombstones_fini(&e->forgotten);
     pictures_close(e->pictures);
     return s;
 }

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "cli/tombstones.h"
 #include "formats/write/segments.h"
 
 enum { COMMIT_RECORDS = 4096, COMMIT_MS = 1000, IDLE_MS = 200, AWAY_MS = 1000 };
@@ -20,6 +21,7 @@ struct follow {
     uint64_t committed; /* and on disk */
     uint64_t n, uncommitted;
     int64_t committed_at;
+    struct tombstones forgotten;
     bool told_away;
     enum status put_status;
     struct diag *why;
@@ -45,6 +47,8 @@ static bool on_record(void *ctx, const uint8_t id[ID_BYTES], const char *record,
 {
     struct follow *f = ctx;
     (void)id;
+    if (tombstones_hit(&f->forgotten, record, len))
+        return true;
     f->put_status = segments_put(f->out, record, len, f->why);
     f->n += f->put_status == ST_OK;
     f->uncommitted += f->put_status == ST_OK;
@@ -107,11 +111,33 @@ static enum status look(struct follow *f, bool *ended)
     return s;
 }
 
+static enum status drop_forgotten(void *ctx, const char *text, size_t len, char **out, struct diag *why)
+{
+    const struct follow *f = ctx;
+    (void)why;
+    if (!tombstones_hit(&f->forgotten, text, len))
+        return ST_OK;
+    *out = tombstones_stub();
+    return *out ? ST_OK : ST_NOMEM;
+}
+
+/* What was forgotten since leaves the files too. Right after a commit: what is put is on disk. */
+static enum status apply_forgotten(struct follow *f)
+{
+    bool more = false;
+    enum status s = tombstones_read(&f->forgotten, f->client, &more, f->why);
+    if (s == ST_OK && more)
+        s = commit(f);
+    return s == ST_OK && more ? segments_rewrite(f->out, drop_forgotten, f, f->why) : s;
+}
+
 /* A record that ended between the last read and the look is read in the round behind it. */
 static enum status round_trip(struct follow *f, bool *ended)
 {
     bool more = false, at_rest = false;
-    enum status s = look(f, &at_rest);
+    enum status s = apply_forgotten(f);
+    if (s == ST_OK)
+        s = look(f, &at_rest);
     if (s == ST_OK)
         s = read_some(f, &more);
     while (s == ST_OK && more && !stopped)
@@ -183,6 +209,7 @@ enum status follow_run(struct client *client, const struct follow_options *o, in
         s = follow_all(&f, &ended);
     }
     segments_close(f.out);
+    tombstones_fini(&f.forgotten);
     if (s == ST_OK)
         s = tell(&f, ended);
     *signal = stopped;

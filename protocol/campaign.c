@@ -5,7 +5,7 @@
 
 const char *campaign_state_name(enum campaign_state s)
 {
-    static const char *const names[] = {"active", "paused", "cancelled"};
+    static const char *const names[] = {"active", "paused", "cancelled", "purged"};
     return names[s];
 }
 

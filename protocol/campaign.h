@@ -7,7 +7,8 @@
 
 #include "protocol/limits.h"
 
-enum campaign_state { CAMPAIGN_ACTIVE, CAMPAIGN_PAUSED, CAMPAIGN_CANCELLED, CAMPAIGN_STATE_COUNT_ };
+/* CAMPAIGN_PURGED is only ever asked for: cancelled, and then nothing is kept of it. */
+enum campaign_state { CAMPAIGN_ACTIVE, CAMPAIGN_PAUSED, CAMPAIGN_CANCELLED, CAMPAIGN_PURGED, CAMPAIGN_STATE_COUNT_ };
 const char *campaign_state_name(enum campaign_state s); /* "active", ... */
 
 enum { PLACE_HASH_BYTES = 32, CLASS_BYTES = 96, SESSION_BYTES = 16, STOPPED_BYTES = 16 };
@@ -38,10 +39,13 @@ bool campaign_is_finished(const struct campaign_status *c);
 /* A sentence for people about `stopped`; "" where it is empty. */
 const char *campaign_stopped_text(const struct campaign_status *c);
 
+enum job_action { JOB_SHOW, JOB_CANCEL, JOB_RETRY, JOB_ACTION_COUNT_ };
+
 struct worker_status {
     char session[2 * SESSION_BYTES + 1]; /* hex */
     char class_name[CLASS_BYTES + 1];
     char label[LIMIT_NAME_BYTES + 1]; /* host, process, device; for people */
+    char state[STOPPED_BYTES + 1];    /* "", "quarantined", "draining" */
     uint64_t running;
     int64_t lease_ms; /* what is left of its lease; negative: lapsed, not reaped yet */
 };

@@ -94,4 +94,46 @@ MUST_CHECK enum status client_results(struct client *c, const char *campaign, ui
 /* Records in front of cursor may leave Redis: the caller has them on disk. Ids stay known. */
 MUST_CHECK enum status client_trim(struct client *c, const char *campaign, uint64_t cursor, struct diag *why);
 
+/* ---- for operators (client_operate.c) --------------------------------------------------------------------------- */
+
+/* A text and its number; borrowed. False stops, the call then gives ST_CANCELLED. */
+typedef bool (*client_row_fn)(void *ctx, const char *text, size_t len, uint64_t value);
+/* "events" (what|campaign, Unix ms), "forgotten" (tombstones), "queue" (the shard's numbers), from *cursor on to the
+ * end. */
+MUST_CHECK enum status client_entries(struct client *c, const char *what, uint64_t *cursor, client_row_fn fn, void *ctx,
+                                      struct diag *why);
+
+struct tenant_status {
+    uint64_t weight, quota, unfinished; /* quota 0: none */
+};
+/* weight 0, quota below 0: as it is. *out as it is afterwards. */
+MUST_CHECK enum status client_tenant(struct client *c, const char *tenant, uint64_t weight, int64_t quota,
+                                     struct tenant_status *out, struct diag *why);
+/* session: SESSION_BYTES, or NULL for all: nothing more is handed out (on), or it is again. ST_MISSING. */
+MUST_CHECK enum status client_drain(struct client *c, const uint8_t *session, bool on, struct diag *why);
+
+/* A job as it is: texts are malloc'ed, bytes too. */
+struct job_status {
+    char state[STOPPED_BYTES + 1]; /* ready running delayed suspect given-up done failed ended cancelled */
+    char campaign[LIMIT_NAME_BYTES + 1];
+    char session[2 * SESSION_BYTES + 1]; /* hex; "" where it does not run */
+    uint64_t priority, retries, deadline_ms, failures, crashes, due_ms;
+    bool halted;   /* cancelled or forgotten, and not yet out of its queue or worker */
+    uint8_t *body; /* encoded, where it is kept */
+    size_t body_len;
+    char *record; /* NULL where there is none */
+};
+/* Shows, cancels or retries one job; *out is what it is then. ST_MISSING: nobody knows it. The caller owns *out:
+ * job_status_fini. */
+MUST_CHECK enum status client_job(struct client *c, const uint8_t id[ID_BYTES], enum job_action action,
+                                  struct job_status *out, struct diag *why);
+void job_status_fini(struct job_status *s);
+/* Everything of the campaign that failed for good waits again; *n: how many. */
+MUST_CHECK enum status client_requeue(struct client *c, const char *campaign, uint64_t *n, struct diag *why);
+/* Records of what failed for good and is kept with its job ("" where the record was taken out). */
+MUST_CHECK enum status client_dead(struct client *c, const char *campaign, client_result_fn fn, void *ctx,
+                                   struct diag *why);
+/* "uri URI" or "sha256 HEX": its jobs and records go, and a tombstone stays. *n: how many were met. */
+MUST_CHECK enum status client_forget(struct client *c, const char *what, uint64_t *n, struct diag *why);
+
 #endif

@@ -41,6 +41,16 @@ enum field {
     F_LABELS,
     F_END,
     F_FAIL_STOP,
+    F_WEIGHT,
+    F_QUOTA,
+    F_ACTION,
+    F_ON,
+    F_FLAGS,
+    F_N,
+    F_NAME,
+    F_PLACE,
+    F_BODY,
+    F_RECORD,
     F_COUNT_
 };
 
@@ -85,9 +95,19 @@ static const struct {
     [F_LABELS] = {"labels", FIELD_STR, offsetof(struct message, labels), LIMIT_NAME_BYTES, 1},
     [F_END] = {"end", FIELD_UINT, offsetof(struct message, end), 1, 1},
     [F_FAIL_STOP] = {"fail_stop", FIELD_UINT, offsetof(struct message, fail_stop), 1000, 1},
+    [F_WEIGHT] = {"weight", FIELD_UINT, offsetof(struct message, weight), 1000, 1},
+    [F_QUOTA] = {"quota", FIELD_UINT, offsetof(struct message, quota), (uint64_t)1 << 40, 1},
+    [F_ACTION] = {"action", FIELD_UINT, offsetof(struct message, action), JOB_ACTION_COUNT_ - 1, 1},
+    [F_ON] = {"on", FIELD_UINT, offsetof(struct message, on), 1, 1},
+    [F_FLAGS] = {"flags", FIELD_UINT, offsetof(struct message, flags), INT32_MAX, 1},
+    [F_N] = {"n", FIELD_UINT, offsetof(struct message, n), INT64_MAX, 1},
+    [F_NAME] = {"name", FIELD_STR, offsetof(struct message, name), LIMIT_URI_BYTES, 1},
+    [F_PLACE] = {"place", FIELD_STR, offsetof(struct message, place), LIMIT_NAME_BYTES, 1},
+    [F_BODY] = {"body", FIELD_BIN, offsetof(struct message, body), LIMIT_JOB_BYTES, 1},
+    [F_RECORD] = {"record", FIELD_BIN, offsetof(struct message, record), LIMIT_RESULT_BYTES, 1},
 };
 
-enum rows_kind { ROWS_NONE, ROWS_JOBS, ROWS_CAMPAIGNS, ROWS_WORKERS };
+enum rows_kind { ROWS_NONE, ROWS_JOBS, ROWS_CAMPAIGNS, ROWS_WORKERS, ROWS_NUMBERS };
 
 #define BIT(f) ((uint64_t)1 << (f))
 /* Which fields a kind may have, and which it must. */
@@ -115,6 +135,18 @@ static const struct {
     [MESSAGE_TRIMMED] = {"TRIMMED", BIT(F_MORE), BIT(F_CURSOR), ROWS_NONE, 0},
     [MESSAGE_WORKERS] = {"WORKERS", 0, 0, ROWS_NONE, 0},
     [MESSAGE_SESSIONS] = {"SESSIONS", 0, BIT(F_ROWS), ROWS_WORKERS, 0},
+    [MESSAGE_LIST] = {"LIST", BIT(F_CURSOR), BIT(F_NAME), ROWS_NONE, 0},
+    [MESSAGE_LISTED] = {"LISTED", BIT(F_CURSOR) | BIT(F_MORE), BIT(F_ROWS), ROWS_NUMBERS, 0},
+    [MESSAGE_TENANT] = {"TENANT", BIT(F_WEIGHT) | BIT(F_QUOTA), BIT(F_TENANT), ROWS_NONE, 0},
+    [MESSAGE_DRAIN] = {"DRAIN", BIT(F_SESSION), BIT(F_ON), ROWS_NONE, 0},
+    [MESSAGE_JOB] = {"JOB", BIT(F_CURSOR), BIT(F_IDS) | BIT(F_ACTION), ROWS_NONE, 0},
+    [MESSAGE_JOB_IS] = {"JOB_IS", BIT(F_CAMPAIGN) | BIT(F_SESSION) | BIT(F_BODY) | BIT(F_RECORD) | BIT(F_CURSOR),
+                        BIT(F_TEXT) | BIT(F_ROWS), ROWS_NUMBERS, 0},
+    [MESSAGE_REQUEUE] = {"REQUEUE", BIT(F_CURSOR), BIT(F_CAMPAIGN), ROWS_NONE, 0},
+    [MESSAGE_REQUEUED] = {"REQUEUED", BIT(F_CURSOR), BIT(F_N), ROWS_NONE, 0},
+    [MESSAGE_DEAD] = {"DEAD", BIT(F_CURSOR), BIT(F_CAMPAIGN), ROWS_NONE, 0},
+    [MESSAGE_FORGET] = {"FORGET", BIT(F_PLACE), BIT(F_NAME), ROWS_NONE, 0},
+    [MESSAGE_FORGOTTEN] = {"FORGOTTEN", BIT(F_PLACE), BIT(F_N), ROWS_NONE, 0},
     [MESSAGE_HELLO] = {"HELLO", BIT(F_TASKS) | BIT(F_CONTEXT) | BIT(F_LABEL), BIT(F_SESSION) | BIT(F_CLASS), ROWS_NONE,
                        0},
     [MESSAGE_WELCOME] = {"WELCOME", BIT(F_ADDRESS) | BIT(F_OWNED),
@@ -128,7 +160,7 @@ static const struct {
     [MESSAGE_DONE] = {"DONE", 0, BIT(F_SESSION) | BIT(F_ROWS), ROWS_JOBS, LIMIT_RESULT_BYTES},
     [MESSAGE_DONE_ACK] = {"DONE_ACK", 0, BIT(F_SESSION) | BIT(F_STATUSES), ROWS_NONE, 0},
     [MESSAGE_BEAT] = {"BEAT", BIT(F_IDS), BIT(F_SESSION), ROWS_NONE, 0},
-    [MESSAGE_BEAT_ACK] = {"BEAT_ACK", BIT(F_IDS), BIT(F_SESSION) | BIT(F_OWNED), ROWS_NONE, 0},
+    [MESSAGE_BEAT_ACK] = {"BEAT_ACK", BIT(F_IDS) | BIT(F_FLAGS), BIT(F_SESSION) | BIT(F_OWNED), ROWS_NONE, 0},
     [MESSAGE_HANDBACK] = {"HANDBACK", BIT(F_IDS) | BIT(F_BYE), BIT(F_SESSION), ROWS_NONE, 0},
     [MESSAGE_HANDBACK_ACK] = {"HANDBACK_ACK", 0, BIT(F_SESSION), ROWS_NONE, 0},
 };
@@ -286,7 +318,7 @@ static void read_text(struct wire_reader *r, char *out, size_t max)
 }
 
 /* Of a campaign's row, the last three came later: an older broker leaves them out. */
-enum { CAMPAIGN_ELEMENTS = 15, CAMPAIGN_MORE = 3, WORKER_ELEMENTS = 5 };
+enum { CAMPAIGN_ELEMENTS = 15, CAMPAIGN_MORE = 3, WORKER_ELEMENTS = 5, NUMBER_ELEMENTS = 2 };
 
 void message_campaign_put(struct wire_writer *w, const struct campaign_status *c)
 {
@@ -336,12 +368,13 @@ struct campaign_status message_campaign_next(struct wire_reader *r)
 
 void message_worker_put(struct wire_writer *w, const struct worker_status *s)
 {
-    wire_put_array(w, WORKER_ELEMENTS);
+    wire_put_array(w, WORKER_ELEMENTS + 1);
     wire_put_str(w, s->session);
     wire_put_str(w, s->class_name);
     wire_put_str(w, s->label);
     wire_put_uint(w, s->running);
     wire_put_int(w, s->lease_ms);
+    wire_put_str(w, s->state);
 }
 
 struct worker_status message_worker_next(struct wire_reader *r)
@@ -353,8 +386,28 @@ struct worker_status message_worker_next(struct wire_reader *r)
     read_text(r, s.label, LIMIT_NAME_BYTES);
     s.running = wire_get_uint(r, INT64_MAX);
     s.lease_ms = wire_get_int(r, INT64_MIN, INT64_MAX);
+    if (extra > 0 && r->state == ST_OK) {
+        read_text(r, s.state, STOPPED_BYTES);
+        extra--;
+    }
     close_row(r, extra);
     return s;
+}
+
+void message_number_put(struct wire_writer *w, const char *name, size_t len, uint64_t value)
+{
+    wire_put_array(w, NUMBER_ELEMENTS);
+    wire_put_str_n(w, name, len);
+    wire_put_uint(w, value);
+}
+
+uint64_t message_number_next(struct wire_reader *r, struct wire_view *name)
+{
+    size_t extra = open_row(r, NUMBER_ELEMENTS);
+    *name = wire_get_str(r, LIMIT_URI_BYTES + LIMIT_NAME_BYTES);
+    uint64_t value = wire_get_uint(r, INT64_MAX);
+    close_row(r, extra);
+    return value;
 }
 
 /* ---- decode ------------------------------------------------------------------------------------------------------ */
@@ -368,6 +421,7 @@ static enum status check_rows(const struct message *m)
         case ROWS_JOBS: (void)read_row(&r, kinds[m->kind].max_body); break;
         case ROWS_CAMPAIGNS: (void)message_campaign_next(&r); break;
         case ROWS_WORKERS: (void)message_worker_next(&r); break;
+        case ROWS_NUMBERS: (void)message_number_next(&r, &(struct wire_view){.len = 0}); break;
         case ROWS_NONE: wire_fail(&r, ST_FORMAT); break;
         }
     }

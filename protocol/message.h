@@ -32,6 +32,18 @@ enum message_kind {
     MESSAGE_TRIMMED = 13,
     MESSAGE_WORKERS = 14, /* SESSIONS */
     MESSAGE_SESSIONS = 15,
+    /* what operators ask */
+    MESSAGE_LIST = 16, /* events, tombstones, the shard's numbers: LISTED */
+    MESSAGE_LISTED = 17,
+    MESSAGE_TENANT = 18, /* LISTED: its weight, quota and what it has unfinished */
+    MESSAGE_DRAIN = 19,  /* LISTED, empty */
+    MESSAGE_JOB = 20,    /* show, cancel or retry one: JOB_IS */
+    MESSAGE_JOB_IS = 21,
+    MESSAGE_REQUEUE = 22, /* what failed for good waits again: REQUEUED */
+    MESSAGE_REQUEUED = 23,
+    MESSAGE_DEAD = 24,   /* what failed for good: RECORDS */
+    MESSAGE_FORGET = 25, /* FORGOTTEN */
+    MESSAGE_FORGOTTEN = 26,
     /* worker -> broker, and the answer */
     MESSAGE_HELLO = 32, /* WELCOME */
     MESSAGE_WELCOME = 33,
@@ -76,7 +88,9 @@ struct message {
     struct wire_view statuses; /* a letter a job */
     struct wire_view rows;     /* an encoded array; see below */
     uint64_t offset, cursor, state, unfinished, retry_ms, max, more, seq, want, route, shards, lease_ms, beat_ms, owned,
-        context, bye, end, fail_stop;
+        context, bye, end, n, fail_stop, weight, quota, action, on, flags;
+    struct wire_view name, place;  /* LIST's what, a URI or a hash; where FORGET goes on */
+    struct wire_view body, record; /* JOB_IS */
 };
 
 /* *bytes malloc'ed. ST_LIMIT over LIMIT_FRAME_BYTES, ST_NOMEM. */
@@ -85,6 +99,8 @@ MUST_CHECK enum status message_encode(const struct message *m, uint8_t **bytes, 
  * version (why names both) or an unknown kind; out->kind and out->request are set even then where they could be read.
  */
 MUST_CHECK enum status message_decode(const void *bytes, size_t len, struct message *out, struct diag *why);
+
+enum { FLAG_QUARANTINED = 1, FLAG_DRAIN = 2 }; /* BEAT_ACK.flags */
 
 /* Rows of SUBMIT, JOBS, RESUMED, DONE, RECORDS. */
 struct message_row {
@@ -102,5 +118,8 @@ void message_campaign_put(struct wire_writer *w, const struct campaign_status *c
 struct campaign_status message_campaign_next(struct wire_reader *r);
 void message_worker_put(struct wire_writer *w, const struct worker_status *s); /* row of SESSIONS */
 struct worker_status message_worker_next(struct wire_reader *r);
+void message_number_put(struct wire_writer *w, const char *name, size_t len, uint64_t value); /* LISTED, JOB_IS */
+/* *name borrows from the message. */
+uint64_t message_number_next(struct wire_reader *r, struct wire_view *name);
 
 #endif

@@ -27,6 +27,18 @@ LUA(status);
 LUA(workers);
 LUA(results);
 LUA(trim);
+LUA(tenant);
+LUA(events);
+LUA(drain);
+LUA(job);
+LUA(requeue);
+LUA(dead);
+LUA(queue);
+LUA(forget);
+LUA(forgotten);
+LUA(fsck_walk);
+LUA(fsck_look);
+LUA(fsck_fix);
 
 #define ROW(name, grows)                                                                                               \
     {                                                                                                                  \
@@ -57,6 +69,18 @@ static const struct {
     [SCRIPT_WORKERS] = ROW(workers, false),
     [SCRIPT_RESULTS] = ROW(results, false),
     [SCRIPT_TRIM] = ROW(trim, false),
+    [SCRIPT_TENANT] = ROW(tenant, false),
+    [SCRIPT_EVENTS] = ROW(events, false),
+    [SCRIPT_DRAIN] = ROW(drain, false),
+    [SCRIPT_JOB] = ROW(job, false),
+    [SCRIPT_REQUEUE] = ROW(requeue, true),
+    [SCRIPT_DEAD] = ROW(dead, false),
+    [SCRIPT_QUEUE] = ROW(queue, false),
+    [SCRIPT_FORGET] = ROW(forget, false),
+    [SCRIPT_FORGOTTEN] = ROW(forgotten, false),
+    [SCRIPT_FSCK_WALK] = ROW(fsck_walk, false),
+    [SCRIPT_FSCK_LOOK] = ROW(fsck_look, false),
+    [SCRIPT_FSCK_FIX] = ROW(fsck_fix, false),
 };
 
 const char *script_name(enum script s)

@@ -29,6 +29,18 @@ enum script {
     SCRIPT_WORKERS,
     SCRIPT_RESULTS,
     SCRIPT_TRIM,
+    SCRIPT_TENANT,
+    SCRIPT_EVENTS,
+    SCRIPT_DRAIN,
+    SCRIPT_JOB,
+    SCRIPT_REQUEUE,
+    SCRIPT_DEAD,
+    SCRIPT_QUEUE,
+    SCRIPT_FORGET,
+    SCRIPT_FORGOTTEN,
+    SCRIPT_FSCK_WALK,
+    SCRIPT_FSCK_LOOK,
+    SCRIPT_FSCK_FIX,
     SCRIPT_COUNT_
 };
 const char *script_name(enum script s);

@@ -248,7 +248,24 @@ static void finished(struct session *s, struct wire_view statuses)
     }
 }
 
-static void beaten(struct session *s, uint64_t owned, struct wire_view stop)
+/* In quarantine the queue has taken back what was not begun: RESUME tells which. */
+static void take_flags(struct session *s, uint64_t flags)
+{
+    bool quarantined = flags & FLAG_QUARANTINED;
+    if (quarantined && !s->quarantined) {
+        log_line(s->options.log, LOG_ERROR,
+                 "in quarantine: images fail here by the environment (a root that is not mounted, name resolution, a "
+                 "disk) that do not fail on other workers");
+        if (s->state == SESSION_OPEN)
+            session_resume(s);
+    } else if (s->quarantined && !quarantined) {
+        log_line(s->options.log, LOG_INFO, "out of quarantine");
+    }
+    s->quarantined = quarantined;
+    s->told_to_drain = s->told_to_drain || flags & FLAG_DRAIN;
+}
+
+static void beaten(struct session *s, uint64_t owned, struct wire_view stop, uint64_t flags)
 {
     enum { STRAY_BEATS = 2 };
     s->writes[WRITE_BEAT].on_the_way = false;
@@ -263,6 +280,7 @@ static void beaten(struct session *s, uint64_t owned, struct wire_view stop)
         s->strays = 0;
         session_resume(s);
     }
+    take_flags(s, flags);
 }
 
 static void handed_back(struct session *s)
@@ -305,7 +323,7 @@ void results_on_store(struct session *s, const struct store_answer *a, int64_t n
             forget_write(s, WRITE_BEAT);
             session_say_hello(s);
         } else {
-            beaten(s, (uint64_t)reply_number(r, 1), bytes_at(r, 2));
+            beaten(s, (uint64_t)reply_number(r, 1), bytes_at(r, 2), (uint64_t)reply_number(r, 3));
         }
         break;
     case WRITE_HANDBACK: handed_back(s); break;
@@ -329,7 +347,7 @@ bool results_on_message(struct session *s, const struct message *m, int64_t now_
         else if (k == WRITE_FINISH)
             finished(s, m->statuses);
         else if (k == WRITE_BEAT)
-            beaten(s, m->owned, m->ids);
+            beaten(s, m->owned, m->ids, m->flags);
         else
             handed_back(s);
         return m->kind != MESSAGE_ERROR;

@@ -1,6 +1,7 @@
 #include "worker/session.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -107,6 +108,40 @@ static void bound_record(struct flight *f)
     jsn_free(r);
 }
 
+/* The engine is told to stop, and not waited for: it may hang. What ends is a copy of the flight, which owns what names
+ * it; the flight itself is dropped when the engine comes back with it. */
+static void end_overrun(struct session *s, struct flight *f)
+{
+    enum { TEXT_BYTES = 64 };
+    struct flight *g = calloc(1, sizeof *g);
+    if (!g)
+        return; /* at the next look, perhaps */
+    char text[TEXT_BYTES];
+    snprintf(text, sizeof text, "it ran for more than %lld ms", (long long)f->max_runtime_ms);
+    memcpy(g->id, f->id, ID_BYTES);
+    g->session = s;
+    g->key = f->key;
+    g->image = f->image;
+    f->key = f->image = NULL;
+    struct job j = {.key = g->key, .image = g->image};
+    struct json *r = result_failure(&j, ERROR_PERMANENT, "max_runtime", text);
+    g->state = FLIGHT_ENDED;
+    g->end = (struct session_end){.failed = true, .error_class = ERROR_PERMANENT, .record = r ? jsn_text(r) : NULL};
+    jsn_free(r);
+    bound_record(g);
+    lose_flight(s, f);
+    s->flights[s->n_flights++] = g;
+}
+
+static void end_overruns(struct session *s, int64_t now_ms)
+{
+    for (size_t i = 0, n = s->n_flights; i < n && s->n_flights < FLIGHTS_MOST; i++) {
+        struct flight *f = s->flights[i];
+        if (f->in_engine && !f->lost && f->began && f->max_runtime_ms > 0 && now_ms - f->began_at >= f->max_runtime_ms)
+            end_overrun(s, f);
+    }
+}
+
 static void take_events(struct session *s)
 {
     uint64_t count;
@@ -118,6 +153,7 @@ static void take_events(struct session *s)
         next = f->next;
         if (f->event_began && !f->began) {
             f->began = true;
+            f->began_at = clock_ms();
             s->tell_begun = true;
         }
         if (f->event_ended) {
@@ -165,6 +201,7 @@ static void start_job(struct session *s, struct flight *f, struct wire_view body
     }
     f->key = strdup(job->key);
     f->image = strdup(job->image);
+    f->max_runtime_ms = job->max_runtime_ms;
     if (!f->key || !f->image) { /* somebody else may have memory */
         f->state = FLIGHT_ENDED;
         f->end.handed_back = true;
@@ -392,7 +429,7 @@ enum status session_run(struct session *s, const volatile sig_atomic_t *stop, st
             health = s->engine.state(s->engine.ctx, why);
         else if (why)
             *why = s->refused_why;
-        if (*stop || health != ST_OK)
+        if (*stop || health != ST_OK || s->told_to_drain)
             start_drain(s, now);
         if (is_drained(s, now)) {
             pthread_mutex_lock(&s->lock);
@@ -406,6 +443,7 @@ enum status session_run(struct session *s, const volatile sig_atomic_t *stop, st
             return health != ST_OK || drained ? health : diag_set(why, ST_TIMEOUT, "work was still running");
         }
         take_events(s);
+        end_overruns(s, now);
         results_pump(s);
         read_link(s);
         session_ask(s, now);
@@ -438,7 +476,7 @@ enum status session_open(const struct session_options *o, const struct session_e
     s->engine = *engine;
     pthread_mutex_init(&s->lock, NULL);
     s->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    s->flights = calloc(LIMIT_HELD_JOBS, sizeof *s->flights);
+    s->flights = calloc(FLIGHTS_MOST, sizeof *s->flights);
     s->well_at = clock_ms();
     struct link_options l = {.kind = LINK_DEALER, .address = o->broker, .keys = o->keys, .linger_ms = LINGER_MS};
     enum status st = s->flights && s->event_fd >= 0 ? ST_OK : ST_NOMEM;

@@ -9,6 +9,9 @@
 #include "protocol/store.h"
 #include "worker/session.h"
 
+/* What may be owned, and as much again of flights that somebody else owns while the engine still has them. */
+enum { FLIGHTS_MOST = 2 * LIMIT_HELD_JOBS };
+
 enum flight_state { FLIGHT_RUNNING, FLIGHT_ENDED };
 
 struct flight {
@@ -21,6 +24,7 @@ struct flight {
     bool lost;      /* belongs to somebody else by now: whatever it comes to is dropped */
     bool on_the_way;
     bool began, began_is_told;
+    int64_t began_at, max_runtime_ms; /* 0: any */
     struct session_end end;
     bool event_began, event_ended; /* under the lock */
 };
@@ -69,6 +73,7 @@ struct session {
     bool tell_begun;
 
     bool draining, engine_ended, bye, gone;
+    bool told_to_drain, quarantined; /* as of the last beat */
     int64_t drain_until;
     pthread_t drainer;
     bool drainer_runs;

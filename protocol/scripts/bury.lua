@@ -5,6 +5,10 @@ if call('HDEL', K .. 'doom', id) == 0 then
 end
 local stored = call('HGET', K .. 'job', id)
 local _, _, _, no, again = head(stored)
+if halt_marks({id})[1] then
+    drop(no, id, 'delayed')
+    return 1
+end
 keep_dead(no, id, stored)
 call('HDEL', K .. 'job', id)
 call('HDEL', K .. 'retry', id)

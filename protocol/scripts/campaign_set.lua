@@ -1,16 +1,20 @@
--- ARGV: name, state. One field that CLAIM reads; ten million jobs are paused by it. Cancelled is final.
+-- ARGV: name, state; "purged" is cancelled, and then nothing is left of it. One field that CLAIM reads; ten million jobs are paused by it. Cancelled is final.
 -- Answers {'ok', row} | {'missing'} | {'cancelled'}.
 local no = call('HGET', K .. 'camp', ARGV[1])
 if not no then
     return {'missing'}
 end
 local c = K .. 'c:' .. no
-if call('HGET', c, 'state') == 'cancelled' and ARGV[2] ~= 'cancelled' then
+local state = ARGV[2]
+if state == 'purged' then
+    call('HSET', c, 'purge', 1)
+    state = 'cancelled'
+elseif call('HGET', c, 'state') == 'cancelled' and state ~= 'cancelled' then
     return {'cancelled'}
 end
-call('HSET', c, 'state', ARGV[2])
+call('HSET', c, 'state', state)
 call('HDEL', c, 'stopped')
-if ARGV[2] == 'active' then
+if state == 'active' then
     local f = call('HMGET', c, 'done', 'failed') -- the rate of failures counts from here
     call('HSET', c, 'base_done', f[1] or 0, 'base_failed', f[2] or 0)
     for prio = 0, 2 do
@@ -18,7 +22,7 @@ if ARGV[2] == 'active' then
             ring_add(no, prio)
         end
     end
-elseif ARGV[2] == 'cancelled' then
+elseif state == 'cancelled' then
     call('SADD', K .. 'stopping', no)
 end
 return {'ok', campaign_row(no, class_workers())}

@@ -1,7 +1,7 @@
 -- ARGV: session, sequence number, jobs wanted, quantum, jobs a session may hold, bytes an answer may have, percent of
 -- maxmemory at which nothing is handed out, budget of records (bytes, or up to 1 a share of maxmemory).
--- Answers {'ok', (id, fails, crashes, body)*} | {'alone'} (nothing while suspects run) | {'full', what} | {'gone'} |
--- {'lapsed'} | {'stale'}. A number that was answered with jobs is never answered again: a lost answer is repaired by
+-- Answers {'ok', (id, fails, crashes, body)*} | {'alone'} (nothing while suspects run) | {'full', what} | {'ill', ms left
+-- of its quarantine} | {'drain'} | {'gone'} | {'lapsed'} | {'stale'}. A number that was answered with jobs is never answered again: a lost answer is repaired by
 -- RESUME, which sets a higher one.
 local sid, seq, want, quantum = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local max_held, max_bytes = tonumber(ARGV[5]), tonumber(ARGV[6])
@@ -17,20 +17,57 @@ elseif tonumber(call('HGET', K .. 'cseq', sid) or '0') >= seq then
 end
 local class = session_class(sid)
 local held = call('HLEN', run)
-local out, bytes = {'ok'}, 0
+local out, bytes, others, passed = {'ok'}, 0, nil, {}
+
+-- One that gets nothing for now must not keep the suspects waiting for it.
+local function nothing(...)
+    if call('HGET', K .. 'draw', class) == sid then
+        call('HDEL', K .. 'draw', class)
+    end
+    return {...}
+end
+
+-- A job that failed here goes to another session if there is one that may take it: once it is passed over.
+local function pass_over(no, prio, id, fails, crashes, returns, last)
+    if last ~= session_mark(sid) then
+        return false
+    end
+    if others == nil then
+        others = any_other(class, sid, now, function(other) return not is_ill(other) end)
+    end
+    if others then
+        passed[#passed + 1] = {no, prio, id}
+        call('HSET', K .. 'retry', id, fails .. '|' .. crashes .. '|' .. returns .. '|')
+    end
+    return others
+end
+
+-- Back into their queues only once nothing more is taken from those.
+local function put_passed()
+    for _, p in ipairs(passed) do
+        call('RPUSH', K .. 'rq:' .. p[1] .. ':' .. p[2], p[3])
+        ring_add(p[1], p[2])
+    end
+end
 
 -- Hands out jobs of one campaign; they have left their queue.
 local function take(no, prio, ids)
     local stored = call('HMGET', K .. 'job', unpack(ids))
     local old = call('HLEN', K .. 'retry') > 0 and call('HMGET', K .. 'retry', unpack(ids))
-    local rows, n, late = {}, 0, 0
+    local marks = halt_marks(ids)
+    local rows, n, late, kept = {}, 0, 0, 0
     for i = 1, #ids do
         local _, _, deadline, _, again, at = head(stored[i] or '')
-        if deadline and deadline > 0 and deadline < now then
+        local fails, crashes, suspect, returns, last = retry_row(old and old[i])
+        if marks[i] then
+            drop(no, ids[i], 'ready')
+            kept = kept + 1
+        elseif deadline and deadline > 0 and deadline < now then
             call('HSET', K .. 'doom', ids[i], 'expired')
             late = late + 1
+        elseif deadline and last ~= '' and not suspect and pass_over(no, prio, ids[i], fails, crashes, returns, last) then
+            kept = kept + 1
         elseif deadline then
-            local fails, crashes = retry_row(old and old[i])
             rows[2 * n + 1] = ids[i]
             rows[2 * n + 2] = table.concat({fails, crashes, '0', no, prio, again}, '|')
             n = n + 1
@@ -42,9 +79,12 @@ local function take(no, prio, ids)
     if n > 0 then
         call('HSET', run, unpack(rows))
     end
-    count(no, 'ready', -#ids)
+    count(no, 'ready', kept - #ids)
     count(no, 'running', n)
     count(no, 'delayed', late)
+    if kept > 0 then
+        look_at_end(no)
+    end
     return n
 end
 
@@ -111,11 +151,11 @@ local function is_ready()
 end
 
 local function take_ready()
-    local turns = 0
+    local turns, touched, MOST = 0, 0, 512
     want = math.min(want, max_held - held)
     for prio = 0, 2 do
         local ring = K .. 'ready:' .. class .. ':' .. prio
-        while want > 0 and bytes < max_bytes and turns < 512 do
+        while want > 0 and bytes < max_bytes and turns < MOST and touched < MOST do
             turns = turns + 1
             local tenant = call('ZRANGE', ring, 0, 0)[1]
             if not tenant then
@@ -129,9 +169,10 @@ local function take_ready()
                 local ids = call('HGET', K .. 'c:' .. no, 'state') == 'active' and
                     call('LPOP', K .. 'rq:' .. no .. ':' .. prio, math.min(want, quantum))
                 if ids then
+                    touched = touched + #ids
                     want = want - take(no, prio, ids)
                     call('ZINCRBY', sub, #ids, no)
-                    call('ZINCRBY', ring, #ids, tenant)
+                    call('ZINCRBY', ring, #ids / tonumber(call('HGET', K .. 'tenant:' .. tenant, 'weight') or '1'), tenant)
                 else
                     call('ZREM', sub, no)
                 end
@@ -140,12 +181,24 @@ local function take_ready()
     end
 end
 
+if call('HEXISTS', K .. 'meta', 'drain') == 1 or call('HEXISTS', K .. 'drain', sid) == 1 then
+    return nothing('drain')
+end
+local ill = call('HGET', K .. 'ill', sid)
+if ill and tonumber(ill) > now then
+    return nothing('ill', tonumber(ill) - now)
+elseif ill then
+    call('HDEL', K .. 'ill', sid)
+    call('HSET', K .. 'health', sid, '4|4') -- half the way back to quarantine
+    want = 1
+end
 local full = is_ready() and pressure(ARGV[7], ARGV[8])
 if full then
     return {'full', full}
 end
 if not suspects_first() then
     take_ready()
+    put_passed()
 elseif #out == 1 then
     return {'alone'}
 end

@@ -21,17 +21,21 @@ local function run_row(row)
     return tonumber(fails), tonumber(crashes), started == '1', no, prio, again
 end
 
--- A row of retry is "fails|crashes|returns": how often it came back from a session that died. Work that had begun there
--- counts as BEGUN at once; work that had not is suspected too when it was there that often, since a job may kill its
--- worker before anybody hears that it began.
+-- A row of retry is "fails|crashes|returns|mark of the session where it failed last, or nothing". returns: how often it
+-- came back from a session that died. Work that had begun there counts as BEGUN at once; work that had not is suspected
+-- too when it was there that often, since a job may kill its worker before anybody hears that it began.
 local BEGUN = 3
 local function retry_row(row)
     if not row then
-        return 0, 0, false, 0
+        return 0, 0, false, 0, ''
     end
-    local fails, crashes, returns = string.match(row, '^(%d+)|(%d+)|(%d+)$')
+    local fails, crashes, returns, last = string.match(row, '^(%d+)|(%d+)|(%d+)|(%x*)$')
     returns = tonumber(returns)
-    return tonumber(fails), tonumber(crashes), returns >= BEGUN, returns
+    return tonumber(fails), tonumber(crashes), returns >= BEGUN, returns, last
+end
+
+local function session_mark(sid)
+    return string.format('%02x%02x%02x%02x', string.byte(sid .. '____', 1, 4))
 end
 
 -- What is kept of an ended job until its campaign is closed: 14 bytes, since Redis' allocator then needs 16 for them, not
@@ -40,9 +44,14 @@ local function fin_id(id)
     return string.sub(id, 1, 14)
 end
 
+-- Changes a counter of a campaign, and with it what its tenant has unfinished.
+local UNFINISHED = {total = 1, done = -1, failed = -1, cancelled = -1}
 local function count(no, field, by)
     if by ~= 0 then
         call('HINCRBY', K .. 'c:' .. no, field, by)
+        if UNFINISHED[field] then
+            call('HINCRBY', K .. 'tenant:' .. call('HGET', K .. 'c:' .. no, 'tenant'), 'unfinished', UNFINISHED[field] * by)
+        end
     end
 end
 
@@ -83,8 +92,10 @@ end
 
 -- Bytes of records, of a campaign and of all.
 local function hold(no, bytes)
-    count(no, 'held', bytes)
-    call('HINCRBY', K .. 'use', 'held', bytes)
+    if bytes ~= 0 then
+        count(no, 'held', bytes)
+        call('HINCRBY', K .. 'use', 'held', bytes)
+    end
 end
 
 -- Puts a campaign into the ring of its tenant, and the tenant into the ring of its class. A newcomer starts at the
@@ -116,6 +127,20 @@ local function give_back(id, no, prio, suspect)
         call('LPUSH', K .. 'rq:' .. no .. ':' .. prio, id)
         ring_add(no, prio)
     end
+end
+
+-- halt: jobs to be given up one by one: 'c' cancelled, 'f' forgotten, which also may not leave a record. What waits ends
+-- at its turn, what runs is stopped by the next beat.
+local function halt_marks(ids)
+    return #ids > 0 and call('HLEN', K .. 'halt') > 0 and call('HMGET', K .. 'halt', unpack(ids)) or {}
+end
+
+local function drop(no, id, from)
+    call('HDEL', K .. 'job', id)
+    call('HDEL', K .. 'retry', id)
+    call('HDEL', K .. 'halt', id)
+    call('SADD', K .. 'fin:' .. no, fin_id(id))
+    move(no, from, 'cancelled', 1)
 end
 
 -- The body of a job that failed for good, while there is room: its record is kept in any case.
@@ -157,17 +182,65 @@ local function look_at_end(no)
     end
 end
 
+-- A job that failed for good waits again. Its record goes; its slot in out:N stays and is passed over, and the next record
+-- takes a new one under another name, so that cursors hold. False: the campaign takes no more.
+local function requeue(no, id, stored)
+    if call('HGET', K .. 'c:' .. no, 'state') == 'cancelled' then
+        return false
+    end
+    local prio, retries, deadline, _, again, at = head(stored)
+    hold(no, -call('HSTRLEN', K .. 'res:' .. no, id .. again))
+    call('HDEL', K .. 'res:' .. no, id .. again)
+    call('HDEL', K .. 'dead:' .. no, id)
+    call('SREM', K .. 'fin:' .. no, fin_id(id))
+    again = call('HINCRBY', K .. 'again:' .. no, id, 1)
+    call('HSET', K .. 'job', id, table.concat({prio, retries, deadline, no, again, string.sub(stored, at)}, '|'))
+    call('RPUSH', K .. 'rq:' .. no .. ':' .. prio, id)
+    ring_add(no, prio)
+    move(no, 'failed', 'ready', 1)
+    call('HDEL', K .. 'c:' .. no, 'completed')
+    return true
+end
+
 local function forget_session(sid)
     call('DEL', K .. 'run:' .. sid)
     call('ZREM', K .. 'sess', sid)
     call('HDEL', K .. 'cseq', sid)
     call('HDEL', K .. 'sinfo', sid)
     call('HDEL', K .. 'alone', sid)
+    call('HDEL', K .. 'health', sid)
+    call('HDEL', K .. 'ill', sid)
+    call('HDEL', K .. 'drain', sid)
 end
 
 local function session_class(sid)
     local info = call('HGET', K .. 'sinfo', sid)
     return info and string.match(info, '^([^|]*)')
+end
+
+-- Sessions whose jobs fail by their environment (a root that is not mounted, no DNS, a full disk) while others' do not.
+-- A row of health is "environment failures|ends of jobs", halved from 64 ends on; a row of ill is when the quarantine
+-- ends.
+local ILL_MS, ILL_LEAST = 60000, 8
+
+local function health(sid)
+    local e, n = string.match(call('HGET', K .. 'health', sid) or '0|0', '^(%d+)|(%d+)$')
+    return tonumber(e), tonumber(n)
+end
+
+-- Whether a live session of the class but this one passes a test; 1,000 are looked at.
+local function any_other(class, sid, now, passes)
+    local sids = call('ZRANGEBYSCORE', K .. 'sess', now, '+inf', 'LIMIT', 0, 1000)
+    for i = 1, #sids do
+        if sids[i] ~= sid and session_class(sids[i]) == class and passes(sids[i]) then
+            return true
+        end
+    end
+    return false
+end
+
+local function is_ill(sid)
+    return call('HEXISTS', K .. 'ill', sid) == 1
 end
 
 -- class -> live sessions of it. Looks at 1,000 sessions at most.

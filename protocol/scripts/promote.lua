@@ -7,10 +7,14 @@ end
 call('ZREM', K .. 'delay', unpack(ids))
 local stored = call('HMGET', K .. 'job', unpack(ids))
 local old = call('HMGET', K .. 'retry', unpack(ids))
+local marks = halt_marks(ids)
 for i = 1, #ids do
     if stored[i] then
         local prio, _, deadline, no = head(stored[i])
-        if call('HGET', K .. 'c:' .. no, 'state') == 'cancelled' then
+        if marks[i] then
+            drop(no, ids[i], 'delayed')
+            look_at_end(no)
+        elseif call('HGET', K .. 'c:' .. no, 'state') == 'cancelled' then
             call('HDEL', K .. 'job', ids[i])
             call('HDEL', K .. 'retry', ids[i])
             move(no, 'delayed', 'cancelled', 1)

@@ -25,7 +25,7 @@ for i = 1, #rows, 2 do
     local fails, crashes, started, no, prio = run_row(rows[i + 1])
     local _, _, _, returns = retry_row(call('HGET', K .. 'retry', id))
     returns = (started or alone) and BEGUN or math.min(returns + 1, BEGUN)
-    call('HSET', K .. 'retry', id, fails .. '|' .. crashes .. '|' .. returns)
+    call('HSET', K .. 'retry', id, fails .. '|' .. crashes .. '|' .. returns .. '|')
     if returns >= BEGUN then
         begun[#begun + 1] = id
     else
@@ -42,7 +42,7 @@ elseif #begun == 1 then
     local id = begun[1]
     local fails, crashes = retry_row(call('HGET', K .. 'retry', id))
     crashes = crashes + (alone and 1 or 0)
-    call('HSET', K .. 'retry', id, fails .. '|' .. crashes .. '|' .. BEGUN)
+    call('HSET', K .. 'retry', id, fails .. '|' .. crashes .. '|' .. BEGUN .. '|')
     if crashes >= poison then
         local _, _, _, no = head(call('HGET', K .. 'job', id))
         call('HSET', K .. 'doom', id, 'poison')

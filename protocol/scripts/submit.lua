@@ -3,7 +3,7 @@
 -- earliest start (Unix ms, 0: now), body. A group is one client's message; the broker puts several into one call, so that
 -- one fsync covers them.
 -- Answers per group a string and the campaign's unfinished jobs: a letter a job, (n)ew, (d)uplicate, (f)inished;
--- or 'B' the window is full, 'M' memory is, 'X' no such campaign, 'T' another tenant's, 'C' cancelled, and nothing of the
+-- or 'B' the window is full, 'M' memory is, 'Q' its tenant has as much unfinished as it may, 'X' no such campaign, 'T' another tenant's, 'C' cancelled, and nothing of the
 -- group was taken.
 local window = tonumber(ARGV[1])
 local full = memory_level() >= tonumber(ARGV[2])
@@ -55,6 +55,11 @@ local function admit(no, at, n)
     return table.concat(status), new
 end
 
+local function over_quota(tenant, n)
+    local t = call('HMGET', K .. 'tenant:' .. tenant, 'quota', 'unfinished')
+    return t[1] and tonumber(t[2] or '0') + n > tonumber(t[1])
+end
+
 local out, at = {}, 3
 while at <= #ARGV do
     local name, tenant, manifest, offset = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
@@ -71,6 +76,8 @@ while at <= #ARGV do
             status = 'C'
         elseif n > 0 and full then
             status = 'M'
+        elseif n > 0 and over_quota(tenant, n) then
+            status = 'Q'
         elseif n > 0 and unfinished > 0 and unfinished + n > window then
             status = 'B'
         else

@@ -1,4 +1,5 @@
--- ARGV: how many at most. Removes waiting jobs of one cancelled campaign. Answers how many.
+-- ARGV: how many at most. Removes waiting and delayed jobs of one cancelled campaign; one that is to be purged goes with
+-- all that is kept of it once nothing of it is left to do. Answers how many.
 local no = call('SRANDMEMBER', K .. 'stopping')
 if not no then
     return 0
@@ -9,12 +10,33 @@ for prio = 0, 2 do
     if ids then
         call('HDEL', K .. 'job', unpack(ids))
         call('HDEL', K .. 'retry', unpack(ids))
+        call('HDEL', K .. 'halt', unpack(ids))
         move(no, 'ready', 'cancelled', #ids)
         n = n + #ids
     end
 end
-local f = call('HMGET', K .. 'c:' .. no, 'ready', 'running', 'delayed')
+if tonumber(call('HGET', K .. 'c:' .. no, 'delayed') or '0') > 0 then
+    local page = call('ZSCAN', K .. 'delay', call('HGET', K .. 'meta', 'swept') or '0', 'COUNT', ARGV[1])
+    call('HSET', K .. 'meta', 'swept', page[1])
+    for i = 1, #page[2], 2 do
+        local id = page[2][i]
+        local _, _, _, its = head(call('HGET', K .. 'job', id) or '')
+        if its == no then
+            call('ZREM', K .. 'delay', id)
+            drop(no, id, 'delayed')
+            n = n + 1
+        end
+    end
+end
+local f = call('HMGET', K .. 'c:' .. no, 'ready', 'running', 'delayed', 'purge', 'name', 'held')
 if tonumber(f[1] or '0') + tonumber(f[2] or '0') + tonumber(f[3] or '0') == 0 then
     call('SREM', K .. 'stopping', no)
+    if f[4] then
+        call('HINCRBY', K .. 'use', 'held', 0 - tonumber(f[6] or '0'))
+        call('HDEL', K .. 'camp', f[5])
+        for _, key in ipairs({'c:', 'res:', 'out:', 'fin:', 'dead:', 'again:'}) do
+            call('UNLINK', K .. key .. no)
+        end
+    end
 end
 return n

@@ -2,29 +2,12 @@
 # Redis filled to the brim under load: the submit waits, work stops, no session lapses - not even in a Redis that is over
 # its limit - and once results leave by `export --follow`, which is killed twice, everything drains by itself: each
 # record exactly once.
-. "$(dirname "$0")/lib.sh"
-SLEEPER=$BIN/../test/chaos-sleeper
-[ -x "$SLEEPER" ] || { echo "$SLEEPER is not built"; exit 77; }
-command -v redis-server >/dev/null || { echo "redis-server is not installed"; exit 77; }
+. "$(dirname "$0")/sleepers.sh"
 TOTAL=6000
-pids=()
-stop_all() { for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null; done; wait; finish; }
-trap stop_all EXIT
-
-redis() { redis-cli -s "$WORK/redis.sock" --raw "$@"; }
-redis-server --port 0 --unixsocket "$WORK/redis.sock" --dir "$WORK" --save '' --appendonly yes --appendfsync always \
-    --maxmemory 12mb --maxmemory-policy noeviction >"$WORK/redis.log" &
-pids+=($!)
-wait_for 10 redis PING || die "no Redis"
-export FERRET_BROKER=ipc://$WORK/clients
-"$BIN/ferret-broker" --redis "$WORK/redis.sock" --client-bind "$FERRET_BROKER" --worker-bind "ipc://$WORK/workers" \
-    --lease-ms 1500 --beat-ms 400 2>"$WORK/broker.log" &
-pids+=($!)
-for _ in 1 2; do
-    "$SLEEPER" "ipc://$WORK/workers" model/f32 64 4 200 2>>"$WORK/sleeper.log" &
-    pids+=($!)
-done
-two_sessions() { [ "$(redis ZCARD '{q:0}:sess')" = 2 ]; }
+queue_start 12mb
+for _ in 1 2; do sleeper_start model/f32 64 200; done
+wait_for 10 n_sessions_are 2 || die "no workers"
+sessions() { [ "$(redis ZCARD '{q:0}:sess')" = 2 ]; }
 wait_for 10 two_sessions || die "no workers"
 sessions() { redis ZRANGE '{q:0}:sess' 0 -1 | sha256sum; }
 before=$(sessions)
@@ -73,8 +56,8 @@ assert len(ids) == int(sys.argv[1]) and len(set(ids)) == len(ids), f'{len(ids)} 
 PYTHON
 
 # Run again there is nothing to do; a folder of another campaign is refused.
-"$FERRET" export brim --follow -o "$WORK/out" 2>/dev/null
+timeout 30 "$FERRET" export brim --follow -o "$WORK/out" 2>/dev/null
 want "exit code of a second export" 0 $?
-"$FERRET" export brim --follow -o "$WORK/out2" 2>"$WORK/export.log"
+timeout 30 "$FERRET" export brim --follow -o "$WORK/out2" 2>"$WORK/export.log"
 want "exit code of an export that comes too late" 4 $?
 grep -q 'taken out of the queue by another export' "$WORK/export.log" || die "$(cat "$WORK/export.log")"

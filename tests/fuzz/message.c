@@ -13,6 +13,8 @@ static void read_rows(const struct message *m)
             (void)message_campaign_next(&r);
         else if (m->kind == MESSAGE_SESSIONS)
             (void)message_worker_next(&r);
+        else if (m->kind == MESSAGE_LISTED || m->kind == MESSAGE_JOB_IS)
+            (void)message_number_next(&r, &(struct wire_view){.len = 0});
         else
             (void)message_row_next(&r);
     }

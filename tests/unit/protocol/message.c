@@ -48,7 +48,17 @@ static struct message full(enum message_kind k, struct wire_writer *rows)
                         .bye = 1,
                         .labels = view("a=b"),
                         .end = 1,
-                        .fail_stop = 12};
+                        .fail_stop = 12,
+                        .n = 15,
+                        .weight = 13,
+                        .quota = 14,
+                        .action = JOB_RETRY,
+                        .on = 1,
+                        .flags = FLAG_DRAIN,
+                        .name = view("events"),
+                        .place = view("jobs 0 0"),
+                        .body = view("a body"),
+                        .record = view("{}")};
     wire_writer_init(rows, 10000);
     wire_put_array(rows, 2);
     for (int i = 0; i < 2; i++) {
@@ -63,8 +73,11 @@ static struct message full(enum message_kind k, struct wire_writer *rows)
                                         .completed = true};
             message_campaign_put(rows, &c);
         } else if (k == MESSAGE_SESSIONS) {
-            struct worker_status s = {.session = "00ff", .class_name = "abc/f32", .label = "here", .lease_ms = -3};
+            struct worker_status s = {
+                .session = "00ff", .class_name = "abc/f32", .label = "here", .lease_ms = -3, .state = "draining"};
             message_worker_put(rows, &s);
+        } else if (k == MESSAGE_LISTED || k == MESSAGE_JOB_IS) {
+            message_number_put(rows, "due", 3, 12);
         } else {
             struct message_row row = {.id = id, .n = {'d', 2, 3, 4}, .body = view("a body")};
             message_row_put(rows, &row);

@@ -398,3 +398,58 @@ Test(session, a_record_over_its_limit_becomes_one_that_keeps_the_clients_key)
     cr_expect_not_null(strstr(record, "result-too-large"), "%s", record);
     finish_session();
 }
+
+Test(session, a_job_that_runs_too_long_ends_without_waiting_for_the_engine)
+{
+    char record[512];
+    hand_out("short-a", settle());
+    wait_count(&n_held, 1);
+    struct flight *f = let_go("short-a");
+    session_started(session, f);
+    expect_done("short-a", record, sizeof record);
+    cr_expect_not_null(strstr(record, "\"code\":\"max_runtime\""), "%s", record);
+    cr_expect_not_null(strstr(record, "\"id\":\"short-a\""), "%s", record);
+    wait_count(&n_cancelled, 1);
+    struct session_end late = {.record = strdup("{}")};
+    session_finished(session, f, &late);
+    while (played_next(&broker, 4 * BEAT_MS) && broker.message.kind != MESSAGE_BEAT)
+        cr_expect_neq(broker.message.kind, MESSAGE_DONE, "its late record was sent all the same");
+    finish_session();
+}
+
+static void answer_beat(uint64_t flags)
+{
+    played_expect(&broker, MESSAGE_BEAT);
+    played_answer(&broker, (struct message){.kind = MESSAGE_BEAT_ACK, .owned = 1, .flags = flags});
+}
+
+Test(session, a_worker_that_is_to_drain_hands_back_and_ends)
+{
+    hand_out("a", settle());
+    wait_count(&n_held, 1);
+    answer_beat(FLAG_DRAIN);
+    for (bool bye = false; !bye;) {
+        cr_assert(played_next(&broker, PLAYED_WAIT_MS), "no HANDBACK with bye");
+        bye = broker.message.kind == MESSAGE_HANDBACK && broker.message.bye;
+        if (broker.message.kind == MESSAGE_HANDBACK)
+            played_answer(&broker, (struct message){.kind = MESSAGE_HANDBACK_ACK});
+    }
+    expect_end(ST_OK);
+}
+
+Test(session, in_quarantine_it_asks_what_is_still_its_own)
+{
+    hand_out("a", settle());
+    wait_count(&n_held, 1);
+    answer_beat(FLAG_QUARANTINED);
+    uint64_t seq = played_expect(&broker, MESSAGE_RESUME)->seq;
+    struct played_job j = played_job("a");
+    uint8_t none = 0x90; /* an empty array */
+    played_answer(&broker,
+                  (struct message){.kind = MESSAGE_RESUMED, .seq = seq, .ids = {j.id, ID_BYTES}, .rows = {&none, 1}});
+    free(j.body);
+    wait_count(&n_cancelled, 1); /* it went to another one */
+    struct session_end end = {.handed_back = true};
+    session_finished(session, let_go("a"), &end);
+    finish_session();
+}

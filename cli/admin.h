@@ -1,0 +1,8 @@
+/* Parts of `ferret admin` that have a file of their own. */
+#ifndef CLI_ADMIN_H
+#define CLI_ADMIN_H
+
+#define ADMIN_FSCK_SUMMARY "Checks, on Redis itself, that every job is in exactly one place and all counters are right."
+int admin_fsck(int argc, char **argv);
+
+#endif
