@@ -277,9 +277,9 @@ size_t store_pending(const struct store *s)
     return s->sent.n + s->lost.n;
 }
 
-static bool is_ready_for(int fd, short events)
+static bool is_writable(int fd)
 {
-    struct pollfd p = {.fd = fd, .events = events};
+    struct pollfd p = {.fd = fd, .events = POLLOUT};
     return poll(&p, 1, 0) > 0;
 }
 
@@ -345,16 +345,17 @@ int store_pump(struct store *s, int64_t now_ms)
         start_connect(s, now_ms);
     }
     if (s->redis && s->connecting) {
-        if (is_ready_for(s->redis->fd, POLLOUT))
+        if (is_writable(s->redis->fd))
             s->connecting = false;
         else if (now_ms >= s->connect_until)
             drop(s, now_ms, "no connection within two seconds");
     }
     if (s->redis && !s->connecting && s->reload && s->sent.n == 0 && !send_loads(s))
         drop(s, now_ms, "memory is short");
-    if (s->redis && !s->connecting && s->want_write && is_ready_for(s->redis->fd, POLLOUT))
+    /* The socket does not block: trying costs no more than asking whether it would. */
+    if (s->redis && !s->connecting && s->want_write)
         write_out(s, now_ms);
-    if (s->redis && !s->connecting && is_ready_for(s->redis->fd, POLLIN) && redisBufferRead(s->redis) != REDIS_OK)
+    if (s->redis && !s->connecting && redisBufferRead(s->redis) != REDIS_OK)
         drop(s, now_ms, s->redis->errstr);
     if (!s->redis)
         return (int)(s->retry_at - now_ms);

@@ -53,12 +53,15 @@ static void lose_flight(struct session *s, struct flight *f)
 /* ---- events from the engine
  * ------------------------------------------------------------------------------------------ */
 
-static void raise_event(struct session *s, struct flight *f)
+/* Under the lock. True: the loop has to be woken, since nothing else was waiting for it. */
+static bool raise_event(struct session *s, struct flight *f)
 {
+    bool is_first = s->events == NULL;
     if (!f->event_began && !f->event_ended) {
         f->next = s->events;
         s->events = f;
     }
+    return is_first;
 }
 
 static void wake(struct session *s)
@@ -73,20 +76,22 @@ static void wake(struct session *s)
 void session_started(struct session *s, struct flight *f)
 {
     pthread_mutex_lock(&s->lock);
-    raise_event(s, f);
+    bool is_first = raise_event(s, f);
     f->event_began = true;
     pthread_mutex_unlock(&s->lock);
-    wake(s);
+    if (is_first)
+        wake(s);
 }
 
 void session_finished(struct session *s, struct flight *f, const struct session_end *end)
 {
     pthread_mutex_lock(&s->lock);
-    raise_event(s, f);
+    bool is_first = raise_event(s, f);
     f->event_ended = true;
     f->end = *end;
     pthread_mutex_unlock(&s->lock);
-    wake(s);
+    if (is_first)
+        wake(s);
 }
 
 /* A record that can't be stored is replaced by one that says so. */
@@ -145,8 +150,10 @@ static void end_overruns(struct session *s, int64_t now_ms)
 static void take_events(struct session *s)
 {
     uint64_t count;
-    ssize_t n = read(s->event_fd, &count, sizeof count);
-    (void)n;                     /* non-blocking: nothing there is fine */
+    if (s->was_woken) {
+        ssize_t n = read(s->event_fd, &count, sizeof count);
+        (void)n; /* non-blocking: nothing there is fine */
+    }
     struct flight *ended = NULL; /* no more events come for these, so their links are ours */
     pthread_mutex_lock(&s->lock);
     for (struct flight *f = s->events, *next; f; f = next) {
@@ -406,7 +413,9 @@ static enum status wait_for(struct session *s, int timeout_ms)
          .want_read = true,
          .want_write = s->store && store_wants_write(s->store)},
     };
-    return link_wait(items, 3, timeout_ms);
+    enum status st = link_wait(items, 3, timeout_ms);
+    s->was_woken = items[1].can_read;
+    return st;
 }
 
 static void read_link(struct session *s)

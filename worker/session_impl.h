@@ -79,6 +79,7 @@ struct session {
     bool drainer_runs;
 
     int event_fd;
+    bool was_woken;       /* by it, in the last wait */
     pthread_mutex_t lock; /* guards what follows */
     struct flight *events;
     bool drained;

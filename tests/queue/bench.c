@@ -450,6 +450,8 @@ static void measure_rates(const struct bench *b)
     for (int i = 0; i < b->turns; i++) {
         struct turn t = take_turn(b, 1, SESSIONS, CREDIT);
         shipped[i] = tell("shipped", t.rate);
+        fprintf(stderr, "    processor time an image: Redis %.0f us, broker %.0f us, 64 sessions %.0f us\n", t.redis_us,
+                t.broker_us, t.fleet_us);
         redis_us[i] = t.redis_us, broker_us[i] = t.broker_us, fleet_us[i] = t.fleet_us;
         plain[i] = tell("Redis alone", plain_rate(b));
         fat[i] = tell("one fat session", take_turn(b, 1, 1, FAT_CREDIT).rate);
