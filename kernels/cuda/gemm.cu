@@ -7,6 +7,7 @@
 
 #include <cublasLt.h>
 #include <cstdlib>
+#include <initializer_list>
 
 namespace
 {

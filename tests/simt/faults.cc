@@ -181,6 +181,11 @@ void default_stream(bench &b, bool fault)
     cudaStreamSynchronize(b.s);
 }
 
+template <void RUN(bool fault)> void library(bench &, bool fault)
+{
+    RUN(fault);
+}
+
 template <int BLOCKS, int THREADS, int SHARED> void limits(bench &b, bool fault)
 {
     if (fault)
@@ -212,6 +217,9 @@ const struct {
     {"host pointer as an argument", "not device memory", host_argument},
     {"use after free", "not device memory", use_after_free},
     {"default stream", "default stream", default_stream},
+    {"illegal cuBLASLt combination", "not supported", library<library_combination>},
+    {"plan that takes an uneven algorithm", "depend on how many", library<library_plan>},
+    {"plan that takes split-K", "other bits", library<library_split>},
     {"launch of no block", "launch of a grid", limits<0, 32, 0>},
     {"launch of 1025 threads", "launch of blocks", limits<1, 1025, 0>},
     {"launch with too much shared memory", "bytes of shared memory", limits<1, 32, 49153>},

@@ -31,4 +31,9 @@ enum {
 void run_diverge(float *y, int how, cudaStream_t s);
 void run_shape(float *y, int blocks, int threads, int shared_bytes, cudaStream_t s);
 
+/* faults_library.cc */
+void library_combination(bool fault);
+void library_plan(bool fault);
+void library_split(bool fault);
+
 #endif

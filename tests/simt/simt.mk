@@ -20,7 +20,7 @@ $(B)/test/simt/selftest: $(B)/obj/tests/simt/selftest.cc.o $(B)/obj/simt/tests/s
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(SIMT_LINK)
-$(B)/test/simt/faults: $(B)/obj/tests/simt/faults.cc.o $(B)/obj/simt/tests/simt/faults.cu.o $(SIMT_MACHINE)
+$(B)/test/simt/faults: $(B)/obj/tests/simt/faults.cc.o $(B)/obj/tests/simt/faults_library.cc.o $(B)/obj/simt/tests/simt/faults.cu.o $(SIMT_MACHINE)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(SIMT_LINK)
