@@ -116,14 +116,25 @@ threads: ## the threaded parts under the thread sanitizer
 	@$(MAKE) --no-print-directory -j$(JOBS) SANITIZER=thread threads-programs
 	@$(MAKE) --no-print-directory -j1 SANITIZER=thread threads-run
 .PHONY: threads-programs threads-run
-threads-programs: $(patsubst tests/%.c,$(B)/test/%,$(TSAN_PROGRAMS)) $(PLANTED)
+threads-programs: $(patsubst tests/%.c,$(B)/test/%,$(TSAN_PROGRAMS)) $(PROGRAMS) $(B)/test/chaos-sleeper $(PLANTED)
 threads-run: threads-programs
 	@tests/sanitize/planted.sh $(PLANTED) $(B)/reports/planted race='data race'
 	@tests/sanitize/run.sh $(B)/reports $(MAKE) --no-print-directory -k -j1 threads-steps
-.PHONY: threads-steps
-threads-steps: threads-programs
-	@failed=0; for p in $(patsubst tests/%.c,$(B)/test/%,$(TSAN_PROGRAMS)); do \
-	  if $$p; then echo "PASS thread sanitizer: $${p##*/}"; else echo "FAIL thread sanitizer: $${p##*/}"; failed=1; fi; done; exit $$failed
+# The programs of one file; ferret over the sample corpus; session, link and broker while they are killed and drained.
+THREADS_CHAOS_SECONDS ?= 20
+THREADS_IMAGES := $(addprefix tests/e2e/corpus/files/,alpha.png landscape.jpg progressive.jpg scan.tiff scene.webp tiny.png)
+thread_step = @if $(2); then echo 'PASS thread sanitizer: $(1)'; else echo 'FAIL thread sanitizer: $(1)'; exit 1; fi
+THREADS_STEPS := $(patsubst tests/%.c,threads-%,$(TSAN_PROGRAMS)) threads-annotate threads-chaos
+.PHONY: threads-steps $(THREADS_STEPS)
+threads-steps: $(THREADS_STEPS)
+$(patsubst tests/%.c,threads-%,$(TSAN_PROGRAMS)): threads-%: $(B)/test/%
+	$(call thread_step,$*,$<)
+threads-annotate: $(B)/bin/ferret
+	$(call thread_step,annotate,$< annotate $(THREADS_IMAGES) --threads 2 --max-tokens 8 -o /dev/null)
+# The driver of the chaos is the plain one: it is not what is tested, and takes up less of the time.
+threads-chaos: $(B)/test/chaos-sleeper $(B)/bin/ferret-broker
+	@$(MAKE) --no-print-directory SANITIZER= B=build build/test/chaos
+	$(call thread_step,chaos,build/test/chaos $(B)/bin/ferret-broker $(B)/test/chaos-sleeper random $(THREADS_CHAOS_SECONDS) $(SEED))
 
 .PHONY: clang
 clang: ## everything builds with clang, warnings are errors

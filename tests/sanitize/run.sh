@@ -4,6 +4,7 @@
 #   run.sh FOLDER COMMAND...     exits 1 where a report counts, else with the command's code
 # Leaks do not decide exit codes, so that a program under test keeps its own; all else ends in SIGABRT.
 set -u
+here=$(cd "$(dirname "$0")" && pwd)
 mkdir -p "$1" || exit 1
 SANITIZER_REPORTS=$(cd "$1" && pwd)
 export SANITIZER_REPORTS
@@ -11,7 +12,7 @@ find "$SANITIZER_REPORTS" -name 'report.*' -delete
 shift
 common=log_path=$SANITIZER_REPORTS/report:log_exe_name=1
 export ASAN_OPTIONS=$common:abort_on_error=1:allocator_may_return_null=1 UBSAN_OPTIONS=$common:abort_on_error=1:print_stacktrace=1 LSAN_OPTIONS=exitcode=0
-export TSAN_OPTIONS=$common:exitcode=66:allocator_may_return_null=1
+export TSAN_OPTIONS=$common:exitcode=66:allocator_may_return_null=1:suppressions=$here/thread.supp
 "$@"
 code=$?
 
