@@ -23,13 +23,20 @@ end
 if call('HEXISTS', K .. 'doom', id) == 1 then
     at('doom', function() call('HDEL', K .. 'doom', id) end)
 end
+-- Lists are searched from their head; so many elements in all take about 12 ms. Beyond them nothing is proved.
+local left, whole = 400000, true
 local last = tonumber(call('HGET', K .. 'meta', 'campaigns') or '0')
-for n = tonumber(no or '1'), tonumber(no or last) do
+for n = tonumber(no or math.max(last - 511, 1)), tonumber(no or last) do
     for p = 0, 2 do
         local key = K .. 'rq:' .. string.format('%d', n) .. ':' .. p
-        for _ in ipairs(call('LPOS', key, id, 'COUNT', 2)) do
-            at('queue', function() call('LREM', key, -1, id) end)
+        local len = call('LLEN', key)
+        whole = whole and len <= left
+        if len > 0 and left > 0 then
+            for _ in ipairs(call('LPOS', key, id, 'COUNT', 2, 'MAXLEN', left)) do
+                at('queue', function() call('LREM', key, -1, id) end)
+            end
         end
+        left = math.max(left - len, 0)
     end
 end
 if no then
@@ -56,7 +63,9 @@ local function undo_from(first)
 end
 
 local repair = ARGV[1] == '1'
-if stored and #places == 0 then
+if stored and #places == 0 and not whole then
+    return {'', 0}
+elseif stored and #places == 0 then
     if repair then
         call('RPUSH', K .. 'rq:' .. no .. ':' .. prio, id)
         ring_add(no, prio)
