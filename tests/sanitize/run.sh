@@ -11,7 +11,7 @@ export SANITIZER_REPORTS
 find "$SANITIZER_REPORTS" -name 'report.*' -delete
 shift
 common=log_path=$SANITIZER_REPORTS/report:log_exe_name=1
-export ASAN_OPTIONS=$common:abort_on_error=1:allocator_may_return_null=1 UBSAN_OPTIONS=$common:abort_on_error=1:print_stacktrace=1 LSAN_OPTIONS=exitcode=0
+export ASAN_OPTIONS=$common:abort_on_error=1:allocator_may_return_null=1 UBSAN_OPTIONS=$common:abort_on_error=1:print_stacktrace=1 LSAN_OPTIONS=exitcode=0:suppressions=$here/leak.supp:print_suppressions=0
 export TSAN_OPTIONS=$common:exitcode=66:allocator_may_return_null=1:suppressions=$here/thread.supp
 "$@"
 code=$?
