@@ -33,7 +33,8 @@ $(B)/test/chaos-pressure: $(patsubst %,$(B)/obj/tests/chaos/%.c.o,pressure verif
 CHAOS_PROGRAMS := $(B)/test/chaos $(B)/test/chaos-pressure $(B)/test/chaos-poison $(B)/test/chaos-sleeper $(B)/test/chaos-broker
 
 .PHONY: chaos
-chaos: $(CHAOS_PROGRAMS) $(B)/bin/ferret-broker ## fail everything, in turn and at random; no acknowledged job may be lost
+chaos: export CHAOS_FERRET := $(B)/bin/ferret
+chaos: $(CHAOS_PROGRAMS) $(B)/bin/ferret-broker $(B)/bin/ferret ## fail everything, in turn and at random; no acknowledged job may be lost
 	@$(B)/test/chaos $(B)/test/chaos-broker $(B)/test/chaos-sleeper walk $(CHAOS_STEP) $(SEED)
 	@$(B)/test/chaos $(B)/bin/ferret-broker $(B)/test/chaos-sleeper random $(CHAOS_SECONDS) $(SEED)
 	@$(B)/test/chaos-poison $(B)/bin/ferret-broker $(B)/test/chaos-sleeper direct

@@ -199,6 +199,20 @@ static bool check_redis(const struct chaos *c, const struct campaign_status *s)
     return ok;
 }
 
+/* The shipped check of the whole shard agrees; by the `ferret` that CHAOS_FERRET names. */
+static bool check_fsck(const struct chaos *c)
+{
+    const char *ferret = getenv("CHAOS_FERRET");
+    char line[2 * PATH_LEN];
+    if (!ferret)
+        return true;
+    snprintf(line, sizeof line, "%.150s admin fsck --redis %.150s", ferret, c->redis);
+    int code = system(line);
+    if (code != 0)
+        printf("ferret admin fsck: code %d\n", code);
+    return code == 0;
+}
+
 static bool check_results(struct chaos *c, struct client *client, const struct campaign_status *s)
 {
     struct table table = {.n = 0};
@@ -253,6 +267,7 @@ bool verify(struct chaos *c)
     printf("drained in %.1f s\n", (double)(clock_ms() - from) / 1000);
     ok &= check_results(c, client, &status);
     ok &= check_redis(c, &status);
+    ok &= check_fsck(c);
     client_close(client);
     return ok;
 }
