@@ -55,11 +55,16 @@ wait_for 10 is_cancelled || die "not cancelled: $("$FERRET" status)"
 "$FERRET" admin purge second </dev/null 2>/dev/null
 want "exit code of a purge without --yes" 4 $?
 
-# Forgotten: out of the queue, and out of files written before and after.
+# Forgotten: out of the queue, and out of files that were written before.
 timeout 30 "$FERRET" export first --follow -o "$WORK/out" 2>/dev/null || die "export"
 lines=$(cat "$WORK"/out/*.jsonl | wc -l)
-"$FERRET" admin forget --sha256 0123 --yes --json >/dev/null || die "forget"
+grep -q '"uri":"local:10.png"' "$WORK"/out/*.jsonl || die "no record of what is to be forgotten"
+"$FERRET" admin forget local:10.png --yes --json >/dev/null || die "forget"
+timeout 30 "$FERRET" export first --follow -o "$WORK/out" 2>/dev/null || die "export after forget"
 want "lines" "$lines" "$(cat "$WORK"/out/*.jsonl | wc -l)"
+grep -q 'local:10.png' "$WORK"/out/*.jsonl && die "a forgotten record is still in the files"
+want "places of forgotten records" 1 "$(grep -c '"status":"forgotten"' "$WORK"/out/*.jsonl)"
+want "dead ones that are left" 2 "$("$FERRET" admin dead first --json | wc -l)"
 
 # A drained worker ends by itself.
 "$FERRET" admin drain "$("$FERRET" admin queue --json | python3 -c '
