@@ -399,3 +399,42 @@ Test(dispatch, a_draining_broker_takes_nothing_and_becomes_idle)
     answer(tag, r, 2, 1);
     expect(MESSAGE_ACCEPTED);
 }
+
+static void expect_busy(const char *status, const char *reason)
+{
+    uint64_t tag;
+    size_t n;
+    struct message m = {.kind = MESSAGE_ERROR};
+    uint8_t *bytes = NULL;
+    submit(1, 1);
+    dispatch_tick(d, 0);
+    cr_assert(next_call(SCRIPT_SUBMIT, &tag, &n));
+    struct reply r[] = {text(status), number(5)};
+    answer(tag, r, 2, 1);
+    cr_assert(next_message(&m, &bytes) && m.kind == MESSAGE_BUSY);
+    cr_expect(m.retry_ms >= 1000 && m.unfinished == 5);
+    cr_expect_not_null(memmem(m.text.bytes, m.text.len, reason, strlen(reason)), "%.*s", (int)m.text.len,
+                       (const char *)m.text.bytes);
+    free(bytes);
+}
+
+Test(dispatch, a_full_redis_and_a_quota_are_busy_with_their_reason)
+{
+    expect_busy("M", "70 % full");
+    expect_busy("Q", "quota");
+}
+
+Test(dispatch, a_session_that_gets_nothing_for_now_is_asked_for_later)
+{
+    static const char *const reasons[] = {"full", "ill", "drain"};
+    int64_t now = 0;
+    hello(now);
+    credit(2, 8, now);
+    for (int i = 0; i < 3; i++) {
+        struct reply r[] = {text(reasons[i]), text("memory")};
+        answer(expect_claim(now), r, 2, now);
+        cr_expect(!claims(now + 100), "%s", reasons[i]);
+        now += 300;
+    }
+    cr_assert(claims(now));
+}
