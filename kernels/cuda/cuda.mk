@@ -42,3 +42,7 @@ else
 plugin:
 	@echo '  no nvcc: the programs are built without the CUDA plugin and run on the CPU'
 endif
+
+.PHONY: cuda-report
+cuda-report: ## registers, spilled bytes and shared memory of every CUDA kernel (needs nvcc)
+	@kernels/cuda/report.sh $(NVCC)

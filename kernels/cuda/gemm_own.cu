@@ -2,8 +2,8 @@
  *
  * Tensor cores (f16, bf16, int8, FP8): a block of 128 threads makes 64 x 64 results, a warp 32 x 32 of them. Slabs of 64
  * bytes of K come through cp.async into three stages of shared memory, padded to 80 bytes a row so that ldmatrix meets
- * no bank twice. The types differ in mma.sync alone: fragments have the same bytes. 30 KiB of shared memory and some 90
- * registers let seven blocks share an SM of sm_80. A slab does 64 x 64 x 64 bytes of products for 8 KiB loaded, 32
+ * no bank twice. The types differ in mma.sync alone: fragments have the same bytes. 30 KiB of shared memory and 92
+ * registers let five blocks share an SM of sm_80. A slab does 64 x 64 x 64 bytes of products for 8 KiB loaded, 32
  * products of 16 bits a byte: bound by L2 rather than by the tensor cores, which is why the library comes first.
  *
  * f32: a block of 256 threads makes 64 x 64 results, 4 x 4 a thread, slabs of 16.

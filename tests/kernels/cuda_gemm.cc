@@ -1,6 +1,6 @@
 #include "kernels/cuda/cuda.cuh"
+#include "tests/kernels/order.cuh"
 #include "tests/kernels/twin.cuh"
-#include "tests/simt/machine.cuh"
 
 #include <cmath>
 #include <cstring>
@@ -67,14 +67,11 @@ struct instance {
     {
         struct backend_options o = {};
         struct diag why = {};
-        o.device = "simt";
+        o.device = order_device();
         o.dtype = t.dtype;
         o.memory_bytes = size_t{200} << 20;
-        /* Opening takes the device's own order. */
-        simt::settings before = simt::config();
         if (ferret_backend_plugin.open(&o, &be, &why) != ST_OK)
             t.fail(why.text);
-        simt::config() = before;
     }
     ~instance()
     {
