@@ -67,9 +67,10 @@ PROGRAMS := $(B)/bin/ferret $(B)/bin/ferret-broker $(B)/bin/ferret-worker
 
 include kernels/cuda/cuda.mk
 
-# A variant shares the plugin of the plain build.
+# nvcc takes two minutes for all architectures: `make` spends them where there is a GPU, `make plugin`, `make test` and
+# `make install` anywhere. A variant shares the plugin of the plain build.
 .PHONY: all
-all: $(PROGRAMS) $(if $(VARIANT),,plugin) ## build the three programs into build/bin, and the CUDA plugin where nvcc is
+all: $(PROGRAMS) $(if $(VARIANT),,$(if $(wildcard /dev/nvidiactl),plugin)) ## build the three programs into build/bin; on a machine with a GPU the CUDA plugin too
 
 $(B)/bin/ferret: $(B)/obj/cli/main.c.o $(call link_deps,cli)
 	@mkdir -p $(@D)
@@ -133,7 +134,7 @@ eval: ## measure the model that ships on held-out scenes: a table, build/eval/de
 	  $(if $(EVAL_SEED),--seed $(EVAL_SEED)) $(if $(SCENES),--scenes $(SCENES)) $(if $(DTYPE),--dtype $(DTYPE)) $(if $(MODEL),--model $(abspath $(MODEL)))
 
 .PHONY: install
-install: all ## install programs, default model and documents under DESTDIR and PREFIX
+install: all plugin ## install programs, default model and documents under DESTDIR and PREFIX
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/ferretry/pretrained/vision_tower
 	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
 	[ -z '$(NVCC)' ] || install -D -m 755 $(CUDA_PLUGIN) $(DESTDIR)$(PREFIX)/lib/ferretry/ferret-cuda.so

@@ -23,7 +23,7 @@ static enum status find_object(const char *kind, char *path, size_t size, struct
             return ST_OK;
     }
     return diag_set(why, ST_MISSING, "there is no lib/ferretry/ferret-%s.so beside this program; a build makes it %s",
-                    kind, strcmp(kind, "cuda") == 0 ? "where it finds nvcc" : "with `make simt`");
+                    kind, strcmp(kind, "cuda") == 0 ? "with `make plugin`, which needs nvcc" : "with `make simt`");
 }
 
 static enum status load(const char *path, const struct backend_plugin **out, struct diag *why)

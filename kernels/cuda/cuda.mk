@@ -1,5 +1,4 @@
-# The CUDA backend: a plugin that the programs load where a device is asked for. Built wherever nvcc is; no program needs
-# it to start. One object a source, all architectures in it; CUDA_ARCHITECTURES=90 is quicker while one works on it.
+# The CUDA backend: a plugin that the programs load where a device is asked for; no program needs it to start. Needs nvcc. One object a source, all architectures in it; CUDA_ARCHITECTURES=90 is quicker while one works on it.
 CUDA ?= /usr/local/cuda
 NVCC ?= $(or $(shell command -v nvcc 2>/dev/null),$(wildcard $(CUDA)/bin/nvcc))
 ifneq ($(NVCC),)
