@@ -12,9 +12,10 @@ from scenes import NOUNS, SIDE, SIZES
 from tokenizer import BOS, EOS
 
 BINS, LENGTH = 2, 160                    # text of one image: two bins, so that attention never spans all of it
-OTHER_TURNS = ['box', 'point', 'mask'] + ['locate'] * 3 + ['locate_many'] * 2 + ['absent', 'yesno'] + ['count'] * 2 \
-    + ['relation'] * 3
-SPANS = 0, 1, 2, 3, 5                    # of points: 11 pixels of a larger file are fewer here
+MIXES = {                                # how often a turn is of which kind, beside captions
+    'even': dict(box=1, point=1, mask=1, locate=3, locate_many=2, absent=1, yesno=1, count=2, relation=3),
+    'hard': dict(box=1, point=3, mask=1, locate=2, locate_many=3, absent=1, yesno=1, count=2, relation=8)}
+SPANS = {'even': [0, 1, 2, 3, 5], 'hard': [0, 2, 3, 5, 5, 5]}     # of points: 11 pixels of a larger file are fewer here
 DIGIT_WEIGHTS = 1.2, 1., .4              # first, second, third digit of a coordinate
 WORD_WEIGHT, PUNCTUATION_WEIGHT = 2., .3
 BRACKET_WEIGHT, INSIDE_WEIGHT = 8., .3   # in the guide for boxes
@@ -137,8 +138,9 @@ class Packer:
     - turns [(image, first and last + 1 text index of the answer, kind)]
     """
 
-    def __init__(self, tokenizer, size, rng, nprng, busy=0.):
+    def __init__(self, tokenizer, size, rng, nprng, mix='even', busy=0.):
         self.tokenizer, self.size, self.rng, self.nprng, self.busy = tokenizer, size, rng, nprng, busy
+        self.turns, self.spans = [kind for kind, times in MIXES[mix].items() for _ in range(times)], SPANS[mix]
         pieces = [tokenizer.pieces.id_to_piece(i) for i in range(tokenizer.pieces.get_piece_size())]
         self.digits = {i for i, piece in enumerate(pieces) if len(piece) == 1 and piece.isdigit()}
         self.openers = {i for i, piece in enumerate(pieces) if '[' in piece}
@@ -162,10 +164,10 @@ class Packer:
                                weight=np.ones((count, total), np.float32))
         for b, scene in enumerate(scenes):
             seen = set(batch.owner[b].tolist())
-            kinds = ['caption'] * (self.rng.random() < .75) + [self.rng.choice(OTHER_TURNS) for _ in range(16)]
+            kinds = ['caption'] * (self.rng.random() < .75) + [self.rng.choice(self.turns) for _ in range(16)]
             ends = [k * LENGTH for k in range(BINS)]
             for number, kind in enumerate(kinds):
-                turn = dialogue.make_turn(self.rng, scene, kind, self.rng.choice(SPANS))
+                turn = dialogue.make_turn(self.rng, scene, kind, self.rng.choice(self.spans))
                 question = self.tokenizer.encode(dialogue.closing(turn.question))[2:]
                 answer = self.tokenizer.encode(turn.answer) + [EOS]
                 length = len(question) + len(answer) - 1

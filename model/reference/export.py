@@ -1,6 +1,6 @@
-"""A training checkpoint as a model folder in the published layout, float16.
+"""A training checkpoint, or the mean of several of one family, as a model folder in the published layout, float16.
 
-    python3 export.py TRAINED.pt FOLDER
+    python3 export.py TRAINED.pt [TRAINED.pt ...] FOLDER
 """
 import os
 import sys
@@ -54,10 +54,11 @@ def write_generation(folder):
     write_json(folder, 'generation_config.json', {'bos_token_id': 1, 'eos_token_id': 2, 'pad_token_id': 0})
 
 
-def export(trained, folder):
-    size = Sizes()
-    weights = {name: value.to(torch.float16).numpy() for name, value in torch.load(trained)['average'].items()
-               if not name.startswith('teachers.')}
+def export(*paths):
+    *trained, folder = paths
+    size, averages = Sizes(), [torch.load(path)['average'] for path in trained]
+    weights = {name: (sum(average[name] for average in averages) / len(averages)).to(torch.float16).numpy()
+               for name in averages[0] if not name.startswith('teachers.')}
     assert all(np.isfinite(w).all() for w in weights.values())
     tower = {name[len('vision_model.'):]: w for name, w in weights.items() if name.startswith('vision_model.')}
     rest = {name: w for name, w in weights.items() if not name.startswith('vision_model.')}

@@ -3,8 +3,9 @@
     python3 train.py STAGE OUT.pt POOL [key=value ...]
 
 Stage `tower` trains the vision tower with its auxiliary heads; stage `joint` everything, from `init=TOWER.pt`; stage `tune`
-goes on from `init=FOLDER` in the published layout, on more crowded scenes.  An existing OUT.pt is resumed where it stopped;
-`until_images=N` may differ then, and the rest of the decay is planned anew.  OUT.jsonl is the log.
+goes on from `init=FOLDER` in the published layout, on more crowded scenes; stage `polish` from `init=TUNE.pt`, with more of the
+questions that are still answered worst.  An existing OUT.pt is resumed where it stopped; `until_images=N`
+may differ then, and the rest of the decay is planned anew.  OUT.jsonl is the log.
 """
 import json
 import os
@@ -31,22 +32,25 @@ from tokenizer import Tokenizer
 DEFAULTS = {
     'tower': dict(until_images=80000, per_process=24, muon=.008, adam=2e-3, tower_factor=1., hold=.3),
     'joint': dict(until_images=38000, per_process=8, muon=.008, adam=2e-3, tower_factor=.4, hold=.25),
-    'tune': dict(until_images=38000, per_process=8, muon=.005, adam=1.2e-3, tower_factor=.4, hold=.1, settle=6000, busy=.5),
+    'tune': dict(until_images=12500, per_process=8, muon=.005, adam=1.2e-3, tower_factor=.3, hold=.2, settle=3000, average=.99,
+                 busy=.5),
+    'polish': dict(until_images=3200, per_process=8, muon=.003, adam=7e-4, tower_factor=.3, hold=.1, average=.98, busy=.5,
+                   warm=400, mix='hard', seed=2),
 }
-COMMON = dict(settle=0, busy=0., processes=2, decay=.02, clip=2., seed=1, init='', save_every=60., check_every=2000, heads=.4,
-              average=.997, tokenizer='../pretrained')
+COMMON = dict(settle=0, warm=1000, mix='even', busy=0., processes=2, decay=.02, clip=2., seed=1, init='', save_every=60., check_every=2000,
+              heads=.4, average=.997, tokenizer='../pretrained')
 LOG_STEPS = 20
 
 
 def rate_factor(images, settings):
-    """Warm-up over 1000 images, constant for the share `hold` of all, then linear to 0.02; anew after `settle` images, in which
+    """Warm-up over `warm` images, constant for the share `hold` of all, then linear to 0.02; anew after `settle` images, in which
     only the teachers' heads learn, three times as fast."""
     if images < settings.settle:
-        return 3 * min(1., (images + 16) / 1000)
+        return 3 * min(1., (images + 16) / settings.warm)
     images, total = images - settings.settle, settings.until_images - settings.settle
     progress = images / total
     decay = 1. if progress < settings.hold else max(.02, (1 - progress) / (1 - settings.hold))
-    return min(1., (images + 16) / 1000) * decay
+    return min(1., (images + 16) / settings.warm) * decay
 
 
 class Run:
@@ -73,7 +77,7 @@ class Run:
             tokenizer = Tokenizer(settings.tokenizer)
             self.check = Check(tokenizer, build()) if rank == 0 else None
             self.packer = Packer(tokenizer, self.net.size, self.rng, np.random.default_rng(seed),
-                                 settings.busy)
+                                 settings.mix, settings.busy)
 
     def restore(self):
         path = self.settings.out
@@ -197,7 +201,7 @@ def work(rank, settings, shared):
 
 
 def main(stage, out, pool, *options):
-    settings = dict(COMMON, **DEFAULTS[stage], stage=stage, out=out, pool=pool)
+    settings = {**COMMON, **DEFAULTS[stage], 'stage': stage, 'out': out, 'pool': pool}
     for option in options:
         key, value = option.split('=', 1)
         settings[key] = type(settings[key])(value)

@@ -1,5 +1,5 @@
 """The sample corpus of `make demo`: drawn scenes that the default model never saw, saved in as many formats as archives hold,
-one file that is broken, and a manifest that asks about them. The results stand in files/ and manifest.jsonl, so only who changes
+some that are hard, one file that is broken, and a manifest that asks about them. The results stand in files/ and manifest.jsonl, so only who changes
 the corpus runs this (Debian's python3-pil, python3-numpy, fonts-noto-color-emoji).
 
     python3 tests/e2e/corpus/make_corpus.py
@@ -7,12 +7,14 @@ the corpus runs this (Debian's python3-pil, python3-numpy, fonts-noto-color-emoj
 import json
 import os
 import sys
+from collections import Counter
 
 import numpy as np
 from PIL import Image
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, '..', '..', '..', 'model', 'reference'))
+import dialogue  # noqa: E402
 import scenes  # noqa: E402
 
 FILES = os.path.join(HERE, 'files')
@@ -74,9 +76,48 @@ ENTRIES = [  # name, width, height, how it is saved
 ]
 
 
+def covered(scene):
+    """Share of the box of the most hidden thing that another's box covers."""
+    def share(a, b):
+        width, height = min(a.x2, b.x2) - max(a.x1, b.x1), min(a.y2, b.y2) - max(a.y1, b.y1)
+        return max(0, width) * max(0, height) / ((a.x2 - a.x1 + 1) * (a.y2 - a.y1 + 1))
+
+    return max([share(a, b) for a in scene.things for b in scene.things if a is not b] or [0.])
+
+
+def repeated(scene):
+    return len(scene.things) - len({thing.noun for thing in scene.things})
+
+
+# What the model finds hard, each the hardest of 200 scenes: name, width, height, how hard a scene is.
+HARD = [
+    ('crowded.png', 288, 288, lambda scene: (len(scene.things), -abs(repeated(scene) - 1))),
+    ('the same again.png', 288, 288, lambda scene: (repeated(scene), len(scene.things))),
+    ('occluded.png', 288, 288, covered),
+    ('small objects.png', 360, 240, lambda scene: sum(thing.size == 'small' for thing in scene.things) / (len(scene.things) + 1)),
+]
+
+
+def hard_scene(number, width, height, hardness):
+    """-> seed, scene"""
+    seeds = range(FIRST_SEED + 1000 * (number + 1), FIRST_SEED + 1000 * (number + 1) + 200)
+    return max(((seed, scenes.draw(seed, width, height)) for seed in seeds), key=lambda pair: hardness(pair[1]))
+
+
 def absent(scene, seed):
     present = {thing.noun for thing in scene.things}
     return next(noun for noun in np.random.default_rng(seed).permutation(len(scenes.NOUNS)) if noun not in present)
+
+
+def hard_tasks(scene, seed):
+    """Caption; everything and something absent at once; how many; what is beside the first object; what all the objects are."""
+    counts = Counter(scenes.NOUNS[thing.noun] for thing in scene.things)
+    often = counts.most_common(1)[0][0]
+    return [{'kind': 'caption'},
+            {'id': 'all', 'kind': 'locate', 'phrases': list(counts) + [scenes.NOUNS[absent(scene, seed)]]},
+            {'id': 'how many', 'kind': 'ask', 'question': 'How many %s are there?' % dialogue.plural(often)},
+            {'id': 'left of it', 'kind': 'ask', 'question': 'What is left of the object {region0}?'},
+            {'kind': 'describe'}]
 
 
 def tasks(scene, seed):
@@ -88,8 +129,8 @@ def tasks(scene, seed):
             {'kind': 'describe'}]
 
 
-def regions(scene):
-    out = [{'id': 'box-%d' % i, 'box': [t.x1, t.y1, t.x2, t.y2]} for i, t in enumerate(scene.things[:2])]
+def regions(scene, boxes=2):
+    out = [{'id': 'box-%d' % i, 'box': [t.x1, t.y1, t.x2, t.y2]} for i, t in enumerate(scene.things[:boxes])]
     ys, xs = np.nonzero(scene.owner == len(scene.things))
     middle = np.argmin(np.hypot(xs - xs.mean(), ys - ys.mean()))
     return out + [{'id': 'point', 'point': [int(xs[middle]), int(ys[middle])]}]
@@ -103,6 +144,11 @@ def main():
             scene = scenes.draw(seed, width, height)
             save(os.path.join(FILES, name), Image.fromarray(scene.image))
             line = {'id': name, 'image': 'files/' + name, 'regions': regions(scene), 'tasks': tasks(scene, seed)}
+            manifest.write(json.dumps(line, ensure_ascii=False) + '\n')
+        for number, (name, width, height, hardness) in enumerate(HARD):
+            seed, scene = hard_scene(number, width, height, hardness)
+            Image.fromarray(scene.image).save(os.path.join(FILES, name), optimize=True)
+            line = {'id': name, 'image': 'files/' + name, 'regions': regions(scene, 5), 'tasks': hard_tasks(scene, seed)}
             manifest.write(json.dumps(line, ensure_ascii=False) + '\n')
 
 
