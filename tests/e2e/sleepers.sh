@@ -15,7 +15,7 @@ stop_all() {
 trap stop_all EXIT
 redis() { redis-cli -s "$WORK/redis.sock" --raw "$@"; }
 
-# queue_start MAXMEMORY
+# queue_start MAXMEMORY [FLAGS of the broker]
 queue_start() {
     redis-server --port 0 --unixsocket "$WORK/redis.sock" --dir "$WORK" --save '' --appendonly yes --appendfsync always \
         --maxmemory "$1" --maxmemory-policy noeviction >"$WORK/redis.log" &
@@ -23,7 +23,7 @@ queue_start() {
     wait_for 10 redis PING || die "no Redis"
     export FERRET_BROKER=ipc://$WORK/clients
     "$BIN/ferret-broker" --redis "$WORK/redis.sock" --client-bind "$FERRET_BROKER" --worker-bind "ipc://$WORK/workers" \
-        --lease-ms 1500 --beat-ms 400 2>"$WORK/broker.log" &
+        --lease-ms 1500 --beat-ms 400 "${@:2}" 2>"$WORK/broker.log" &
     pids+=($!)
 }
 
