@@ -8,9 +8,9 @@ training doesn't see (`checks.py`).
 import json
 import sys
 
-WIDTH, HEIGHT, MARGIN = 760, 300, 46
+WIDTH, HEIGHT, MARGIN, TOP = 760, 330, 46, 76      # TOP: title and legend
 LEFT = [('tokens', 'next-token loss'), ('pixels', 'box edge, pixels')]
-COLOURS = ['#1b6ca8', '#d1495b', '#2e8b57', '#8a5aa8', '#b8860b', '#444444', '#e07b39']
+COLOURS = ['#1b6ca8', '#d1495b', '#2e8b57', '#8a5aa8', '#b8860b', '#444444', '#e07b39', '#4fb3bf', '#a0522d']
 CHECKED = 'check_'
 NOT_SHARES = {'check_loss', 'check_pixels'}
 
@@ -39,13 +39,13 @@ class Panel:
 
     def __init__(self, x, title, last, low, high):
         self.x, self.last, self.low, self.high = x, last, low, high
-        self.width, self.height = WIDTH / 2 - MARGIN - 14, HEIGHT - 2 * MARGIN
+        self.width, self.height = WIDTH / 2 - MARGIN - 14, HEIGHT - TOP - MARGIN
         self.parts = ['<text x="%g" y="20" font-weight="bold">%s</text>' % (x, title)]
         self.grid()
 
     def at(self, images, value):
         return (self.x + self.width * images / self.last,
-                MARGIN + self.height * (1 - (value - self.low) / (self.high - self.low)))
+                TOP + self.height * (1 - (value - self.low) / (self.high - self.low)))
 
     def grid(self):
         step, value = nice_step(self.high - self.low), self.low
@@ -66,7 +66,7 @@ class Panel:
         colour = COLOURS[number % len(COLOURS)]
         path = ' '.join('%.1f,%.1f' % self.at(*point) for point in points)
         self.parts.append('<polyline points="%s" fill="none" stroke="%s" stroke-width="1.6"/>' % (path, colour))
-        self.parts.append('<text x="%g" y="%g" fill="%s">%s</text>' % (self.x + 6 + 78 * (number % 4), 34 + 13 * (number // 4),
+        self.parts.append('<text x="%g" y="%g" fill="%s">%s</text>' % (self.x + 6 + 78 * (number % 4), 36 + 14 * (number // 4),
                                                                      colour, name))
 
 
