@@ -184,7 +184,7 @@ void link_close(struct link *l)
     free(l);
 }
 
-static void release(void *bytes, void *hint)
+static void free_sent_bytes(void *bytes, void *hint)
 {
     (void)hint;
     free(bytes);
@@ -196,7 +196,7 @@ enum status link_send(struct link *l, const struct link_peer *peer, uint8_t *byt
     if (l->kind == LINK_ROUTER && zmq_send(l->socket, peer->bytes, peer->len, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0)
         s = errno == EAGAIN ? ST_BUSY : ST_CLOSED;
     zmq_msg_t m;
-    if (s == ST_OK && zmq_msg_init_data(&m, bytes, len, release, NULL) != 0)
+    if (s == ST_OK && zmq_msg_init_data(&m, bytes, len, free_sent_bytes, NULL) != 0)
         s = ST_NOMEM;
     if (s != ST_OK) {
         free(bytes);

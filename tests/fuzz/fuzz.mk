@@ -4,7 +4,8 @@ FUZZ_ROUNDS ?= 3000
 FUZZ_SECONDS ?= 60
 $(B)/test/fuzz/%: $(B)/obj/tests/fuzz/%.c.o $(B)/obj/tests/fuzz/replay.c.o $(call link_deps,cli)
 	@mkdir -p $(@D)
-	$(CC) $(SAN) -o $@ $(filter %.o,$^) $(call link,cli) $(LDLIBS_ALL)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(SAN) -o $@ $(filter %.o,$^) $(call link,cli) $(LDLIBS_ALL)
 
 TEST_STEPS += fuzz-replay
 TEST_PROGRAMS += $(patsubst %,$(B)/test/fuzz/%,$(FUZZ_TARGETS))
@@ -26,4 +27,5 @@ fuzz: ## each fuzz target for FUZZ_SECONDS under libFuzzer, address and undefine
 fuzz-programs: $(patsubst %,$(B)/test/libfuzzer-%,$(FUZZ_TARGETS))
 $(B)/test/libfuzzer-%: $(B)/obj/tests/fuzz/%.c.o $(call link_deps,cli)
 	@mkdir -p $(@D)
-	$(CC) -fsanitize=fuzzer,address,undefined -o $@ $(filter %.o,$^) $(call link,cli) $(LDLIBS_ALL)
+	$(call say,LINK,$@)
+	$(Q)$(CC) -fsanitize=fuzzer,address,undefined -o $@ $(filter %.o,$^) $(call link,cli) $(LDLIBS_ALL)
