@@ -34,6 +34,7 @@ eval  | /usr/bin/python3 -c 'import numpy'       | python3-numpy
 eval  | /usr/bin/python3 -c 'import PIL'         | python3-pil
 eval  | ls /usr/share/fonts/truetype/noto/NotoColorEmoji.ttf | fonts-noto-color-emoji
 test  | pkg-config --exists lua5.1              | liblua5.1-0-dev
+test  | ls ${CUDA:-/usr/local/cuda}/include/cuda_fp16.h \|\| python3 -m pip --version | python3-pip
 test  | command -v flock                         | util-linux
 full  | command -v clang                         | clang
 full  | command -v clang-format                  | clang-format
