@@ -68,5 +68,7 @@ bool walk_run(struct chaos *c, int step);
 
 /* verify.c: false, with sentences on stdout, when a promise was broken. */
 bool verify(struct chaos *c);
+/* One number that a redis-cli command prints; -1 where it prints none. */
+long long ask_redis(const struct chaos *c, const char *command);
 
 #endif

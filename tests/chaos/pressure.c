@@ -69,19 +69,6 @@ static bool finish(struct chaos *c, const char *name, bool pressed, long grown)
     return ok;
 }
 
-static long long ask_redis(const struct chaos *c, const char *command)
-{
-    char line[PATH_LEN + 128];
-    long long v = -1;
-    snprintf(line, sizeof line, "redis-cli -s %s %s", c->redis, command);
-    FILE *f = popen(line, "r");
-    if (f && fscanf(f, "%lld", &v) != 1)
-        v = -1;
-    if (f)
-        pclose(f);
-    return v;
-}
-
 static struct chaos plan(char **argv)
 {
     return (struct chaos){.broker = argv[1],

@@ -110,8 +110,7 @@ static bool see_record(void *ctx, const uint8_t id[ID_BYTES], const char *text, 
     return true;
 }
 
-/* One number that a redis-cli command prints. */
-static long long ask_redis(const struct chaos *c, const char *command)
+long long ask_redis(const struct chaos *c, const char *command)
 {
     char line[PATH_LEN + 128];
     long long v = -1;
