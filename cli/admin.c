@@ -22,17 +22,6 @@ static const struct setting json_row = {.name = "json",
 static const struct setting yes_row = {
     .name = "yes", .type = SETTING_BOOL, .offset = offsetof(struct admin_options, yes), .help = "no question"};
 
-static enum status print_json(struct json *o, enum status s)
-{
-    char *text = s == ST_OK ? jsn_text(o) : NULL;
-    jsn_free(o);
-    if (!text)
-        return s == ST_OK ? ST_NOMEM : s;
-    puts(text);
-    free(text);
-    return ST_OK;
-}
-
 /* ---- queue ------------------------------------------------------------------------------------------------------ */
 
 struct listing {
@@ -96,7 +85,7 @@ static enum status queue(struct client *client, const struct admin_options *o, c
     s = l.status != ST_OK ? l.status : s;
     if (s == ST_OK)
         s = print_workers(client, o->json, l.object, why);
-    return o->json ? print_json(l.object, s) : s;
+    return o->json ? print_object(l.object, s) : s;
 }
 
 static bool print_event(void *ctx, const char *text, size_t len, uint64_t value)
@@ -114,7 +103,7 @@ static bool print_event(void *ctx, const char *text, size_t len, uint64_t value)
         l->status = jsn_put(o, "event", jsn_new_string_n(text, (size_t)what));
     if (l->status == ST_OK)
         l->status = jsn_put(o, "campaign", jsn_new_string_n(text + what + 1, len - (size_t)what - 1));
-    l->status = print_json(o, l->status);
+    l->status = print_object(o, l->status);
     return l->status == ST_OK;
 }
 
@@ -152,7 +141,7 @@ static bool print_dead(void *ctx, const uint8_t id[ID_BYTES], const char *record
             l->status = jsn_put(o, "code", jsn_new_string(code));
         if (l->status == ST_OK)
             l->status = jsn_put(o, "message", jsn_new_string(message));
-        l->status = print_json(o, l->status);
+        l->status = print_object(o, l->status);
     }
     jsn_free(r);
     return l->status == ST_OK;

@@ -5,6 +5,7 @@
 #ifndef CLI_COMMANDS_H
 #define CLI_COMMANDS_H
 
+#include "base/json.h"
 #include "base/program.h"
 #include "base/settings.h"
 #include "base/status.h"
@@ -70,6 +71,9 @@ int command_run(const struct settings_program *program, int argc, char *const *a
 
 /* ---- people ----------------------------------------------------------------------------------------------------- */
 
+/* The object as one line on stdout where s is ST_OK; frees it in any case. Returns s, or
+ * ST_NOMEM. */
+MUST_CHECK enum status print_object(struct json *o, enum status s);
 /* Asks on a terminal, "[y/N]"; false without one. */
 bool confirm(const char *fmt, ...) PRINTF_LIKE(1, 2);
 

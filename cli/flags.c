@@ -273,6 +273,17 @@ int command_run(const struct settings_program *program, int argc, char *const *a
     return program_exit_code(s);
 }
 
+enum status print_object(struct json *o, enum status s)
+{
+    char *text = s == ST_OK ? jsn_text(o) : NULL;
+    jsn_free(o);
+    if (!text)
+        return s == ST_OK ? ST_NOMEM : s;
+    puts(text);
+    free(text);
+    return ST_OK;
+}
+
 bool confirm(const char *fmt, ...)
 {
     if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO))

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "cli/commands.h"
 #include "cli/tombstones.h"
 #include "formats/write/segments.h"
 
@@ -188,13 +189,7 @@ static enum status tell(const struct follow *f, bool ended)
         s = jsn_put(o, "cursor", jsn_new_int((int64_t)f->committed));
     if (s == ST_OK)
         s = jsn_put(o, "completed", jsn_new_bool(ended));
-    char *text = s == ST_OK ? jsn_text(o) : NULL;
-    jsn_free(o);
-    if (!text)
-        return ST_NOMEM;
-    puts(text);
-    free(text);
-    return ST_OK;
+    return print_object(o, s);
 }
 
 enum status follow_run(struct client *client, const struct follow_options *o, int *signal, struct diag *why)

@@ -55,13 +55,8 @@ static enum status print_one(const struct campaign_status *c, const struct crew 
         return ST_OK;
     }
     struct json *object = progress_json(c);
-    char *text = object && jsn_put(object, "lapsed", jsn_new_int((int64_t)lapsed)) == ST_OK ? jsn_text(object) : NULL;
-    jsn_free(object);
-    if (!text)
-        return ST_NOMEM;
-    puts(text);
-    free(text);
-    return ST_OK;
+    enum status s = object ? jsn_put(object, "lapsed", jsn_new_int((int64_t)lapsed)) : ST_NOMEM;
+    return print_object(object, s);
 }
 
 static enum status print_all(struct client *client, const struct crew *crew, bool json, struct diag *why)

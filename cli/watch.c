@@ -198,12 +198,9 @@ static enum status print_json(const struct watch *w)
     for (int i = 0; s == ST_OK && i < w->failures.n; i++)
         s = jsn_put(kinds, w->failures.kinds[i].code, jsn_new_int((int64_t)w->failures.kinds[i].n));
     enum status put = jsn_put(object, "failures", kinds);
-    char *text = s == ST_OK && put == ST_OK ? jsn_text(object) : NULL;
-    jsn_free(object);
-    if (!text)
-        return ST_NOMEM;
-    puts(text);
-    free(text);
+    s = print_object(object, s == ST_OK ? put : s);
+    if (s != ST_OK)
+        return s;
     return fflush(stdout) == 0 ? ST_OK : ST_CANCELLED; /* the end of the program says why */
 }
 
