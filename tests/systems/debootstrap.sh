@@ -19,6 +19,9 @@ trap release_mounts EXIT
 
 [ -x "$root/bin/bash" ] || debootstrap --variant=minbase "$release" "$root" ${MIRROR:+"$MIRROR"}
 cp /etc/resolv.conf "$root/etc/resolv.conf"
+# Authorities that this machine trusts beyond Debian's, as behind a company's proxy: pip needs them there too.
+mkdir -p "$root/usr/local/share/ca-certificates"
+find /usr/local/share/ca-certificates -name '*.crt' -exec cp -t "$root/usr/local/share/ca-certificates" {} +
 mkdir -p "$root/proc" "$root/dev/pts" "$root/dev/shm"
 mount -t proc proc "$root/proc"
 mount --bind /dev "$root/dev"
