@@ -149,7 +149,7 @@ static enum status open_store(const struct broker_flags *f, const struct address
                               struct store **out, struct diag *why)
 {
     struct store *store;
-    enum status s = store_open(a->redis, 0, &store, why);
+    enum status s = store_open(a->redis, 1, &store, why);
     if (s != ST_OK)
         return s;
     s = wait_store(store, why);

@@ -105,12 +105,16 @@ static void flush(struct server *s)
 
 static enum status wait_for(struct server *s, int timeout_ms)
 {
-    struct link_poll items[] = {
+    enum { OWN = 2 };
+    struct link_poll items[OWN + STORE_POLLS] = {
         {.link = s->clients, .want_read = dispatch_wants_clients(s->dispatch)},
         {.link = s->workers, .want_read = true},
-        {.fd = store_fd(s->options.store), .want_read = true, .want_write = store_wants_write(s->options.store)},
     };
-    return link_wait(items, 3, timeout_ms);
+    struct store_poll polls[STORE_POLLS];
+    size_t n = store_polls(s->options.store, polls);
+    for (size_t i = 0; i < n; i++)
+        items[OWN + i] = (struct link_poll){.fd = polls[i].fd, .want_read = true, .want_write = polls[i].want_write};
+    return link_wait(items, OWN + (int)n, timeout_ms);
 }
 
 enum status server_run(struct server *s, const volatile sig_atomic_t *stop)

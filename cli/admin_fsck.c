@@ -447,7 +447,7 @@ static enum status run(void *options, const struct settings *settings, int *exit
         return diag_set(why, ST_REFUSED, "not confirmed; give --yes");
     enum status s = o->redis ? ST_OK : paths_redis(o->data, address, why);
     if (s == ST_OK)
-        s = store_open(o->redis ? o->redis : address, 0, &f.store, why);
+        s = store_open(o->redis ? o->redis : address, 1, &f.store, why);
     if (s != ST_OK)
         return s;
     s = store_wait_ready(f.store, CALL_MS, why);

@@ -10,7 +10,8 @@ enum {
     LIMIT_RESULT_BYTES = 1 << 20, /* a result record */
     LIMIT_JOBS_PER_MESSAGE = 256,
     LIMIT_HELD_JOBS = 512, /* jobs that a worker's session may hold */
-    LIMIT_DEPTH = 16,      /* nesting of MessagePack and JSON */
+    LIMIT_SHARDS = 16,
+    LIMIT_DEPTH = 16, /* nesting of MessagePack and JSON */
     LIMIT_URI_BYTES = 4096,
     LIMIT_TASKS = 256,   /* tasks of an image */
     LIMIT_REGIONS = 256, /* regions of an image */

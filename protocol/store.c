@@ -1,546 +1,401 @@
 #include "protocol/store.h"
 
-#include <ctype.h>
-#include <errno.h>
-#include <hiredis/hiredis.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "protocol/slots.h"
+#include "protocol/store_impl.h"
 
-enum { SHA_HEX = 40, PREFIX_BYTES = 24, BACKOFF_FIRST_MS = 20, BACKOFF_MOST_MS = 1000, CONNECT_MS = 2000 };
+enum { AGAIN_MS = 100, LOOK_ELSEWHERE_MS = 500, TOPOLOGY_MS = 500, TOPOLOGY_WELL_MS = 30000 };
 
-enum call_kind { CALL_SCRIPT, CALL_LOAD, CALL_PLAIN };
-
-struct call {
-    enum call_kind kind;
-    uint64_t tag; /* CALL_LOAD: which script */
-};
-
-/* A ring of what was sent and not answered; answers come in the same order. */
-struct call_queue {
-    struct call *items;
-    size_t head, n, cap;
-};
-
-struct store {
-    char *host; /* or the socket's path */
-    int port;   /* 0: Unix socket */
-    char prefix[PREFIX_BYTES];
-    redisContext *redis;
-    bool connecting, want_write;
-    int loads_left; /* scripts whose hash has not come yet */
-    bool reload;    /* Redis forgot the scripts: send them again when nothing is on the way */
-    char sha[SCRIPT_COUNT_][SHA_HEX + 1];
-    struct call_queue sent;
-    struct call_queue lost; /* to be reported as REPLY_LOST */
-    int backoff_ms;
-    int64_t retry_at, connect_until;
-    char trouble[DIAG_BYTES];
-};
-
-/* ---- replies ---------------------------------------------------------------------------------------------------- */
-
-const char *reply_bytes(const struct reply *r, size_t i, size_t *len)
+int store_shard_of(const uint8_t *id, int shards)
 {
-    if (r->kind == REPLY_ARRAY && i < r->n && r->items[i].kind == REPLY_BYTES) {
-        *len = r->items[i].len;
-        return r->items[i].bytes;
-    }
-    *len = 0;
-    return "";
+    enum { BYTE = 8 };
+    uint32_t n = (uint32_t)id[0] << 3 * BYTE | (uint32_t)id[1] << 2 * BYTE | (uint32_t)id[2] << BYTE | id[3];
+    return (int)(n % (uint32_t)shards);
 }
 
-int64_t reply_number(const struct reply *r, size_t i)
+/* ---- nodes ------------------------------------------------------------------------------------------------------- */
+
+bool store_uses(const struct store *s, const struct node *n)
 {
-    enum { DIGITS = 24 };
-    if (r->kind != REPLY_ARRAY || i >= r->n)
-        return 0;
-    if (r->items[i].kind == REPLY_INT)
-        return r->items[i].integer;
-    char text[DIGITS] = "";
-    size_t len;
-    const char *bytes = reply_bytes(r, i, &len);
-    if (len >= sizeof text)
-        return 0;
-    memcpy(text, bytes, len);
-    return strtoll(text, NULL, 10);
+    for (int i = 0; i < s->n_shards; i++)
+        if (s->shards[i].node == n)
+            return true;
+    return false;
 }
 
-bool reply_is(const struct reply *r, size_t i, const char *text)
+/* Room for one more: an unused one that was not given by the user goes. */
+static bool make_room(struct store *s)
 {
-    size_t len;
-    const char *bytes = reply_bytes(r, i, &len);
-    return len == strlen(text) && memcmp(bytes, text, len) == 0;
+    if (s->n_nodes < NODES_MOST)
+        return true;
+    for (size_t i = s->n_seeds; i < s->n_nodes; i++)
+        if (!store_uses(s, s->nodes[i]) && node_pending(s->nodes[i]) == 0) {
+            node_free(s->nodes[i]);
+            s->nodes[i] = s->nodes[--s->n_nodes];
+            return true;
+        }
+    return false;
 }
 
-bool reply_error_is(const struct reply *r, const char *prefix)
+/* The node of that address; NULL: memory is short. */
+static struct node *node_at(struct store *s, const char *host, int port)
 {
-    size_t n = strlen(prefix);
-    return r->kind == REPLY_ERROR && r->len >= n && memcmp(r->bytes, prefix, n) == 0;
+    for (size_t i = 0; i < s->n_nodes; i++)
+        if (node_is(s->nodes[i], host, port))
+            return s->nodes[i];
+    struct node *n = make_room(s) ? node_new(host, port) : NULL;
+    if (n)
+        s->nodes[s->n_nodes++] = n;
+    return n;
 }
 
-/* Mirrors a reply of hiredis; strings stay in it. */
-static bool mirror(const redisReply *from, struct reply *to)
+static struct node *node_behind(const struct store *s, const struct node *n)
 {
-    *to = (struct reply){.kind = REPLY_NIL};
-    switch (from->type) {
-    case REDIS_REPLY_INTEGER:
-        to->kind = REPLY_INT;
-        to->integer = from->integer;
-        break;
-    case REDIS_REPLY_STRING:
-    case REDIS_REPLY_STATUS:
-    case REDIS_REPLY_ERROR:
-        to->kind = from->type == REDIS_REPLY_ERROR ? REPLY_ERROR : REPLY_BYTES;
-        to->bytes = from->str;
-        to->len = (size_t)from->len;
-        break;
-    case REDIS_REPLY_ARRAY:
-        to->kind = REPLY_ARRAY;
-        if (from->elements == 0)
-            break;
-        to->items = calloc(from->elements, sizeof *to->items);
-        if (!to->items)
-            return false;
-        for (; to->n < from->elements; to->n++)
-            if (!mirror(from->element[to->n], &to->items[to->n]))
-                return false;
-        break;
-    default: break;
-    }
-    return true;
+    for (size_t i = 0; i < s->n_nodes; i++)
+        if (s->nodes[i] == n)
+            return s->nodes[(i + 1) % s->n_nodes];
+    return s->nodes[0];
 }
 
-static void free_items(struct reply *r)
+/* ---- life -------------------------------------------------------------------------------------------------------- */
+
+static enum status add_seed(struct store *s, const char *address, size_t len, struct diag *why)
 {
-    for (size_t i = 0; i < r->n; i++)
-        free_items(&r->items[i]);
-    free(r->items);
-}
-
-void store_answer_free(struct store_answer *a)
-{
-    free_items(&a->reply);
-    if (a->owner)
-        freeReplyObject(a->owner);
-    *a = (struct store_answer){0};
-}
-
-/* ---- queue of calls ---------------------------------------------------------------------------------------------- */
-
-static bool queue_push(struct call_queue *q, struct call c)
-{
-    enum { FIRST = 64 };
-    if (q->n == q->cap) {
-        size_t cap = q->cap ? 2 * q->cap : FIRST;
-        struct call *items = malloc(cap * sizeof *items);
-        if (!items)
-            return false;
-        for (size_t i = 0; i < q->n; i++)
-            items[i] = q->items[(q->head + i) % q->cap];
-        free(q->items);
-        *q = (struct call_queue){.items = items, .n = q->n, .cap = cap};
-    }
-    q->items[(q->head + q->n++) % q->cap] = c;
-    return true;
-}
-
-static struct call queue_pop(struct call_queue *q)
-{
-    struct call c = q->items[q->head];
-    q->head = (q->head + 1) % q->cap;
-    q->n--;
-    return c;
-}
-
-/* ---- connection -------------------------------------------------------------------------------------------------- */
-
-enum status store_open(const char *address, int shard, struct store **out, struct diag *why)
-{
-    const char *at = address;
+    char *text = strndup(address, len);
+    if (!text)
+        return ST_NOMEM;
+    char *at = text;
     if (strncmp(at, "unix:", 5) == 0)
         at += 5;
     else if (strncmp(at, "tcp://", 6) == 0)
         at += 6;
-    const char *colon = strrchr(at, ':');
+    char *colon = strrchr(at, ':');
     bool socket_path = at[0] == '/' || at[0] == '.' || !colon;
     long port = socket_path ? 0 : strtol(colon + 1, NULL, 10);
+    enum status st = ST_OK;
     if (!*at || (!socket_path && (port <= 0 || port > UINT16_MAX || colon == at)))
-        return diag_set(why, ST_INVALID, "\"%s\" is no address of Redis; expected /path/of/socket or host:port",
-                        address);
+        st = diag_set(why, ST_INVALID, "\"%s\" is no address of Redis; expected /path/of/socket or host:port", text);
+    else if (s->n_nodes == LIMIT_SHARDS)
+        st = diag_set(why, ST_LIMIT, "over %d addresses of Redis; a few nodes of a cluster are enough", LIMIT_SHARDS);
+    if (st == ST_OK && !socket_path)
+        *colon = '\0';
+    if (st == ST_OK)
+        st = node_at(s, at, (int)port) ? ST_OK : ST_NOMEM;
+    free(text);
+    return st;
+}
+
+enum status store_open(const char *address, int shards, struct store **out, struct diag *why)
+{
     struct store *s = calloc(1, sizeof *s);
     if (!s)
         return ST_NOMEM;
-    s->host = socket_path ? strdup(at) : strndup(at, (size_t)(colon - at));
-    s->port = (int)port;
-    if (!s->host) {
-        free(s);
-        return ST_NOMEM;
+    enum status st = ST_OK;
+    const char *at = address;
+    do {
+        size_t len = strcspn(at, ",");
+        st = add_seed(s, at, len, why);
+        at += len + (at[len] == ',');
+    } while (st == ST_OK && *at);
+    s->n_seeds = s->n_nodes;
+    s->is_cluster = s->n_seeds > 1;
+    if (st != ST_OK) {
+        store_close(s);
+        return st;
     }
-    snprintf(s->prefix, sizeof s->prefix, "{q:%d}", shard);
-    s->backoff_ms = BACKOFF_FIRST_MS;
-    snprintf(s->trouble, sizeof s->trouble, "Redis at %s: not connected yet", address);
+    store_set_shards(s, shards);
     *out = s;
     return ST_OK;
+}
+
+void store_set_shards(struct store *s, int shards)
+{
+    for (int i = s->n_shards; i < shards; i++)
+        s->shards[i] = (struct shard){.node = i > 0 ? s->shards[0].node : s->nodes[0], .slot = slots_of_shard(i)};
+    s->n_shards = shards;
+}
+
+int store_shards(const struct store *s)
+{
+    return s->n_shards;
+}
+
+void store_ask_replicas(struct store *s, int n, int wait_ms)
+{
+    s->replicas = n;
+    s->wait_ms = wait_ms;
 }
 
 void store_close(struct store *s)
 {
     if (!s)
         return;
-    if (s->redis)
-        redisFree(s->redis);
-    free(s->sent.items);
-    free(s->lost.items);
-    free(s->host);
+    for (size_t i = 0; i < s->n_nodes; i++)
+        node_free(s->nodes[i]);
     free(s);
 }
 
-/* Everything on the way is lost; the next try comes after a pause. */
-static void drop(struct store *s, int64_t now_ms, const char *what)
-{
-    if (s->port)
-        snprintf(s->trouble, sizeof s->trouble, "Redis at %s:%d: %s", s->host, s->port, what);
-    else
-        snprintf(s->trouble, sizeof s->trouble, "Redis at %s: %s", s->host, what);
-    if (s->redis)
-        redisFree(s->redis);
-    s->redis = NULL;
-    s->connecting = s->want_write = s->reload = false;
-    while (s->sent.n) {
-        struct call c = queue_pop(&s->sent);
-        if (c.kind == CALL_SCRIPT)
-            (void)queue_push(&s->lost, c); /* room was made by store_send */
-    }
-    s->retry_at = now_ms + s->backoff_ms;
-    s->backoff_ms = s->backoff_ms * 2 < BACKOFF_MOST_MS ? s->backoff_ms * 2 : BACKOFF_MOST_MS;
-}
+/* ---- what is there ----------------------------------------------------------------------------------------------- */
 
-static bool send_loads(struct store *s)
+bool store_shard_is_ready(const struct store *s, int shard)
 {
-    s->loads_left = SCRIPT_COUNT_;
-    s->reload = false;
-    for (int i = 0; i < SCRIPT_COUNT_; i++) {
-        char *text;
-        size_t len;
-        if (script_text((enum script)i, &text, &len) != ST_OK)
-            return false;
-        const char *argv[] = {"SCRIPT", "LOAD", text};
-        const size_t lens[] = {6, 4, len};
-        int rc = redisAppendCommandArgv(s->redis, 3, argv, lens);
-        free(text);
-        if (rc != REDIS_OK || !queue_push(&s->sent, (struct call){.kind = CALL_LOAD, .tag = (uint64_t)i}))
-            return false;
-    }
-    s->want_write = true;
-    return true;
-}
-
-static void start_connect(struct store *s, int64_t now_ms)
-{
-    s->redis = s->port ? redisConnectNonBlock(s->host, s->port) : redisConnectUnixNonBlock(s->host);
-    if (!s->redis || s->redis->err) {
-        drop(s, now_ms, s->redis ? s->redis->errstr : "memory is short");
-        return;
-    }
-    s->connecting = true;
-    s->connect_until = now_ms + CONNECT_MS;
-    if (!send_loads(s))
-        drop(s, now_ms, "memory is short");
-}
-
-int store_fd(const struct store *s)
-{
-    return s->redis ? s->redis->fd : -1;
-}
-
-bool store_wants_write(const struct store *s)
-{
-    return s->redis && s->want_write;
+    return s->shards[shard].state == SHARD_READY && node_is_ready(s->shards[shard].node);
 }
 
 bool store_is_ready(const struct store *s)
 {
-    return s->redis && !s->connecting && s->loads_left == 0 && !s->reload;
+    for (int i = 0; i < s->n_shards; i++)
+        if (!store_shard_is_ready(s, i))
+            return false;
+    return true;
+}
+
+int store_shards_beside(const struct store *s, int shard)
+{
+    int n = 0;
+    for (int i = 0; i < s->n_shards; i++)
+        n += s->shards[i].node == s->shards[shard].node;
+    return n;
 }
 
 const char *store_trouble(const struct store *s)
 {
-    return store_is_ready(s) ? "" : s->trouble;
+    for (int i = 0; i < s->n_shards; i++) {
+        const struct shard *shard = &s->shards[i];
+        if (!store_shard_is_ready(s, i))
+            return node_is_ready(shard->node) && *shard->trouble ? shard->trouble : node_trouble(shard->node);
+    }
+    return "";
+}
+
+size_t store_polls(const struct store *s, struct store_poll out[STORE_POLLS])
+{
+    size_t n = 0;
+    for (size_t i = 0; i < s->n_nodes && n < STORE_POLLS; i++) {
+        const struct node *node = s->nodes[i];
+        if (node_fd(node) >= 0)
+            out[n++] = (struct store_poll){.fd = node_fd(node),
+                                           .want_write = node_wants_write(node) || node_wants_connect(node)};
+    }
+    return n;
+}
+
+bool store_wants_write(const struct store *s)
+{
+    for (size_t i = 0; i < s->n_nodes; i++)
+        if (node_wants_write(s->nodes[i]))
+            return true;
+    return false;
 }
 
 size_t store_pending(const struct store *s)
 {
-    return s->sent.n + s->lost.n;
+    size_t n = 0;
+    for (size_t i = 0; i < s->n_nodes; i++)
+        n += node_pending(s->nodes[i]);
+    return n;
 }
 
-static bool is_writable(int fd)
+/* ---- where shards live --------------------------------------------------------------------------------------------
+ */
+
+static void look_at(struct shard *shard, struct node *n, int64_t now_ms, int64_t ask_at)
 {
-    struct pollfd p = {.fd = fd, .events = POLLOUT};
-    return poll(&p, 1, 0) > 0;
+    shard->node = n;
+    shard->state = SHARD_AWAY;
+    shard->looked_at = now_ms;
+    shard->ask_at = ask_at;
 }
 
-static void write_out(struct store *s, int64_t now_ms)
+/* Shards whose node has gone since. */
+static void settle(struct store *s, int64_t now_ms)
 {
-    int done = 0;
-    if (redisBufferWrite(s->redis, &done) != REDIS_OK)
-        drop(s, now_ms, s->redis->errstr);
-    else
-        s->want_write = !done;
+    for (int i = 0; i < s->n_shards; i++) {
+        struct shard *shard = &s->shards[i];
+        if (shard->state != SHARD_AWAY && !node_is_ready(shard->node))
+            look_at(shard, shard->node, now_ms, now_ms);
+    }
 }
 
-/* The hash of one script came, or why it can't be had. */
-static void on_load(struct store *s, const struct call *c, const redisReply *r, int64_t now_ms)
+/* An answer that says that the shard is not to be had there, or not now. */
+static bool is_elsewhere(const struct reply *r)
 {
-    if (r->type == REDIS_REPLY_STRING && (size_t)r->len == SHA_HEX) {
-        memcpy(s->sha[c->tag], r->str, SHA_HEX);
-        if (--s->loads_left == 0)
-            s->backoff_ms = BACKOFF_FIRST_MS;
+    static const char *const says[] = {"MOVED ", "ASK ", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN", "READONLY"};
+    for (size_t i = 0; i < sizeof says / sizeof *says; i++)
+        if (reply_error_is(r, says[i]))
+            return true;
+    return false;
+}
+
+static void look_elsewhere(struct store *s, struct shard *shard, const struct reply *r, int64_t now_ms)
+{
+    struct slots_address to;
+    snprintf(shard->trouble, sizeof shard->trouble, "Redis at %s:%d: %.*s", node_host(shard->node),
+             node_port(shard->node), (int)r->len, r->bytes);
+    s->is_cluster = s->is_cluster || !reply_error_is(r, "READONLY");
+    struct node *n = NULL;
+    if (reply_error_is(r, "MOVED ") && slots_read_redirect(r, node_host(shard->node), &to))
+        n = node_at(s, to.host, to.port);
+    if (n) {
+        bool at_once = n != shard->node && now_ms - shard->looked_at >= AGAIN_MS;
+        look_at(shard, n, now_ms, at_once || shard->looked_at == 0 ? now_ms : now_ms + AGAIN_MS);
+        s->topology_at = now_ms;
         return;
     }
-    drop(s, now_ms, r->type == REDIS_REPLY_ERROR ? r->str : "an answer that is no hash of a script");
+    bool first = shard->state == SHARD_READY;
+    look_at(shard, shard->node, first ? now_ms : shard->looked_at, now_ms + AGAIN_MS);
+    if (reply_error_is(r, "ASK ") || reply_error_is(r, "TRYAGAIN"))
+        shard->state = SHARD_MOVING;
 }
 
-bool store_take(struct store *s, struct store_answer *out)
+static void on_probe(struct store *s, struct shard *shard, const struct reply *r, int64_t now_ms)
 {
-    *out = (struct store_answer){0};
-    if (s->lost.n) {
-        out->tag = queue_pop(&s->lost).tag;
-        out->reply.kind = REPLY_LOST;
-        return true;
+    if (is_elsewhere(r)) {
+        look_elsewhere(s, shard, r, now_ms);
+    } else if (r->kind == REPLY_LOST) {
+        shard->state = SHARD_AWAY;
+    } else {
+        shard->state = SHARD_READY;
+        shard->trouble[0] = '\0';
     }
-    void *raw = NULL;
-    while (s->redis && redisReaderGetReply(s->redis->reader, &raw) == REDIS_OK && raw) {
-        struct call c = s->sent.n ? queue_pop(&s->sent) : (struct call){.kind = CALL_PLAIN};
-        if (c.kind == CALL_LOAD) {
-            on_load(s, &c, raw, clock_ms());
-            freeReplyObject(raw);
-            raw = NULL;
-            continue;
+}
+
+static void on_topology(struct store *s, const struct node *from, const struct reply *r, int64_t now_ms)
+{
+    struct slots_address at;
+    s->topology_asked = false;
+    for (size_t i = 0; r->kind == REPLY_ARRAY && i < r->n; i++)
+        for (size_t k = 0; slots_node(r, i, k, node_host(from), &at); k++) {
+            struct node *n = node_at(s, at.host, at.port);
+            for (int j = 0; n && k == 0 && j < s->n_shards; j++) {
+                struct shard *shard = &s->shards[j];
+                if (shard->state == SHARD_AWAY && shard->node != n && slots_range_has(r, i, shard->slot))
+                    look_at(shard, n, now_ms, now_ms);
+            }
         }
-        *out = (struct store_answer){.tag = c.tag, .owner = raw};
-        if (!mirror(raw, &out->reply)) {
-            store_answer_free(out);
-            *out = (struct store_answer){.tag = c.tag, .reply.kind = REPLY_LOST};
-        } else if (reply_error_is(&out->reply, "NOSCRIPT")) {
-            s->reload = true;
-            store_answer_free(out);
-            *out = (struct store_answer){.tag = c.tag, .reply.kind = REPLY_LOST};
+}
+
+static void ask_topology(struct store *s, int64_t now_ms)
+{
+    static const char *const words[] = {"CLUSTER", "SLOTS"};
+    if (!s->is_cluster || s->topology_asked || now_ms < s->topology_at)
+        return;
+    for (size_t i = 0; i < s->n_nodes; i++) {
+        struct node *n = s->nodes[i];
+        if (store_uses(s, n) && node_send_words(n, (struct call){.kind = CALL_TOPOLOGY}, words, 2) == ST_OK) {
+            s->topology_asked = true;
+            break;
         }
-        return true;
     }
-    if (s->redis && s->redis->reader->err)
-        drop(s, clock_ms(), s->redis->reader->errstr);
-    return s->lost.n ? store_take(s, out) : false;
+    s->topology_at = now_ms + (store_is_ready(s) ? TOPOLOGY_WELL_MS : TOPOLOGY_MS);
+}
+
+/* Asks a shard's node whether it lives there; looks for it on another one where that does not answer. Returns in how
+ * many ms to do so again, or -1. */
+static int64_t look_for(struct store *s, int i, int64_t now_ms)
+{
+    enum { TAG_BYTES = 16 };
+    struct shard *shard = &s->shards[i];
+    char tag[TAG_BYTES];
+    if (shard->state == SHARD_READY || shard->state == SHARD_ASKED)
+        return -1;
+    bool may_leave = s->n_nodes > 1 && shard->state == SHARD_AWAY;
+    if (may_leave && shard->looked_at > 0 && now_ms - shard->looked_at >= LOOK_ELSEWHERE_MS)
+        look_at(shard, node_behind(s, shard->node), now_ms, now_ms);
+    if (shard->looked_at == 0)
+        shard->looked_at = now_ms;
+    if (node_is_ready(shard->node) && now_ms >= shard->ask_at) {
+        snprintf(tag, sizeof tag, "{q:%d}", i);
+        const char *const words[] = {"EXISTS", tag};
+        struct call c = {.kind = CALL_PROBE, .shard = (uint8_t)i};
+        if (node_send_words(shard->node, c, words, 2) == ST_OK) {
+            shard->state = SHARD_ASKED;
+            return -1;
+        }
+    }
+    int64_t due = shard->ask_at > now_ms ? shard->ask_at - now_ms : AGAIN_MS;
+    return may_leave && due > LOOK_ELSEWHERE_MS ? LOOK_ELSEWHERE_MS : due;
+}
+
+/* ---- the loop -----------------------------------------------------------------------------------------------------
+ */
+
+static int64_t sooner(int64_t a, int64_t b)
+{
+    return a < 0 ? b : b < 0 || a < b ? a : b;
+}
+
+/* A node that no shard needs any more is left once it owes nothing. */
+static int64_t pump_node(struct store *s, struct node *n, int64_t now_ms)
+{
+    if (store_uses(s, n) || (node_fd(n) >= 0 && node_pending(n) > 0))
+        return node_pump(n, now_ms);
+    if (node_fd(n) >= 0)
+        node_drop(n, now_ms, "not needed");
+    return -1;
 }
 
 int store_pump(struct store *s, int64_t now_ms)
 {
-    if (!s->redis) {
-        if (now_ms < s->retry_at)
-            return (int)(s->retry_at - now_ms);
-        start_connect(s, now_ms);
-    }
-    if (s->redis && s->connecting) {
-        if (is_writable(s->redis->fd))
-            s->connecting = false;
-        else if (now_ms >= s->connect_until)
-            drop(s, now_ms, "no connection within two seconds");
-    }
-    if (s->redis && !s->connecting && s->reload && s->sent.n == 0 && !send_loads(s))
-        drop(s, now_ms, "memory is short");
-    /* The socket does not block: trying costs no more than asking whether it would. */
-    if (s->redis && !s->connecting && s->want_write)
-        write_out(s, now_ms);
-    if (s->redis && !s->connecting && redisBufferRead(s->redis) != REDIS_OK)
-        drop(s, now_ms, s->redis->errstr);
-    if (!s->redis)
-        return (int)(s->retry_at - now_ms);
-    return s->connecting ? (int)(s->connect_until - now_ms) : -1;
+    int64_t due = -1;
+    for (size_t i = 0; i < s->n_nodes; i++)
+        due = sooner(due, pump_node(s, s->nodes[i], now_ms));
+    settle(s, now_ms);
+    for (int i = 0; i < s->n_shards; i++)
+        due = sooner(due, look_for(s, i, now_ms));
+    ask_topology(s, now_ms);
+    if (s->is_cluster && !s->topology_asked)
+        due = sooner(due, s->topology_at - now_ms);
+    for (size_t i = 0; i < s->n_nodes; i++) /* what was just asked goes out at once */
+        if (node_wants_write(s->nodes[i]) && node_is_ready(s->nodes[i]))
+            due = sooner(due, node_pump(s->nodes[i], now_ms));
+    return (int)due;
 }
-
-/* ---- calls ------------------------------------------------------------------------------------------------------- */
 
 enum status store_send(struct store *s, enum script script, const struct store_args *args, uint64_t tag)
 {
-    enum { FRONT = 4 };
-    if (!store_is_ready(s))
+    if (!store_shard_is_ready(s, args->shard))
         return ST_BUSY;
-    size_t n = FRONT + args->n;
-    const char **argv = malloc(n * sizeof *argv);
-    size_t *lens = malloc(n * sizeof *lens);
-    enum status st = ST_NOMEM;
-    if (!argv || !lens || args->failed)
-        goto out;
-    argv[0] = "EVALSHA", lens[0] = 7;
-    argv[1] = s->sha[script], lens[1] = SHA_HEX;
-    argv[2] = "1", lens[2] = 1;
-    argv[3] = s->prefix, lens[3] = strlen(s->prefix);
-    for (size_t i = 0; i < args->n; i++)
-        argv[FRONT + i] = store_args_at(args, i, &lens[FRONT + i]);
-    /* Room in `lost` for everything on the way, so that a broken connection needs no memory. */
-    struct call c = {.kind = CALL_SCRIPT, .tag = tag};
-    if (s->lost.cap - s->lost.n <= s->sent.n) {
-        size_t before = s->lost.n, want = s->sent.n + s->lost.n + 1;
-        while (s->lost.n < want && queue_push(&s->lost, c))
-            ;
-        bool grown = s->lost.n == want;
-        s->lost.n = before;
-        if (!grown)
-            goto out;
-    }
-    if (!queue_push(&s->sent, c))
-        goto out;
-    if (redisAppendCommandArgv(s->redis, (int)n, argv, lens) != REDIS_OK) {
-        s->sent.n--;
-        goto out;
-    }
-    s->want_write = true;
-    st = ST_OK;
-out:
-    free(argv);
-    free(lens);
-    return st;
+    return node_send_script(s->shards[args->shard].node, script, args, tag, s->replicas, s->wait_ms);
 }
 
-static void wait_io(struct store *s, int due_ms, int64_t until)
+/* True: an answer for the caller. */
+static bool handle(struct store *s, const struct node *from, const struct call *c, struct store_answer *a)
 {
-    int64_t now = clock_ms(), left = until - now;
-    if (!s->redis) /* an answer may have ended the connection since due_ms was known */
-        due_ms = s->retry_at > now ? (int)(s->retry_at - now) : 0;
-    int timeout = due_ms >= 0 && due_ms < left ? due_ms : (int)(left > 0 ? left : 0);
-    struct pollfd p = {.fd = store_fd(s), .events = POLLIN};
-    if (store_wants_write(s) || s->connecting)
-        p.events = (short)(p.events | POLLOUT);
-    (void)poll(&p, 1, timeout);
-}
-
-enum status store_wait_ready(struct store *s, int timeout_ms, struct diag *why)
-{
-    int64_t until = clock_ms() + timeout_ms;
-    struct store_answer stray;
-    for (;;) {
-        int due = store_pump(s, clock_ms());
-        if (store_take(s, &stray)) /* loads are handled inside; nothing else is on the way */
-            store_answer_free(&stray);
-        if (store_is_ready(s))
-            return ST_OK;
-        if (clock_ms() >= until)
-            return diag_set(why, ST_IO, "%s", s->trouble);
-        wait_io(s, due, until);
-    }
-}
-
-static enum status wait_answer(struct store *s, int64_t until, struct store_answer *out, struct diag *why)
-{
-    for (;;) {
-        int due = store_pump(s, clock_ms());
-        if (store_take(s, out))
-            break;
-        if (clock_ms() >= until) {
-            drop(s, clock_ms(), "no answer in time");
-            continue; /* the call comes back as lost */
+    struct shard *shard = &s->shards[c->shard];
+    bool is_news = shard->node == from;
+    switch (c->kind) {
+    case CALL_PROBE:
+        if (is_news)
+            on_probe(s, shard, &a->reply, clock_ms());
+        break;
+    case CALL_TOPOLOGY: on_topology(s, from, &a->reply, clock_ms()); break;
+    case CALL_SCRIPT:
+        if (is_elsewhere(&a->reply)) {
+            if (is_news)
+                look_elsewhere(s, shard, &a->reply, clock_ms());
+            store_answer_free(a);
+            *a = (struct store_answer){.tag = c->tag, .reply.kind = REPLY_LOST};
         }
-        wait_io(s, due, until);
+        return true;
+    default: return true;
     }
-    if (out->reply.kind == REPLY_LOST)
-        return diag_set(why, ST_IO, "%s", s->trouble);
-    if (out->reply.kind != REPLY_ERROR)
-        return ST_OK;
-    enum status st = diag_set(why, ST_REFUSED, "Redis: %.*s", (int)out->reply.len, out->reply.bytes);
-    store_answer_free(out);
-    return st;
+    store_answer_free(a);
+    return false;
 }
 
-enum status store_call(struct store *s, enum script script, const struct store_args *args, int timeout_ms,
-                       struct store_answer *out, struct diag *why)
+bool store_take(struct store *s, struct store_answer *out)
 {
-    int64_t until = clock_ms() + timeout_ms;
-    enum status st = store_wait_ready(s, timeout_ms, why);
-    if (st == ST_OK)
-        st = store_send(s, script, args, 0);
-    return st == ST_OK ? wait_answer(s, until, out, why) : st;
-}
-
-/* ---- safety ------------------------------------------------------------------------------------------------------ */
-
-static enum status plain_call(struct store *s, int64_t until, const char *const *words, int n, struct store_answer *out,
-                              struct diag *why)
-{
-    enum { MOST = 4 };
-    const char *argv[MOST];
-    size_t lens[MOST];
-    for (int i = 0; i < n; i++) {
-        argv[i] = words[i];
-        lens[i] = strlen(words[i]);
-    }
-    if (redisAppendCommandArgv(s->redis, n, argv, lens) != REDIS_OK ||
-        !queue_push(&s->sent, (struct call){.kind = CALL_SCRIPT}))
-        return ST_NOMEM;
-    s->want_write = true;
-    return wait_answer(s, until, out, why);
-}
-
-/* One rule: the setting is as wanted, or (not) as unwanted. Adds a sentence to all->text where it is unsafe. */
-struct rule {
-    const char *name, *want; /* NULL: anything but `never` */
-    const char *never, *because;
-};
-
-static enum status check_rule(struct store *s, int64_t until, const struct rule *rule, struct diag *all,
-                              struct diag *why)
-{
-    const char *const words[] = {"CONFIG", "GET", rule->name};
-    struct store_answer a;
-    enum status st = plain_call(s, until, words, 3, &a, why);
-    if (st != ST_OK)
-        return st;
-    size_t len, at = strlen(all->text);
-    const char *found = reply_bytes(&a.reply, 1, &len);
-    const char *sep = at ? "; " : "";
-    if (rule->want && !reply_is(&a.reply, 1, rule->want))
-        snprintf(all->text + at, sizeof all->text - at, "%s%s is %.*s, not %s: %s", sep, rule->name, (int)len, found,
-                 rule->want, rule->because);
-    else if (rule->never && reply_is(&a.reply, 1, rule->never))
-        snprintf(all->text + at, sizeof all->text - at, "%s%s is %s: %s", sep, rule->name, rule->never, rule->because);
-    store_answer_free(&a);
-    return ST_OK;
-}
-
-static enum status check_version(struct store *s, int64_t until, struct diag *why)
-{
-    const char *const words[] = {"INFO", "server"};
-    struct store_answer a;
-    enum status st = plain_call(s, until, words, 2, &a, why);
-    if (st != ST_OK)
-        return st;
-    const char *at = a.reply.kind == REPLY_BYTES ? strstr(a.reply.bytes, "redis_version:") : NULL;
-    long major = at ? strtol(at + strlen("redis_version:"), NULL, 10) : 0;
-    store_answer_free(&a);
-    if (major < 7)
-        return diag_set(why, ST_UNSUPPORTED, "Redis %ld is too old; its scripts need 7.0 or later", major);
-    return ST_OK;
-}
-
-enum status store_check_safety(struct store *s, int timeout_ms, struct diag *why)
-{
-    static const struct rule rules[] = {
-        {"appendonly", "yes", NULL, "a restart forgets every job"},
-        {"appendfsync", "always", NULL, "kill -9 of Redis loses jobs that were acknowledged"},
-        {"maxmemory-policy", "noeviction", NULL, "jobs may be evicted"},
-        {"maxmemory", NULL, "0", "the machine runs out of memory instead of new jobs being refused"},
-    };
-    int64_t until = clock_ms() + timeout_ms;
-    enum status st = store_wait_ready(s, timeout_ms, why);
-    if (st == ST_OK)
-        st = check_version(s, until, why);
-    struct diag all = {.text = ""};
-    for (size_t i = 0; st == ST_OK && i < sizeof rules / sizeof rules[0]; i++)
-        st = check_rule(s, until, &rules[i], &all, why);
-    if (st == ST_OK && all.text[0])
-        st = diag_set(why, ST_REFUSED, "Redis' settings are unsafe: %s", all.text);
-    return st;
+    struct call c;
+    for (size_t i = 0; i < s->n_nodes; i++)
+        while (node_take(s->nodes[i], out, &c))
+            if (handle(s, s->nodes[i], &c, out))
+                return true;
+    settle(s, clock_ms());
+    *out = (struct store_answer){0};
+    return false;
 }

@@ -48,6 +48,7 @@ const char *script_name(enum script s);
 MUST_CHECK enum status script_text(enum script s, char **text, size_t *len);
 
 struct store_args {
+    int shard; /* whose keys the script touches */
     char *bytes;
     size_t len, cap;
     size_t *ends; /* of argument i in bytes */

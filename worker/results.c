@@ -380,7 +380,7 @@ void results_use_route(struct session *s, const struct message *m)
     drop_store(s);
     s->store_ready_at = clock_ms();
     s->store_was_ready = false;
-    if (address && store_open(address, 0, &s->store, &why) == ST_OK)
+    if (address && store_open(address, 1, &s->store, &why) == ST_OK)
         memcpy(s->store_address, address, strlen(address) + 1);
     else if (address)
         log_line(s->options.log, LOG_ERROR, "%s; results travel through the broker", why.text);

@@ -406,14 +406,16 @@ static bool is_drained(struct session *s, int64_t now_ms)
 
 static enum status wait_for(struct session *s, int timeout_ms)
 {
-    struct link_poll items[] = {
+    enum { OWN = 2 };
+    struct link_poll items[OWN + STORE_POLLS] = {
         {.link = s->link, .want_read = true},
         {.fd = s->event_fd, .want_read = true},
-        {.fd = s->store ? store_fd(s->store) : -1,
-         .want_read = true,
-         .want_write = s->store && store_wants_write(s->store)},
     };
-    enum status st = link_wait(items, 3, timeout_ms);
+    struct store_poll polls[STORE_POLLS];
+    size_t n = s->store ? store_polls(s->store, polls) : 0;
+    for (size_t i = 0; i < n; i++)
+        items[OWN + i] = (struct link_poll){.fd = polls[i].fd, .want_read = true, .want_write = polls[i].want_write};
+    enum status st = link_wait(items, OWN + (int)n, timeout_ms);
     s->was_woken = items[1].can_read;
     return st;
 }

@@ -236,7 +236,7 @@ void children_start_all(struct chaos *c)
             child_start(c, (enum role)r, i, NULL);
             if (r != ROLE_REDIS)
                 continue;
-            bool ready = store_open(c->redis, 0, &s, NULL) == ST_OK && store_wait_ready(s, REDIS_MS, NULL) == ST_OK;
+            bool ready = store_open(c->redis, 1, &s, NULL) == ST_OK && store_wait_ready(s, REDIS_MS, NULL) == ST_OK;
             store_close(s);
             if (!ready) {
                 printf("FAIL chaos: no redis-server\n");

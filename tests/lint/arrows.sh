@@ -51,7 +51,7 @@ while IFS='|' read -r library pattern allowed; do
     done
 done >"$complaints" <<'TABLE'
 ZeroMQ        | zmq\.h         | protocol/link.c
-hiredis       | hiredis/       | protocol/store.c
+hiredis       | hiredis/       | protocol/store_node.c
 libvips       | vips/          | media/vips_image.h
 libcurl       | curl/          | media/fetch_http.c
 Jansson       | jansson\.h     | base/json.c

@@ -72,7 +72,7 @@ struct store *private_redis_store(const struct private_redis *r)
     enum { START_MS = 10000 };
     struct store *s;
     struct diag why = {""};
-    cr_assert_eq(store_open(r->socket, 0, &s, &why), ST_OK);
+    cr_assert_eq(store_open(r->socket, 1, &s, &why), ST_OK);
     cr_assert_eq(store_wait_ready(s, START_MS, &why), ST_OK, "%s", why.text);
     return s;
 }

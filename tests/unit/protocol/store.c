@@ -18,14 +18,14 @@ Test(store, addresses_that_are_none_are_refused)
     struct diag why = {""};
     const char *bad[] = {"", "host:", "host:99999", ":6379", "tcp://"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
-        cr_assert_eq(store_open(bad[i], 0, &s, &why), ST_INVALID, "%s", bad[i]);
+        cr_assert_eq(store_open(bad[i], 1, &s, &why), ST_INVALID, "%s", bad[i]);
 }
 
 Test(store, nobody_there_is_said_within_the_timeout)
 {
     struct store *s;
     struct diag why = {""};
-    cr_assert_eq(store_open("/tmp/no-redis-here.sock", 0, &s, NULL), ST_OK);
+    cr_assert_eq(store_open("/tmp/no-redis-here.sock", 1, &s, NULL), ST_OK);
     int64_t from = clock_ms();
     cr_assert_eq(store_wait_ready(s, 150, &why), ST_IO);
     cr_assert_lt(clock_ms() - from, 2000);
