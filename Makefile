@@ -112,6 +112,7 @@ $(foreach r,$(ROOMS),$(patsubst %,$(B)/obj/%.o,$(call binaries,$(r)))): $(B)/obj
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
 
+include deploy/deploy.mk
 include tests/tests.mk
 
 .PHONY: deps
@@ -134,14 +135,15 @@ eval: ## measure the model that ships on held-out scenes: a table, build/eval/de
 	  $(if $(EVAL_SEED),--seed $(EVAL_SEED)) $(if $(SCENES),--scenes $(SCENES)) $(if $(DTYPE),--dtype $(DTYPE)) $(if $(MODEL),--model $(abspath $(MODEL)))
 
 .PHONY: install
-install: all plugin ## install programs, default model and documents under DESTDIR and PREFIX
+install: all plugin ## install programs, model, documents, man pages, completion and units under DESTDIR and PREFIX
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/ferretry/pretrained/vision_tower
 	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
 	[ -z '$(NVCC)' ] || install -D -m 755 $(CUDA_PLUGIN) $(DESTDIR)$(PREFIX)/lib/ferretry/ferret-cuda.so
 	install -m 644 $(wildcard model/pretrained/*.*) $(DESTDIR)$(PREFIX)/share/ferretry/pretrained
 	install -m 644 $(wildcard model/pretrained/vision_tower/*) $(DESTDIR)$(PREFIX)/share/ferretry/pretrained/vision_tower
 	install -d $(DESTDIR)$(PREFIX)/share/doc/ferretry
-	install -m 644 README.md ARCHITECTURE.md LICENSE cli/CLI.md protocol/PROTOCOL.md $(wildcard docs/*.md) $(DESTDIR)$(PREFIX)/share/doc/ferretry
+	install -m 644 README.md ARCHITECTURE.md CHANGELOG.md LICENSE cli/CLI.md protocol/PROTOCOL.md $(wildcard docs/*.md) $(DESTDIR)$(PREFIX)/share/doc/ferretry
+	@$(MAKE) --no-print-directory install-deploy
 
 .PHONY: format
 format: ## rewrite the C sources with clang-format

@@ -209,7 +209,7 @@ struct walk {
     char *const *argv;
     int at;
     bool apply;
-    bool help, version, print_config;
+    bool help, version, print_config, print_flags;
     struct diag *why;
 };
 
@@ -254,10 +254,12 @@ static bool special_flag(struct walk *w, const char *name, size_t len)
     bool help = len == 4 && memcmp(name, "help", 4) == 0;
     bool version = len == 7 && memcmp(name, "version", 7) == 0;
     bool print = len == 12 && memcmp(name, "print-config", 12) == 0;
+    bool flags = len == 11 && memcmp(name, "print-flags", 11) == 0;
     w->help |= help;
     w->version |= version;
     w->print_config |= print;
-    return help || version || print;
+    w->print_flags |= flags;
+    return help || version || print || flags;
 }
 
 static enum status long_flag(struct walk *w, const char *arg)
@@ -336,9 +338,9 @@ static enum status read_all(struct settings *s, struct walk *w, struct diag *why
     enum status status = walk_flags(w);
     if (status != ST_OK)
         return status;
-    if (w->help || w->version) {
-        if (w->help)
-            s->text = settings_help_text(s);
+    if (w->help || w->print_flags || w->version) {
+        if (w->help || w->print_flags)
+            s->text = w->help ? settings_help_text(s) : settings_flags_text(s);
         else if (asprintf(&s->text, "%s %s\n", s->program->name, FERRETRY_VERSION) < 0)
             s->text = NULL;
         return s->text ? ST_OK : ST_NOMEM;

@@ -3,7 +3,8 @@
  * A row named "max-tokens" is the flag --max-tokens, the variable FERRET_MAX_TOKENS and the key "max-tokens" of the
  * JSON object in --config FILE. Later wins: default, file, environment, flag. Values land in a struct of the caller's
  * by offset. Rows come in groups, so that programs share them: a group's offsets count from its own struct, which
- * stands at `at` inside the program's. Every program also knows --config, --print-config, --help and --version.
+ * stands at `at` inside the program's. Every program also knows --config, --print-config, --print-flags, --help and
+ * --version.
  *
  * Errors name where the value came from (flag, variable, key of which file), the value and what was expected. The
  * environment is read in settings.c and nowhere else. One thread. */
@@ -71,8 +72,8 @@ struct settings_program {
 struct settings;
 
 /* Reads argv[1..] and fills *target, which the caller has zeroed. ST_INVALID: a wrong flag, value or number of
- * arguments; ST_MISSING, ST_FORMAT...: the --config file. With --help, --version or --print-config in argv the result
- * is ST_OK and settings_text is what should be printed instead of running. The caller owns *out. */
+ * arguments; ST_MISSING, ST_FORMAT...: the --config file. With --help, --version, --print-config or --print-flags in
+ * argv the result is ST_OK and settings_text is what should be printed instead of running. The caller owns *out. */
 MUST_CHECK enum status settings_read(const struct settings_program *p, int argc, char *const *argv, void *target,
                                      struct settings **out, struct diag *why);
 void settings_free(struct settings *s); /* NULL is fine */

@@ -41,5 +41,6 @@ MUST_CHECK enum status settings_set(struct settings *s, struct slot *slot, const
 /* NULL when memory is short; malloc'ed. */
 char *settings_help_text(const struct settings *s);
 char *settings_config_text(const struct settings *s);
+char *settings_flags_text(const struct settings *s);
 
 #endif

@@ -1,4 +1,4 @@
-/* What --help and --print-config print, made from the table. */
+/* What --help, --print-flags and --print-config print, made from the table. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,11 +68,67 @@ char *settings_help_text(const struct settings *s)
           "  --config FILE               JSON object with flags as keys; FERRET_* variables win over it, flags over "
           "both\n"
           "  --print-config              print the settings in force, each with its source, and exit\n"
+          "  --print-flags               print these flags for programs, a line each with tabs between, and exit\n"
           "  --version                   print the version and exit\n"
           "  -h, --help                  this text\n",
           out);
     if (p->examples && *p->examples)
         fprintf(out, "\nexamples:\n%s", p->examples);
+    if (fclose(out) != 0) {
+        free(text);
+        return NULL;
+    }
+    return text;
+}
+
+/* Tabs and line ends separate, so none may stand in a field. */
+static void print_field(FILE *out, const char *text, char after)
+{
+    for (; text && *text; text++)
+        fputc(*text == '\t' || *text == '\n' ? ' ' : *text, out);
+    fputc(after, out);
+}
+
+static void print_row(FILE *out, const struct setting *row)
+{
+    const char *kind = row->secret                    ? "secret"
+                       : row->type == SETTING_BOOL    ? "switch"
+                       : row->type == SETTING_CHOICE  ? "choice"
+                       : row->type == SETTING_LIST    ? "list"
+                                                      : "value";
+    char letter[2] = {row->letter, 0};
+    fputs("flag\t", out);
+    print_field(out, row->name, '\t');
+    print_field(out, letter, '\t');
+    print_field(out, kind, '\t');
+    print_field(out, value_word(row), '\t');
+    print_field(out, row->fallback, '\t');
+    print_field(out, row->help, '\n');
+}
+
+char *settings_flags_text(const struct settings *s)
+{
+    const struct settings_program *p = s->program;
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    if (!out)
+        return NULL;
+    fputs("program\t", out);
+    print_field(out, p->name, '\t');
+    print_field(out, p->args, '\t');
+    print_field(out, p->summary, '\n');
+    for (int g = 0; g < p->n_groups; g++) {
+        fputs("group\t", out);
+        print_field(out, p->groups[g].title, '\n');
+        for (int i = 0; i < p->groups[g].n_rows; i++)
+            print_row(out, &p->groups[g].rows[i]);
+    }
+    for (const char *line = p->examples; line && *line;) {
+        int len = (int)strcspn(line, "\n");
+        fprintf(out, "example\t%.*s\n", len, line);
+        line += len + (line[len] == '\n');
+    }
     if (fclose(out) != 0) {
         free(text);
         return NULL;

@@ -341,6 +341,15 @@ static int usage(FILE *out, int code)
     return code;
 }
 
+/* As settings do it for a command's flags. */
+static int print_commands(void)
+{
+    for (int i = 0; i < N_COMMANDS; i++)
+        printf("command\t%s\t%s\n", commands[i].name, commands[i].summary);
+    printf("command\tfsck\t%s\n", ADMIN_FSCK_SUMMARY);
+    return EXIT_OK;
+}
+
 int cmd_admin(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "";
@@ -351,6 +360,8 @@ int cmd_admin(int argc, char **argv)
         return admin_fsck(argc - 1, argv + 1);
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
         return usage(stdout, EXIT_OK);
+    if (strcmp(name, "--print-flags") == 0)
+        return print_commands();
     if (*name)
         fprintf(stderr, "ferret admin: \"%s\": no such command\n", name);
     return usage(stderr, EXIT_USAGE);

@@ -47,6 +47,13 @@ static void usage(FILE *out)
           out);
 }
 
+/* As settings do it for a command's flags. */
+static void print_commands(void)
+{
+    for (int i = 0; i < N_COMMANDS; i++)
+        printf("command\t%s\t%s\n", commands[i].name, commands[i].summary);
+}
+
 static const struct command *find_command(const char *name)
 {
     for (int i = 0; i < N_COMMANDS; i++) {
@@ -61,6 +68,10 @@ static int run(int argc, char **argv)
     const char *name = argc > 1 ? argv[1] : "";
     if (strcmp(name, "--version") == 0) {
         printf("ferret %s\n", FERRETRY_VERSION);
+        return EXIT_OK;
+    }
+    if (strcmp(name, "--print-flags") == 0) {
+        print_commands();
         return EXIT_OK;
     }
     bool help = strcmp(name, "help") == 0;

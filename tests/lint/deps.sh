@@ -36,6 +36,9 @@ eval  | ls /usr/share/fonts/truetype/noto/NotoColorEmoji.ttf | fonts-noto-color-
 test  | pkg-config --exists lua5.1              | liblua5.1-0-dev
 test  | ls ${CUDA:-/usr/local/cuda}/include/cuda_fp16.h \|\| python3 -m pip --version | python3-pip
 test  | command -v flock                         | util-linux
+full  | command -v mandoc                        | mandoc
+full  | command -v zsh                           | zsh
+full  | command -v fish                          | fish
 full  | command -v clang                         | clang
 full  | command -v clang-format                  | clang-format
 full  | command -v clang-tidy                    | clang-tidy

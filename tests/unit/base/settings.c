@@ -284,6 +284,21 @@ Test(settings, help_lists_every_row_even_beside_mistakes)
     settings_free(s);
 }
 
+Test(settings, print_flags_gives_a_program_each_row_in_its_own_line_of_fields)
+{
+    struct options o;
+    struct settings *s = NULL;
+    cr_assert_eq(read_line("--print-flags --config /no/such/file", &o, &s, NULL), ST_OK);
+    const char *text = settings_text(s);
+    cr_expect_eq(strncmp(text, "program\ttool\tPATH...\t", strlen("program\ttool\tPATH...\t")), 0);
+    cr_expect_neq(strstr(text, "\nflag\troot\tr\tlist\tNAME=DIR\tlocal=/\tnamed root\n"), NULL);
+    cr_expect_neq(strstr(text, "\nflag\tdtype\t\tchoice\tauto|f32|bf16\tauto\tprecision\n"), NULL);
+    cr_expect_neq(strstr(text, "\nflag\tjson\t\tswitch\t\t\tmachine-readable\n"), NULL);
+    cr_expect_neq(strstr(text, "\nflag\tredis-password\t\tsecret\tTEXT\t\tpassword of Redis\n"), NULL);
+    cr_expect_neq(strstr(text, "\nexample\t  tool --json x\n"), NULL);
+    settings_free(s);
+}
+
 Test(settings, sizes)
 {
     int64_t n;
