@@ -91,11 +91,11 @@ static void print_field(FILE *out, const char *text, char after)
 
 static void print_row(FILE *out, const struct setting *row)
 {
-    const char *kind = row->secret                    ? "secret"
-                       : row->type == SETTING_BOOL    ? "switch"
-                       : row->type == SETTING_CHOICE  ? "choice"
-                       : row->type == SETTING_LIST    ? "list"
-                                                      : "value";
+    const char *kind = row->secret                   ? "secret"
+                       : row->type == SETTING_BOOL   ? "switch"
+                       : row->type == SETTING_CHOICE ? "choice"
+                       : row->type == SETTING_LIST   ? "list"
+                                                     : "value";
     char letter[2] = {row->letter, 0};
     fputs("flag\t", out);
     print_field(out, row->name, '\t');
