@@ -174,7 +174,18 @@ void submits_flush(struct dispatch *d)
 static const char window_text[] = "the campaign has as many unfinished jobs as it may",
                   quota_text[] = "the tenant has as many unfinished jobs as its quota allows",
                   memory_text[] = "Redis is over 70 % full; it takes new jobs once results leave it (ferret export "
-                                  "--follow)";
+                                  "--follow)",
+                  small_text[] =
+                      "Redis is over 70 % full and has no results that could leave it: it needs more memory, "
+                      "or campaigns that are over removed (ferret admin purge)";
+
+static const char *busy_text(const struct reply *r, size_t at)
+{
+    return reply_is(r, at, "B")   ? window_text
+           : reply_is(r, at, "Q") ? quota_text
+           : reply_is(r, at, "F") ? small_text
+                                  : memory_text;
+}
 
 static void answer_group(struct dispatch *d, const struct submit_group *g, const struct reply *r, size_t at)
 {
@@ -182,7 +193,7 @@ static void answer_group(struct dispatch *d, const struct submit_group *g, const
     const char *statuses = reply_bytes(r, at, &len);
     struct message m = {.kind = MESSAGE_ACCEPTED, .request = g->request};
     m.unfinished = (uint64_t)reply_number(r, at + 1);
-    if (len == g->n && !(len == 1 && strchr("BMQXCT", *statuses))) {
+    if (len == g->n && !(len == 1 && strchr("BMFQXCT", *statuses))) {
         m.statuses = (struct wire_view){.bytes = (const uint8_t *)statuses, .len = len};
         dispatch_send(d, SIDE_CLIENT, &g->peer, &m);
     } else if (reply_is(r, at, "X")) {
@@ -195,7 +206,7 @@ static void answer_group(struct dispatch *d, const struct submit_group *g, const
         bool window = reply_is(r, at, "B");
         m.kind = MESSAGE_BUSY;
         m.retry_ms = window ? RETRY_MS : FULL_RETRY_MS;
-        m.text = view_of_text(window ? window_text : reply_is(r, at, "Q") ? quota_text : memory_text);
+        m.text = view_of_text(busy_text(r, at));
         dispatch_send(d, SIDE_CLIENT, &g->peer, &m);
     }
 }

@@ -133,13 +133,19 @@ static void retire(struct client *c)
     }
 }
 
+/* Why nothing is taken, for client_submit_busy. */
+static void tell_busy(struct client *c, const struct message *m)
+{
+    snprintf(c->busy_text.text, sizeof c->busy_text.text, "%.*s", (int)m->text.len, (const char *)m->text.bytes);
+}
+
 /* Each time that it is not taken the pause doubles, up to four times what the broker asked for. */
 static void be_busy(struct client *c, struct submit_slot *s, const struct message *m, int64_t now)
 {
     enum { DOUBLE_MOST = 2 };
     s->send_at = now + ((int64_t)m->retry_ms << (s->busy < DOUBLE_MOST ? s->busy : DOUBLE_MOST));
     s->busy++;
-    snprintf(c->busy_text.text, sizeof c->busy_text.text, "%.*s", (int)m->text.len, (const char *)m->text.bytes);
+    tell_busy(c, m);
 }
 
 void client_submit_answer(struct client *c, const struct message *m)
@@ -161,6 +167,7 @@ void client_submit_answer(struct client *c, const struct message *m)
             c->counts.unfinished = m->unfinished;
     } else if (m->kind == MESSAGE_ERROR && wire_view_is(m->code, message_code_name(CODE_STORE))) {
         s->send_at = now + (int64_t)m->retry_ms;
+        tell_busy(c, m);
     } else if (c->failure == ST_OK) {
         c->failure = m->kind == MESSAGE_ERROR
                          ? client_error(m, &c->failure_text)

@@ -143,9 +143,11 @@ local function drop(no, id, from)
     move(no, from, 'cancelled', 1)
 end
 
--- The body of a job that failed for good, while there is room: its record is kept in any case.
+-- The body of a job that failed for good, while there is room: its record is kept in any case. Records leave, these do
+-- not: they must end below the level at which nothing is taken in.
 local function keep_dead(no, id, stored)
-    if stored and call('HLEN', K .. 'dead:' .. no) < 100000 then
+    local STOPS_AT = 60
+    if stored and memory_level() < STOPS_AT and call('HLEN', K .. 'dead:' .. no) < 100000 then
         call('HSET', K .. 'dead:' .. no, id, stored)
     end
 end

@@ -3,7 +3,7 @@
 -- earliest start (Unix ms, 0: now), body. A group is one client's message; the broker puts several into one call, so that
 -- one fsync covers them.
 -- Answers per group a string and the campaign's unfinished jobs: a letter a job, (n)ew, (d)uplicate, (f)inished;
--- or 'B' the window is full, 'M' memory is, 'Q' its tenant has as much unfinished as it may, 'X' no such campaign, 'T' another tenant's, 'C' cancelled, and nothing of the
+-- or 'B' the window is full, 'M' memory is, 'F' memory is and no work and no record is there to leave it, 'Q' its tenant has as much unfinished as it may, 'X' no such campaign, 'T' another tenant's, 'C' cancelled, and nothing of the
 -- group was taken.
 local window = tonumber(ARGV[1])
 local full = memory_level() >= tonumber(ARGV[2])
@@ -75,7 +75,8 @@ while at <= #ARGV do
         elseif f[1] == 'cancelled' then
             status = 'C'
         elseif n > 0 and full then
-            status = 'M'
+            local leaves = call('HLEN', K .. 'job') > 0 or tonumber(call('HGET', K .. 'use', 'held') or '0') > 0
+            status = leaves and 'M' or 'F'
         elseif n > 0 and over_quota(tenant, n) then
             status = 'Q'
         elseif n > 0 and unfinished > 0 and unfinished + n > window then

@@ -421,6 +421,7 @@ static void expect_busy(const char *status, const char *reason)
 Test(dispatch, a_full_redis_and_a_quota_are_busy_with_their_reason)
 {
     expect_busy("M", "70 % full");
+    expect_busy("F", "needs more memory");
     expect_busy("Q", "quota");
 }
 

@@ -244,6 +244,19 @@ Test(client, busy_and_a_lost_answer_mean_the_same_batch_once_more)
     cr_expect_eq(client_submit_counts(client).accepted, 2);
 }
 
+Test(client, a_submit_that_waits_for_redis_can_say_so)
+{
+    to_submit = 2;
+    ask(do_submit);
+    played_expect(&broker, MESSAGE_SUBMIT);
+    played_error(&broker, CODE_STORE, "Redis is away");
+    played_expect(&broker, MESSAGE_SUBMIT);
+    cr_expect_str_eq(client_submit_busy(client), "Redis is away");
+    accept('n');
+    expect_said(ST_OK);
+    cr_expect_str_empty(client_submit_busy(client));
+}
+
 Test(client, a_batch_answered_twice_counts_once)
 {
     to_submit = 2;

@@ -25,6 +25,37 @@ Test(scripts_memory, above_70_percent_nothing_is_taken_in)
     expect(CALL(SCRIPT_SUBMIT, INTO("c", "1"), ROW("4-job-0000000000")), 0, "n");
 }
 
+Test(scripts_memory, full_of_what_never_leaves_is_told_from_full_of_work_and_records)
+{
+    const char *const jobs[] = {"100", "0", "c", "default", "", "0", "0", "1", ROW("4-job-0000000000"), NULL};
+    campaign("c");
+    expect(call(SCRIPT_SUBMIT, jobs), 0, "F");
+    DO(SCRIPT_SUBMIT, INTO("c", "1"), ROW(ID1));
+    expect(call(SCRIPT_SUBMIT, jobs), 0, "M");
+    hello("s1");
+    expect_claim("s1", "1", "1", 1, "ok");
+    DO(SCRIPT_FINISH, "s1", ID1, "d", "a record");
+    expect(call(SCRIPT_SUBMIT, jobs), 0, "M");
+    DO(SCRIPT_TRIM, "c", "1", "512");
+    expect(call(SCRIPT_SUBMIT, jobs), 0, "F");
+}
+
+Test(scripts_memory, in_a_full_redis_what_fails_for_good_leaves_its_record_and_no_job)
+{
+    three();
+    hello("s1");
+    expect_claim("s1", "1", "3", 3, "ok");
+    DO(SCRIPT_FINISH, "s1", ID1, "f", "a record");
+    set_memory("1mb");
+    DO(SCRIPT_FINISH, "s1", ID2, "f", "a record");
+    set_memory("1gb");
+    DO(SCRIPT_FINISH, "s1", ID3, "f", "a record");
+    struct store_answer a = CALL(SCRIPT_DEAD, "c", "0", "256", "100000");
+    cr_assert_eq(a.reply.n, 2 + 2 * 3);
+    store_answer_free(&a);
+    counters("c", "3 0 0 0 0 3 0");
+}
+
 Test(scripts_memory, claims_stop_and_what_runs_ends_even_in_a_full_redis)
 {
     three();
