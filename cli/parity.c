@@ -146,7 +146,7 @@ int cmd_parity(int argc, char **argv)
     struct parity_flags o = {0};
     const struct setting_group groups[] = {
         {.title = "cases", .rows = parity_rows, .n_rows = sizeof parity_rows / sizeof *parity_rows},
-        model_flags_group(offsetof(struct parity_flags, model)),
+        named_model_flags_group(offsetof(struct parity_flags, model)),
     };
     const struct settings_program program = {
         .name = "ferret parity",

@@ -19,6 +19,8 @@ struct model_flags {
 /* --model --vision-tower --base --dtype --device --memory --threads --isa --fast; `at`: offset of a struct model_flags
  * in the program's struct. */
 struct setting_group model_flags_group(size_t at);
+/* The same without --model, for commands that take the checkpoint as an argument. */
+struct setting_group named_model_flags_group(size_t at);
 
 /* What the flags came to. Strings in `options` point into this struct and into the flags, so it stays where it is while
  * they are in use. */
