@@ -269,24 +269,36 @@ static const struct setting tenant_rows[] = {
 };
 
 static const struct admin_command {
-    const char *name, *args, *summary;
+    const char *name, *args, *summary, *examples;
     admin_fn run;
     int min_args, max_args;
     const struct setting *rows;
     int n_rows;
 } commands[] = {
-    {"queue", "", "Shows the queue in numbers, and its workers.", queue, 0, 0, no_rows, 0},
-    {"events", "", "Shows which campaigns were completed or stopped, the last 1,000.", events, 0, 0, no_rows, 0},
-    {"dead", "CAMPAIGN", "Lists what failed for good and is kept for a retry: job, id, code, reason.", dead, 1, 1,
-     no_rows, 0},
-    {"purge", "CAMPAIGN", "Removes a campaign with its jobs, records and ids. Its name is free afterwards.", purge, 1,
-     1, no_rows, 0},
+    {"queue", "", "Shows the queue in numbers, and its workers.",
+     "  ferret admin queue\n"
+     "  ferret admin queue --json --broker tcp://queue.example:7411\n",
+     queue, 0, 0, no_rows, 0},
+    {"events", "", "Shows which campaigns were completed or stopped, the last 1,000.", "  ferret admin events --json\n",
+     events, 0, 0, no_rows, 0},
+    {"dead", "CAMPAIGN", "Lists what failed for good and is kept for a retry: job, id, code, reason.",
+     "  ferret admin dead my-campaign\n", dead, 1, 1, no_rows, 0},
+    {"purge", "CAMPAIGN", "Removes a campaign with its jobs, records and ids. Its name is free afterwards.",
+     "  ferret admin purge my-campaign --yes\n", purge, 1, 1, no_rows, 0},
     {"drain", "[WORKER]",
-     "Hands out nothing more, or tells one worker (session or a word of its label) to finish and end.", drain, 0, 1,
-     drain_rows, 1},
-    {"forget", "[URI]", "A URI or image that was taken down leaves jobs and records; exports leave it out.", forget, 0,
-     1, forget_rows, 1},
-    {"tenant", "NAME", "Shows or sets a tenant's weight and quota.", tenant, 1, 1, tenant_rows, 2},
+     "Hands out nothing more, or tells one worker (session or a word of its label) to finish and end.",
+     "  ferret admin drain gpu-node-7\n"
+     "  ferret admin drain --yes\n"
+     "  ferret admin drain --off\n",
+     drain, 0, 1, drain_rows, 1},
+    {"forget", "[URI]", "A URI or image that was taken down leaves jobs and records; exports leave it out.",
+     "  ferret admin forget photos:2024/a.jpg\n"
+     "  ferret admin forget --sha256 7f857dd1e3b0bedb36a69f58428f1eea558400069658fe4e9775ef2ea4a978bd --yes\n",
+     forget, 0, 1, forget_rows, 1},
+    {"tenant", "NAME", "Shows or sets a tenant's weight and quota.",
+     "  ferret admin tenant museum\n"
+     "  ferret admin tenant museum --weight 3 --quota 100000\n",
+     tenant, 1, 1, tenant_rows, 2},
 };
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
 
@@ -322,7 +334,7 @@ static int run_command(const struct admin_command *command, int argc, char **arg
         .name = name,
         .args = command->args,
         .summary = command->summary,
-        .examples = "",
+        .examples = command->examples,
         .min_args = command->min_args,
         .max_args = command->max_args,
         .groups = groups,
@@ -337,7 +349,9 @@ static int usage(FILE *out, int code)
     for (int i = 0; i < N_COMMANDS; i++)
         fprintf(out, "  %-7s %-10s %s\n", commands[i].name, commands[i].args, commands[i].summary);
     fprintf(out, "  %-7s %-10s %s\n", "fsck", "", ADMIN_FSCK_SUMMARY);
-    fputs("\n`ferret admin COMMAND --help` tells more.\n", out);
+    fputs("\nexamples:\n  ferret admin queue\n  ferret admin drain gpu-node-7\n"
+          "\n`ferret admin COMMAND --help` tells more.\n",
+          out);
     return code;
 }
 
