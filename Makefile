@@ -157,4 +157,4 @@ clean: ## remove everything that was built
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | expand -t 18
 	@echo
-	@echo 'variables: V=1  CC=clang  SANITIZER=address,undefined|thread  PREFIX=/usr/local  DESTDIR=  JOBS=$(JOBS)  YES=1  REQUIRE_ALL=1'
+	@echo 'variables: V=1  CC=clang  SANITIZER=address,undefined|thread  PREFIX=/usr/local  DESTDIR=  JOBS=$(JOBS)  YES=1  REQUIRE_ALL=1  REQUIRE=simt'

@@ -6,7 +6,12 @@ BIN=${BIN:-$ROOT/build/bin}
 FERRET=$BIN/ferret
 export PATH="$BIN:$PATH"
 unset FERRET_DATA FERRET_BROKER FERRET_CONFIG FERRET_CAMPAIGN
-WORK=$(mktemp -d /tmp/ferret-e2e.XXXXXX)
+# A test that was killed could not clear up: the next one does, by the process in the folder's name.
+for left in /tmp/ferret-e2e.*.*; do
+    pid=${left#/tmp/ferret-e2e.}
+    [ ! -d "$left" ] || kill -0 "${pid%%.*}" 2>/dev/null || rm -rf "$left"
+done
+WORK=$(mktemp -d /tmp/ferret-e2e.$$.XXXXXX)
 UP_PID=
 
 die() {

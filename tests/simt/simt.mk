@@ -1,5 +1,5 @@
 # The SIMT machine: CUDA sources as C++, run without a GPU. Needs the CUDA runtime's headers, not a driver. Where no toolkit
-# is, `make test` fetches them first (headers.sh); where that fails it is said, and REQUIRE_ALL=1 makes it a failure.
+# is, `make test` fetches them first (headers.sh); where that fails it is said, and REQUIRE=simt or REQUIRE_ALL=1 make it a failure.
 SIMT_INCLUDE := $(if $(wildcard $(CUDA)/include/cuda_fp16.h),$(CUDA)/include,build/cuda-headers/include)
 SIMT_HEADERS := $(wildcard $(SIMT_INCLUDE)/cuda_fp16.h)
 # Vector loads read one type through another, as device code does.
@@ -54,7 +54,7 @@ simt: $(SIMT_PROGRAMS) $(SIMT_PLUGIN) $(SIMT_PARITY) ## CUDA sources run on a ma
 	@failed=0; for p in $(SIMT_RUNS) $(if $(SANITIZER),,'$(SIMT_PARITY) simt tiny'); do $$p || failed=1; done; exit $$failed
 else
 simt:
-	@if [ "$(REQUIRE_ALL)" = 1 ]; then echo 'FAIL simt: no CUDA headers in $(CUDA)/include or $(SIMT_INCLUDE)'; exit 1; else echo 'SKIP simt: no CUDA headers in $(CUDA)/include or $(SIMT_INCLUDE)'; fi
+	@if [ -n '$(call required,simt)' ]; then echo 'FAIL simt: no CUDA headers in $(CUDA)/include or $(SIMT_INCLUDE)'; exit 1; else echo 'SKIP simt: no CUDA headers in $(CUDA)/include or $(SIMT_INCLUDE)'; fi
 endif
 
 .PHONY: simt-orders
@@ -76,7 +76,7 @@ nvcc: plugin ## the CUDA plugin compiles for every architecture
 	@echo 'PASS nvcc: the plugin for $(CUDA_ARCHITECTURES:%=sm_%)'
 else
 nvcc:
-	@if [ "$(REQUIRE_ALL)" = 1 ]; then echo 'FAIL nvcc: not here'; exit 1; else echo 'SKIP nvcc: not here'; fi
+	@if [ -n '$(call required,nvcc)' ]; then echo 'FAIL nvcc: not here'; exit 1; else echo 'SKIP nvcc: not here'; fi
 endif
 
 .PHONY: simt-headers

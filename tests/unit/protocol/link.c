@@ -55,6 +55,7 @@ static void exchange(const struct link_keys *server, const struct link_keys *cli
     link_close(dealer);
     link_close(router);
     link_context_free(c);
+    unlink(address + strlen("ipc://"));
 }
 
 Test(link, question_and_answer)
