@@ -37,7 +37,7 @@ for _ in 1 2; do
     kill -9 $sink
     wait $sink 2>/dev/null
 done
-timeout 120 "$FERRET" export brim --follow --segment-bytes 2MiB --json -o "$WORK/out" >"$WORK/end.json" 2>"$WORK/export.log" ||
+timeout 120 "$FERRET" export brim --follow --part-bytes 2MiB --json -o "$WORK/out" >"$WORK/end.json" 2>"$WORK/export.log" ||
     die "export: $(cat "$WORK/export.log"; "$FERRET" status)"
 wait $submit
 want "exit code of submit" 0 $?
@@ -46,10 +46,12 @@ want "sessions at the end" "$before" "$(sessions)"
 want "done" $TOTAL "$(campaign_field brim done)"
 want "records left in Redis" 0 "$(redis HLEN '{q:0}:res:1')"
 want "bytes of records left" 0 "$(redis HGET '{q:0}:use' held)"
-python3 - $TOTAL "$WORK"/out/records-*.jsonl <<'PYTHON' || die "records are not as they should be"
-import json, sys
-ids = [json.loads(line)['id'] for name in sys.argv[2:] for line in open(name)]
+python3 - $TOTAL "$WORK"/out/part-*.jsonl.zst <<'PYTHON' || die "records are not as they should be"
+import json, subprocess, sys
 assert len(sys.argv) > 3, 'one file only'
+ids = [json.loads(line)['id'] for line in subprocess.run(['zstd', '-dc', *sys.argv[2:]], check=True, capture_output=True).stdout.splitlines()]
+manifest = json.load(open(sys.argv[2].rpartition('/')[0] + '/_manifest.json'))
+assert manifest['complete'] and manifest['counts']['ok'] == len(ids), manifest
 assert len(ids) == int(sys.argv[1]) and len(set(ids)) == len(ids), f'{len(ids)} records, {len(set(ids))} of them different'
 PYTHON
 

@@ -58,7 +58,8 @@ ferret watch "$campaign"
 [ $? -le 1 ] || exit 1 # 1: some images failed, and one of the samples is broken on purpose
 
 say "exporting"
-ferret export "$campaign" --format jsonl -o "$dir/out" &&
+ferret export "$campaign" -o "$dir/out/records" &&
+    ferret export --from "$dir/out/records" -o - >"$dir/out/records.jsonl" &&
     ferret export "$campaign" --format overlay -o "$dir/out/overlay" &&
     ferret export "$campaign" --format html -o "$dir/out/html" || exit 1
 
@@ -71,7 +72,7 @@ records=$dir/out/records.jsonl
 cat <<TEXT
 
 $(wc -l <"$records") records, $(grep -c '"status":"failed"' "$records") of them failed (broken.jpg is broken on purpose)
-  records    $records
+  records    $records (and compressed, with a manifest: $dir/out/records)
   drawings   $dir/out/overlay
   gallery    $dir/out/html/index.html
 TEXT

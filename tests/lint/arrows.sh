@@ -57,7 +57,7 @@ libcurl       | curl/          | media/fetch_http.c
 Jansson       | jansson\.h     | base/json.c
 SentencePiece | sentencepiece  | model/tokenizer.cc
 MessagePack   | msgpack        | protocol/wire.c
-zstd          | zstd\.h        | formats/read/unpack.c
+zstd          | zstd\.h        | formats/read/unpack.c formats/write/packed.c
 yajl          | yajl/          |
 oneDNN        | oneapi/        | kernels/cpu/dnnl_api.h
 cuBLAS        | cublas         | kernels/cuda/gemm.cu

@@ -39,6 +39,7 @@ test  | command -v flock                         | util-linux
 full  | command -v mandoc                        | mandoc
 full  | command -v zsh                           | zsh
 full  | command -v fish                          | fish
+test  | command -v zstd                          | zstd
 full  | command -v clang                         | clang
 full  | command -v clang-format                  | clang-format
 full  | command -v clang-tidy                    | clang-tidy

@@ -9,7 +9,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static char folder[] = "/tmp/ferret-unit.XXXXXX";
+/* In memory where there is such a place: hundreds of small files that are renamed over others wait for a disk. */
+static char in_memory[] = "/dev/shm/ferret-unit.XXXXXX", on_disk[] = "/tmp/ferret-unit.XXXXXX";
+static const char *folder;
 static bool made;
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
@@ -26,7 +28,10 @@ static void remove_all(void)
 const char *scratch(void)
 {
     if (!made) {
-        cr_assert_not_null(mkdtemp(folder));
+        folder = mkdtemp(in_memory);
+        if (!folder)
+            folder = mkdtemp(on_disk);
+        cr_assert_not_null(folder);
         made = true;
         atexit(remove_all);
     }
