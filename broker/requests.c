@@ -155,6 +155,7 @@ static void put_worker(struct wire_writer *w, const struct reply *r, size_t at)
     if (left)
         memcpy(s.label, label + 1, left < LIMIT_NAME_BYTES ? left : LIMIT_NAME_BYTES);
     copy_text(r, at + 4, s.state, STOPPED_BYTES);
+    copy_text(r, at + 5, s.said, SAID_BYTES);
     message_worker_put(w, &s);
 }
 
@@ -207,8 +208,8 @@ static void answer_workers(struct dispatch *d, const struct pending *p, const st
     struct message m = {.kind = MESSAGE_SESSIONS, .request = p->request};
     struct wire_writer w;
     wire_writer_init(&w, LIMIT_FRAME_BYTES);
-    wire_put_array(&w, r->n / 5);
-    for (size_t i = 0; i + 4 < r->n; i += 5)
+    wire_put_array(&w, r->n / 6);
+    for (size_t i = 0; i + 5 < r->n; i += 6)
         put_worker(&w, r, i);
     requests_send_rows(d, p, &m, &w);
     wire_writer_fini(&w);

@@ -1,4 +1,5 @@
 /* Workers' sessions: HELLO, credit and CLAIM, and the messages of the relay route. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -106,6 +107,15 @@ static void args_of_ids(const struct message *m, struct store_args *args)
         store_arg(args, m->ids.bytes + i, ID_BYTES);
 }
 
+/* The lease, and what the worker said of its work. */
+static void arg_lease(const struct dispatch *d, struct wire_view said, struct store_args *args)
+{
+    char text[SAID_BYTES + 32];
+    int n = snprintf(text, sizeof text, "%lld%s%.*s", (long long)d->options.lease_ms, said.len ? "|" : "",
+                     (int)said.len, (const char *)said.bytes);
+    store_arg(args, text, (size_t)n);
+}
+
 /* Characters that separate fields in Redis may not stand in a class or a list of task kinds. */
 static bool is_plain(struct wire_view v)
 {
@@ -120,6 +130,8 @@ static const char *wrong_with(const struct message *m)
     struct wire_reader r;
     if (m->kind == MESSAGE_HELLO && (m->class_name.len == 0 || !is_plain(m->class_name) || !is_plain(m->tasks)))
         return "HELLO: class and tasks are words without | and :";
+    if (m->kind == MESSAGE_BEAT && !worker_said_is_sound((const char *)m->text.bytes, m->text.len))
+        return "BEAT: text is numbers with bars between them";
     if (m->kind != MESSAGE_DONE)
         return NULL;
     size_t n = message_rows_open(m, &r);
@@ -171,7 +183,7 @@ static bool script_for(struct dispatch *d, const struct message *m, enum script 
     case MESSAGE_BEAT:
         *script = SCRIPT_HEARTBEAT;
         arg_session(args, m->session);
-        store_arg_u64(args, (uint64_t)d->options.lease_ms);
+        arg_lease(d, m->text, args);
         args_of_ids(m, args);
         return true;
     case MESSAGE_HANDBACK:

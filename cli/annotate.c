@@ -11,6 +11,8 @@
 #include "formats/read/repeats.h"
 #include "formats/write/jsonl.h"
 #include "media/fetch.h"
+#include "observe/trace.h"
+#include "worker/meters.h"
 #include "worker/pipeline.h"
 
 struct annotate_flags {
@@ -19,6 +21,7 @@ struct annotate_flags {
     const char *out;
     struct setting_list roots;
     bool allow_private_hosts;
+    const char *trace;
     uint8_t background[3]; /* RGB */
 };
 
@@ -44,6 +47,11 @@ static const struct setting annotate_rows[] = {
      .type = SETTING_BOOL,
      .offset = offsetof(struct annotate_flags, allow_private_hosts),
      .help = "fetch URLs of private and local addresses too"},
+    {.name = "trace",
+     .type = SETTING_STRING,
+     .offset = offsetof(struct annotate_flags, trace),
+     .value = "FILE",
+     .help = "write what the stages did when as Chrome trace events, for Perfetto"},
 };
 
 enum { EXIT_OF_SIGNAL = 128 }; /* and the signal's number, as shells have it */
@@ -129,6 +137,8 @@ struct session {
     struct inputs *inputs;
     struct repeats *repeats;
     struct pipeline *pipeline;
+    struct trace *trace;
+    struct meters *meters;
     struct output output;
 };
 
@@ -249,6 +259,10 @@ static enum status open_session(struct session *s, const struct annotate_flags *
         st = inputs_open(&in, &s->inputs, why);
     if (st == ST_OK)
         st = repeats_new(&s->repeats);
+    if (st == ST_OK && f->trace)
+        st = trace_open(f->trace, "ferret annotate", &s->trace, why);
+    if (st == ST_OK && f->trace)
+        st = meters_new(NULL, s->trace, &s->meters);
     if (st == ST_OK)
         fputs(s->choice.notice, stderr);
     struct engine_options engine = s->choice.options;
@@ -256,7 +270,8 @@ static enum status open_session(struct session *s, const struct annotate_flags *
     struct pipeline_options options = {.engine = engine,
                                        .roots = s->roots,
                                        .allow_private_hosts = f->allow_private_hosts,
-                                       .background = f->background};
+                                       .background = f->background,
+                                       .meters = s->meters};
     if (st == ST_OK)
         st = pipeline_open(&options, on_done, &s->output, &s->pipeline, why);
     return st == ST_OK ? jsonl_open(f->out, false, &s->output.file, why) : st;
@@ -265,6 +280,10 @@ static enum status open_session(struct session *s, const struct annotate_flags *
 static void close_session(struct session *s)
 {
     pipeline_close(s->pipeline);
+    meters_free(s->meters);
+    struct diag why = {""};
+    if (trace_close(s->trace, &why) != ST_OK)
+        fprintf(stderr, "ferret annotate: %s\n", why.text);
     inputs_close(s->inputs);
     repeats_free(s->repeats);
     media_roots_free(s->roots);

@@ -109,6 +109,7 @@ struct engine_stats {
     int64_t page_waits; /* steps in which the next task had a slot but no pages: pages are reserved on admission */
     int pages_total, pages_used, sequences;
     int64_t step_us, host_us; /* time in steps, and the share of it outside kernels */
+    int64_t encode_us;        /* of it, starting to encode images: all of it where the backend is not async */
 };
 void engine_stats(const struct engine *e, struct engine_stats *out);
 

@@ -21,8 +21,10 @@ static enum status encode_images(struct engine *e, const struct plan *p, struct 
         pixels[i] = ((const struct image_job *)p->encode[i].image)->pixels;
         slots[i] = p->encode[i].slot;
     }
+    int64_t start = clock_us();
     enum status s = vision_encode(&e->vision, pixels, slots, p->n_encode, e->features, e->image_rows, why);
     e->stats.images_encoded += p->n_encode;
+    e->stats.encode_us += clock_us() - start;
     for (int i = 0; s == ST_OK && e->observer && i < p->n_encode; i++)
         s = engine_show_image(e, (const struct image_job *)p->encode[i].image, slots[i], why);
     return s;

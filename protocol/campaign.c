@@ -1,6 +1,7 @@
 #include "protocol/campaign.h"
 
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 const char *campaign_state_name(enum campaign_state s)
@@ -29,4 +30,28 @@ const char *campaign_stopped_text(const struct campaign_status *c)
         if (strcmp(c->stopped, all[i].word) == 0)
             return all[i].text;
     return c->stopped;
+}
+
+bool worker_said_is_sound(const char *said, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if ((said[i] < '0' || said[i] > '9') && said[i] != '|')
+            return false;
+    return len <= SAID_BYTES;
+}
+
+bool worker_said_read(const char *said, struct worker_said *out)
+{
+    struct worker_said w;
+    int64_t *numbers[] = {&w.images, &w.failed, &w.images_per_1000s, &w.tokens_per_s, &w.fetch, &w.decode, &w.engine};
+    const char *at = said;
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        char *end;
+        *numbers[i] = strtoll(at, &end, 10);
+        if (end == at || *end != (i + 1 < sizeof numbers / sizeof *numbers ? '|' : '\0'))
+            return false;
+        at = end + 1;
+    }
+    *out = w;
+    return true;
 }

@@ -3,6 +3,7 @@
 #define PROTOCOL_CAMPAIGN_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "protocol/limits.h"
@@ -11,7 +12,7 @@
 enum campaign_state { CAMPAIGN_ACTIVE, CAMPAIGN_PAUSED, CAMPAIGN_CANCELLED, CAMPAIGN_PURGED, CAMPAIGN_STATE_COUNT_ };
 const char *campaign_state_name(enum campaign_state s); /* "active", ... */
 
-enum { PLACE_HASH_BYTES = 32, CLASS_BYTES = 96, SESSION_BYTES = 16, STOPPED_BYTES = 16 };
+enum { PLACE_HASH_BYTES = 32, CLASS_BYTES = 96, SESSION_BYTES = 16, STOPPED_BYTES = 16, SAID_BYTES = 128 };
 
 /* How far a manifest has been handed in: everything in front of offset is accepted. */
 struct place {
@@ -47,7 +48,17 @@ struct worker_status {
     char label[LIMIT_NAME_BYTES + 1]; /* host, process, device; for people */
     char state[STOPPED_BYTES + 1];    /* "", "quarantined", "draining" */
     uint64_t running;
-    int64_t lease_ms; /* what is left of its lease; negative: lapsed, not reaped yet */
+    int64_t lease_ms;          /* what is left of its lease; negative: lapsed, not reaped yet */
+    char said[SAID_BYTES + 1]; /* of its work by its last beat (PROTOCOL.md, section 4); "" where it said nothing */
 };
+/* The numbers in worker_status.said; false: it said nothing, or something else. */
+struct worker_said {
+    int64_t images, failed;        /* ended since its start; failed ones of them */
+    int64_t images_per_1000s;      /* lately */
+    int64_t tokens_per_s;          /* of answers */
+    int64_t fetch, decode, engine; /* how busy, permille */
+};
+bool worker_said_read(const char *said, struct worker_said *out);
+bool worker_said_is_sound(const char *said, size_t len); /* digits and bars */
 
 #endif

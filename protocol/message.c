@@ -159,7 +159,7 @@ static const struct {
                          LIMIT_JOB_BYTES},
     [MESSAGE_DONE] = {"DONE", 0, BIT(F_SESSION) | BIT(F_ROWS), ROWS_JOBS, LIMIT_RESULT_BYTES},
     [MESSAGE_DONE_ACK] = {"DONE_ACK", 0, BIT(F_SESSION) | BIT(F_STATUSES), ROWS_NONE, 0},
-    [MESSAGE_BEAT] = {"BEAT", BIT(F_IDS), BIT(F_SESSION), ROWS_NONE, 0},
+    [MESSAGE_BEAT] = {"BEAT", BIT(F_IDS) | BIT(F_TEXT), BIT(F_SESSION), ROWS_NONE, 0},
     [MESSAGE_BEAT_ACK] = {"BEAT_ACK", BIT(F_IDS) | BIT(F_FLAGS), BIT(F_SESSION) | BIT(F_OWNED), ROWS_NONE, 0},
     [MESSAGE_HANDBACK] = {"HANDBACK", BIT(F_IDS) | BIT(F_BYE), BIT(F_SESSION), ROWS_NONE, 0},
     [MESSAGE_HANDBACK_ACK] = {"HANDBACK_ACK", 0, BIT(F_SESSION), ROWS_NONE, 0},
@@ -368,13 +368,14 @@ struct campaign_status message_campaign_next(struct wire_reader *r)
 
 void message_worker_put(struct wire_writer *w, const struct worker_status *s)
 {
-    wire_put_array(w, WORKER_ELEMENTS + 1);
+    wire_put_array(w, WORKER_ELEMENTS + 2);
     wire_put_str(w, s->session);
     wire_put_str(w, s->class_name);
     wire_put_str(w, s->label);
     wire_put_uint(w, s->running);
     wire_put_int(w, s->lease_ms);
     wire_put_str(w, s->state);
+    wire_put_str(w, s->said);
 }
 
 struct worker_status message_worker_next(struct wire_reader *r)
@@ -388,6 +389,10 @@ struct worker_status message_worker_next(struct wire_reader *r)
     s.lease_ms = wire_get_int(r, INT64_MIN, INT64_MAX);
     if (extra > 0 && r->state == ST_OK) {
         read_text(r, s.state, STOPPED_BYTES);
+        extra--;
+    }
+    if (extra > 0 && r->state == ST_OK) {
+        read_text(r, s.said, SAID_BYTES);
         extra--;
     }
     close_row(r, extra);

@@ -14,6 +14,7 @@
 #include "worker/model_flags.h"
 #include "worker/pipeline.h"
 #include "worker/session.h"
+#include "worker/view.h"
 
 static volatile sig_atomic_t stop;
 
@@ -28,8 +29,10 @@ struct worker_flags {
     struct setting_list roots;
     int64_t credit, drain_ms;
     bool allow_private_hosts, verbose;
+    const char *trace;
     uint8_t background[3];
     const char *curve_public, *curve_secret, *curve_server;
+    struct service_flags service;
     struct model_flags model;
 };
 
@@ -55,6 +58,8 @@ static const struct setting rows[] = {
     ROW(curve_secret, "curve-secret-key", SETTING_STRING, NULL, .value = "KEY",
         .help = "its secret half, from the environment or a file", .secret = true),
     ROW(curve_server, "curve-server-key", SETTING_STRING, NULL, .value = "KEY", .help = "CURVE key of the broker"),
+    ROW(trace, "trace", SETTING_STRING, NULL, .value = "FILE",
+        .help = "write what the stages did when as Chrome trace events, for Perfetto"),
     ROW(verbose, "verbose", SETTING_BOOL, NULL, .help = "log more"),
 };
 
@@ -63,6 +68,8 @@ static const struct setting rows[] = {
 struct worker {
     struct pipeline *pipeline;
     struct session *session; /* set before the first job comes */
+    struct view *view;
+    const struct log *log;
 };
 
 static enum status start(void *ctx, struct job *job, struct flight *flight, struct diag *why)
@@ -93,6 +100,18 @@ static void on_start(void *ctx, void *job_ctx)
 {
     struct worker *w = ctx;
     session_started(w->session, job_ctx);
+}
+
+static enum status on_load(void *ctx, struct diag *why)
+{
+    struct worker *w = ctx;
+    return view_listen(w->view, why);
+}
+
+static void turned(void *ctx, bool welcomed)
+{
+    struct worker *w = ctx;
+    view_turn(w->view, welcomed);
 }
 
 static void on_done(void *ctx, struct pipeline_done *done)
@@ -139,17 +158,21 @@ static enum status open_pipeline(const struct worker_flags *f, const struct engi
                                  .roots = *roots,
                                  .allow_private_hosts = f->allow_private_hosts,
                                  .background = f->background,
+                                 .meters = view_meters(w->view),
+                                 .on_load = on_load,
                                  .on_start = on_start};
     return pipeline_open(&o, on_done, w, &w->pipeline, why);
 }
 
 static enum status run_session(const struct worker_flags *f, struct worker *w, const char *broker, const char *dtype,
-                               const struct log *log, struct diag *why)
+                               struct diag *why)
 {
+    const struct log *log = w->log;
     char class_name[CLASS_BYTES + 1], label[LIMIT_NAME_BYTES + 1];
     const struct engine *engine = pipeline_engine(w->pipeline);
     snprintf(class_name, sizeof class_name, "%s/%s", engine_model_hash(engine), dtype);
     make_label(label, sizeof label, engine_caps(engine)->device);
+    view_loaded(w->view, class_name, engine_caps(engine)->device);
     struct link_keys keys = {
         .public_key = f->curve_public, .secret_key = f->curve_secret, .server_key = f->curve_server};
     struct session_options o = {.broker = broker,
@@ -160,8 +183,10 @@ static enum status run_session(const struct worker_flags *f, struct worker *w, c
                                 .context = engine_config(engine)->decoder.max_positions,
                                 .credit = (int)f->credit,
                                 .drain_ms = (int)f->drain_ms,
+                                .meters = view_meters(w->view),
                                 .log = log};
-    struct session_engine e = {.ctx = w, .start = start, .cancel = cancel, .drain = drain, .state = state};
+    struct session_engine e = {
+        .ctx = w, .start = start, .cancel = cancel, .drain = drain, .turned = turned, .state = state};
     enum status s = session_open(&o, &e, &w->session, why);
     if (s != ST_OK)
         return s;
@@ -181,8 +206,10 @@ static enum status work(const struct worker_flags *f, const struct log *log, str
     const char *broker;
     struct engine_choice choice = {.notice = NULL};
     struct media_roots *roots = NULL;
-    struct worker w = {.pipeline = NULL};
+    struct worker w = {.log = log};
     enum status s = find_broker(f, buffer, &broker, why);
+    if (s == ST_OK)
+        s = view_open(&f->service, f->trace, log, &w.view, why);
     if (s == ST_OK)
         s = model_flags_resolve(&f->model, &choice, why);
     if (s == ST_OK && choice.notice)
@@ -190,9 +217,10 @@ static enum status work(const struct worker_flags *f, const struct log *log, str
     if (s == ST_OK)
         s = open_pipeline(f, &choice, &roots, &w, why);
     if (s == ST_OK)
-        s = run_session(f, &w, broker, dtype_name(choice.options.backend.dtype), log, why);
+        s = run_session(f, &w, broker, dtype_name(choice.options.backend.dtype), why);
     pipeline_close(w.pipeline);
     session_close(w.session);
+    view_close(w.view);
     media_roots_free(roots);
     engine_choice_fini(&choice);
     if (s == ST_CANCELLED && stop) { /* before it was ready: nothing was owned */
@@ -206,6 +234,7 @@ int main(int argc, char **argv)
 {
     const struct setting_group groups[] = {
         {.title = "worker", .rows = rows, .n_rows = sizeof rows / sizeof rows[0]},
+        service_flags_group(offsetof(struct worker_flags, service)),
         model_flags_group(offsetof(struct worker_flags, model)),
     };
     const struct settings_program program = {
@@ -215,7 +244,7 @@ int main(int argc, char **argv)
         .examples = "  ferret-worker --data /var/lib/ferretry --root photos=/srv/photos\n"
                     "  ferret-worker --broker tcp://queue.example:7412 --device cuda:0 --dtype f16\n",
         .groups = groups,
-        .n_groups = 2,
+        .n_groups = sizeof groups / sizeof *groups,
     };
     struct worker_flags f = {0};
     struct settings *settings;

@@ -39,6 +39,11 @@ static void end(struct pipeline *p, struct item *item, struct pipeline_done *don
 {
     unlink_item(p, item);
     tasks_fini(&item->plan); /* it borrows from the job */
+    meters_image(p->options.meters,
+                 done->handed_back ? IMAGE_RETURNED
+                 : done->failed    ? IMAGE_FAILED
+                                   : IMAGE_DONE,
+                 done->error_class);
     done->job_ctx = item->ctx;
     done->job = item->job;
     item->job = NULL;
@@ -104,11 +109,17 @@ bool item_goes_on(struct pipeline *p, struct item *item)
     return false;
 }
 
-void pipeline_count(struct pipeline *p, int *counter, int add)
+void pipeline_count(struct pipeline *p, enum station s, int add)
 {
     pthread_mutex_lock(&p->lock);
-    *counter += add;
+    p->inside[s] += add;
     pthread_mutex_unlock(&p->lock);
+    meters_inside(p->options.meters, s, add);
+}
+
+const char *item_name(const struct item *item)
+{
+    return item->job->key;
 }
 
 /* ---- life ----------------------------------------------------------------------------------------------------------
@@ -160,6 +171,9 @@ static enum status build(struct pipeline *p, struct diag *why)
     int room = o->queue_images ? o->queue_images : DEFAULT_QUEUE;
     if (decoders == 0)
         decoders = cores > 0 ? (int)cores : 1;
+    meters_threads(o->meters, STATION_FETCH, fetchers);
+    meters_threads(o->meters, STATION_DECODE, decoders);
+    meters_threads(o->meters, STATION_ENGINE, 1);
     struct decoder_options decoding = {.children = decoders};
     struct fetch_options fetching = {.roots = o->roots, .allow_private_hosts = o->allow_private_hosts};
     enum status s = make_lock(p);
@@ -173,6 +187,8 @@ static enum status build(struct pipeline *p, struct diag *why)
         s = stage_queue_init(&p->to_decode, room);
     if (s == ST_OK)
         s = stage_queue_init(&p->to_engine, room);
+    if (s == ST_OK && o->on_load)
+        s = o->on_load(p->done_ctx, why);
     if (s == ST_OK)
         s = start_engine(p, why);
     return s == ST_OK ? start_stages(p, fetchers, decoders, why) : s;
@@ -339,8 +355,8 @@ void pipeline_stats(const struct pipeline *p, struct engine_stats *engine, int *
     struct pipeline *shared = (struct pipeline *)(uintptr_t)p;
     pthread_mutex_lock(&shared->lock);
     *engine = p->stats;
-    *fetching = p->fetching;
-    *decoding = p->decoding;
-    *in_engine = p->in_engine;
+    *fetching = p->inside[STATION_FETCH];
+    *decoding = p->inside[STATION_DECODE];
+    *in_engine = p->inside[STATION_ENGINE];
     pthread_mutex_unlock(&shared->lock);
 }

@@ -15,6 +15,7 @@
 #include "protocol/result.h"
 
 struct media_roots; /* media/fetch.h */
+struct meters;      /* worker/meters.h */
 
 struct pipeline_done {
     void *job_ctx;       /* as given to pipeline_put */
@@ -33,7 +34,11 @@ struct pipeline_options {
     int queue_images;                /* capacity of each queue; 0 = 32 */
     const struct media_roots *roots; /* borrowed while the pipeline lives */
     bool allow_private_hosts;
-    const uint8_t *background;                  /* 3 bytes, behind alpha; NULL: white */
+    const uint8_t *background; /* 3 bytes, behind alpha; NULL: white */
+    struct meters *meters;     /* borrowed while the pipeline lives; NULL: nobody looks */
+    /* May be NULL: pipeline_open has forked what it forks and is about to load the model; from here on there may be
+     * other threads. Not ST_OK: it fails with that. */
+    enum status (*on_load)(void *ctx, struct diag *why);
     void (*on_start)(void *ctx, void *job_ctx); /* may be NULL: the engine begins the image; on its thread, with the
                                                    context of `done` */
 };

@@ -1,10 +1,12 @@
 /* What a session writes to the queue: results (batches of what has ended meanwhile), beats, jobs handed back. The same
  * three either run as scripts on the worker's own connection to Redis or travel through the broker, which runs them. A
  * lost answer means once more: all three bear it. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "worker/meters.h"
 #include "worker/session_impl.h"
 
 enum { AGAIN_MS = 2000, BATCH_ROWS = 128, BATCH_BYTES = 1 << 20, BEGUN_MOST = 256 };
@@ -38,6 +40,7 @@ struct outgoing {
     struct store_args args; /* direct */
     struct wire_writer rows;
     uint8_t *ids;
+    char said[METERS_LINE_BYTES];
 };
 
 static void outgoing_fini(struct outgoing *o)
@@ -113,12 +116,22 @@ static bool wants_telling(const struct flight *f)
     return f->began && !f->began_is_told && f->state == FLIGHT_RUNNING && !f->lost;
 }
 
+/* The lease, and what this worker says of its work. */
+static void put_lease(struct session *s, struct outgoing *o)
+{
+    char text[METERS_LINE_BYTES + 32];
+    meters_line(s->options.meters, clock_us(), o->said);
+    snprintf(text, sizeof text, "%lld%s%s", (long long)s->lease_ms, o->said[0] ? "|" : "", o->said);
+    store_arg_str(&o->args, text);
+    o->message.text = (struct wire_view){.bytes = (const uint8_t *)o->said, .len = strlen(o->said)};
+}
+
 static void build_beat(struct session *s, struct outgoing *o)
 {
     o->script = SCRIPT_HEARTBEAT;
     o->message.kind = MESSAGE_BEAT;
     store_arg(&o->args, s->id, SESSION_BYTES);
-    store_arg_u64(&o->args, (uint64_t)s->lease_ms);
+    put_lease(s, o);
     put_ids(s, o, wants_telling, BEGUN_MOST);
     for (size_t i = 0; i < s->n_flights; i++) /* told on the way; a lost beat tells all again */
         if (wants_telling(s->flights[i]) && s->flights[i]->on_the_way) {
@@ -241,6 +254,7 @@ static void finished(struct session *s, struct wire_view statuses)
         if (n < statuses.len) {
             /* 's'tored, 'r'etried later, 'c'ancelled, or '0', somebody else's by now: ended for this session. */
             n++;
+            meters_stored(s->options.meters, f->ended_us);
             session_drop_flight(s, f);
         } else {
             i++;

@@ -89,6 +89,7 @@ void session_finished(struct session *s, struct flight *f, const struct session_
     bool is_first = raise_event(s, f);
     f->event_ended = true;
     f->end = *end;
+    f->ended_us = clock_us();
     pthread_mutex_unlock(&s->lock);
     if (is_first)
         wake(s);
@@ -435,6 +436,8 @@ enum status session_run(struct session *s, const volatile sig_atomic_t *stop, st
     enum { STEP_MS = 200 };
     for (;;) {
         int64_t now = clock_ms();
+        if (s->engine.turned)
+            s->engine.turned(s->engine.ctx, s->state == SESSION_OPEN);
         enum status health = s->refused;
         if (health == ST_OK)
             health = s->engine.state(s->engine.ctx, why);

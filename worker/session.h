@@ -16,6 +16,7 @@
 #include "protocol/link.h"
 #include "protocol/result.h"
 
+struct meters; /* worker/meters.h */
 struct session;
 struct flight; /* a job that this session owns; the engine hands it back as it got it */
 
@@ -29,6 +30,8 @@ struct session_engine {
     /* Hands back what has not begun, finishes the rest, returns when all of it has ended. Runs on a thread of its own.
      */
     void (*drain)(void *ctx);
+    /* May be NULL: the session's loop turned; welcomed: a broker has this session. */
+    void (*turned)(void *ctx, bool welcomed);
     enum status (*state)(void *ctx, struct diag *why); /* not ST_OK: nothing can be computed any more */
 };
 
@@ -41,6 +44,7 @@ struct session_options {
     int context;                  /* longest context, tokens */
     int credit;                   /* jobs in flight at most, 1 .. LIMIT_HELD_JOBS */
     int drain_ms;                 /* grace of a stop; what is unfinished then goes back */
+    struct meters *meters;        /* borrowed while the session lives; NULL: nobody looks */
     const struct log *log;
 };
 

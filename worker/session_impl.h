@@ -26,6 +26,7 @@ struct flight {
     bool began, began_is_told;
     int64_t began_at, max_runtime_ms; /* 0: any */
     struct session_end end;
+    int64_t ended_us;
     bool event_began, event_ended; /* under the lock */
 };
 

@@ -69,7 +69,7 @@ static struct item *leave(struct feeder *f, struct item **slot)
     /* one whose tasks were all refused was never encoded; at worst this lets one image too many in */
     f->n_submitted -= !encoded;
     *slot = f->items[--f->n_items];
-    pipeline_count(f->p, &f->p->in_engine, -1);
+    pipeline_count(f->p, STATION_ENGINE, -1);
     return item;
 }
 
@@ -83,6 +83,7 @@ static void take_results(struct feeder *f)
             engine_result_fini(&r);
             continue;
         }
+        meters_task(f->p->options.meters, item_name(*slot), &r);
         tasks_take_result(&(*slot)->plan.entries[entry], &r);
         if (--(*slot)->n_unanswered == 0)
             complete(f, leave(f, slot));
@@ -174,7 +175,7 @@ static bool begin(struct feeder *f, struct item *item)
     }
     f->items[f->n_items++] = item;
     f->n_submitted++;
-    pipeline_count(p, &p->in_engine, 1);
+    pipeline_count(p, STATION_ENGINE, 1);
     return true;
 }
 
@@ -222,6 +223,7 @@ static void run(struct feeder *f)
         pthread_mutex_lock(&f->p->lock);
         engine_stats(f->e, &f->p->stats);
         pthread_mutex_unlock(&f->p->lock);
+        meters_engine(f->p->options.meters, &f->p->stats);
     }
 }
 
@@ -230,6 +232,7 @@ void *stage_engine(void *ctx)
     struct pipeline *p = ctx;
     struct diag why = {""};
     struct engine *e = NULL;
+    meters_thread(p->options.meters, STATION_ENGINE);
     enum status s = engine_open(&p->options.engine, &e, &why);
     pthread_mutex_lock(&p->lock);
     p->engine = e;

@@ -37,7 +37,9 @@ static void fetch_item(struct pipeline *p, struct item *item)
     enum fetch_error kind = FETCH_OK;
     struct diag why = {""};
     enum status s = fetch(p->fetcher, job->image, &item->bytes, &kind, &why);
-    item->fetch_us = clock_us() - start;
+    int64_t now = clock_us();
+    item->fetch_us = now - start;
+    meters_stage(p->options.meters, STAGE_FETCH, item_name(item), start, now);
     if (s != ST_OK) {
         item_fail(p, item, (enum error_class)fetch_error_class(kind), fetch_code(kind), why.text);
         return;
@@ -50,11 +52,12 @@ void *stage_fetch(void *ctx)
 {
     struct pipeline *p = ctx;
     struct item *item;
+    meters_thread(p->options.meters, STATION_FETCH);
     while ((item = stage_queue_take(&p->to_fetch, true)) != NULL) {
-        pipeline_count(p, &p->fetching, 1);
+        pipeline_count(p, STATION_FETCH, 1);
         if (item_goes_on(p, item))
             fetch_item(p, item);
-        pipeline_count(p, &p->fetching, -1);
+        pipeline_count(p, STATION_FETCH, -1);
     }
     return NULL;
 }
@@ -98,6 +101,8 @@ static void decode_item(struct pipeline *p, struct item *item)
     enum image_error kind = IMAGE_OK;
     struct diag why = {""};
     enum status s = decoder_run(p->decoders, item->bytes.data, item->bytes.len, &policy, &image, &kind, &why);
+    int64_t decoded = clock_us();
+    meters_stage(p->options.meters, STAGE_DECODE, item_name(item), start, decoded);
     bytes_fini(&item->bytes);
     if (kind == IMAGE_TRUNCATED) {
         item_fail_truncated(p, item, image.rows_decoded, why.text);
@@ -112,7 +117,9 @@ static void decode_item(struct pipeline *p, struct item *item)
     item->image.rgb = NULL;
     item->image.mapped = 0;
     image_fini(&image);
-    item->decode_us = clock_us() - start;
+    int64_t now = clock_us();
+    item->decode_us = now - start;
+    meters_stage(p->options.meters, STAGE_PREPROCESS, item_name(item), decoded, now);
     if (s != ST_OK)
         item_fail(p, item, ERROR_TRANSIENT, "out_of_memory", "no memory to prepare the image");
     else if (stage_queue_put(&p->to_engine, item, true) != ST_OK)
@@ -123,11 +130,12 @@ void *stage_decode(void *ctx)
 {
     struct pipeline *p = ctx;
     struct item *item;
+    meters_thread(p->options.meters, STATION_DECODE);
     while ((item = stage_queue_take(&p->to_decode, true)) != NULL) {
-        pipeline_count(p, &p->decoding, 1);
+        pipeline_count(p, STATION_DECODE, 1);
         if (item_goes_on(p, item))
             decode_item(p, item);
-        pipeline_count(p, &p->decoding, -1);
+        pipeline_count(p, STATION_DECODE, -1);
     }
     return NULL;
 }

@@ -5,6 +5,7 @@
 
 #include "media/decoder.h"
 #include "media/fetch.h"
+#include "worker/meters.h"
 #include "worker/pipeline.h"
 #include "worker/record.h"
 #include "worker/stage_queue.h"
@@ -55,7 +56,7 @@ struct pipeline {
     bool draining, hand_back, lost;
     struct diag lost_why;
     struct engine_stats stats;
-    int fetching, decoding, in_engine;
+    int inside[STATION_COUNT_];
 };
 
 /* What is to become of an item that a stage has in its hands: true = go on; else it has been ended. */
@@ -67,8 +68,11 @@ void item_fail_truncated(struct pipeline *p, struct item *item, double rows_deco
 void item_hand_back(struct pipeline *p, struct item *item);
 void item_finish(struct pipeline *p, struct item *item, struct json *record, const struct record_outcome *outcome);
 
-/* Adds to one of the counters that pipeline_stats shows. */
-void pipeline_count(struct pipeline *p, int *counter, int add);
+/* An image comes to a station, or leaves it. */
+void pipeline_count(struct pipeline *p, enum station s, int add);
+
+/* What the meters call an image. */
+const char *item_name(const struct item *item);
 
 /* Threads; each ends when its queue is closed and empty. ctx: the pipeline. */
 void *stage_fetch(void *ctx);

@@ -213,6 +213,7 @@ local function forget_session(sid)
     call('HDEL', K .. 'health', sid)
     call('HDEL', K .. 'ill', sid)
     call('HDEL', K .. 'drain', sid)
+    call('HDEL', K .. 'said', sid)
 end
 
 local function session_class(sid)

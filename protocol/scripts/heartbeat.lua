@@ -1,4 +1,4 @@
--- ARGV: session, lease ms, ids begun since the last beat. Renews the lease, also one that has lapsed but was not reaped.
+-- ARGV: session, lease ms (and behind a bar what the worker says of its work), ids begun since the last beat. Renews the lease, also one that has lapsed but was not reaped.
 -- Answers {'gone'} | {'ok', jobs it owns, ids to stop, one behind another, 1 if it is in quarantine + 2 if it is to
 -- drain}.
 local sid = ARGV[1]
@@ -6,7 +6,11 @@ local run = K .. 'run:' .. sid
 if not call('ZSCORE', K .. 'sess', sid) then
     return {'gone'}
 end
-call('ZADD', K .. 'sess', now_ms() + tonumber(ARGV[2]), sid)
+local lease, said = string.match(ARGV[2], '^(%d+)|?(.*)$')
+call('ZADD', K .. 'sess', now_ms() + tonumber(lease), sid)
+if said ~= '' then
+    call('HSET', K .. 'said', sid, said)
+end
 for i = 3, #ARGV do
     local row = call('HGET', run, ARGV[i])
     if row then

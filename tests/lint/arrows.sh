@@ -54,6 +54,7 @@ ZeroMQ        | zmq\.h         | protocol/link.c
 hiredis       | hiredis/       | protocol/store_node.c
 libvips       | vips/          | media/vips_image.h
 libcurl       | curl/          | media/fetch_http.c
+libmicrohttpd | microhttpd\.h | observe/web_impl.h
 Jansson       | jansson\.h     | base/json.c
 SentencePiece | sentencepiece  | model/tokenizer.cc
 MessagePack   | msgpack        | protocol/wire.c

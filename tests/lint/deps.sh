@@ -25,6 +25,7 @@ build | pkg-config --exists jansson              | libjansson-dev
 build | echo '#include <sentencepiece_processor.h>' \| g++ -E -x c++ - | libsentencepiece-dev
 build | pkg-config --exists libzstd              | libzstd-dev
 build | pkg-config --exists zlib                 | zlib1g-dev
+build | pkg-config --exists libmicrohttpd         | libmicrohttpd-dev
 build | pkg-config --exists msgpack-c \|\| pkg-config --exists msgpack | libmsgpack-c-dev libmsgpack-dev
 build | echo '#include <oneapi/dnnl/dnnl.h>' \| gcc -E - | libdnnl-dev
 build | command -v redis-server                  | redis-server
