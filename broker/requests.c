@@ -198,7 +198,7 @@ static void answer_made(struct dispatch *d, const struct pending *p, const struc
     } else {
         copy_text(r, 1, field, LIMIT_NAME_BYTES);
         copy_text(r, 2, found, LIMIT_NAME_BYTES);
-        snprintf(text, sizeof text, "the campaign exists with another %s (%s); choose another name", field, found);
+        snprintf(text, sizeof text, "the campaign exists with %s of its own (%s); choose another name", field, found);
         dispatch_error(d, SIDE_CLIENT, &p->peer, &m, CODE_REFUSED, text);
     }
 }

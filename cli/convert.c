@@ -1,5 +1,6 @@
 /* `ferret convert`: any checkpoint layout -> one folder. model/convert.h does it. */
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -72,7 +73,7 @@ static enum status convert(void *options, const struct settings *settings, int *
         .progress_ctx = &ticker,
     };
     (void)exit_code;
-    if (!o->out)
+    if (!o->out || strcmp(o->out, "-") == 0)
         return diag_set(why, ST_INVALID, "expected -o DIR");
     enum status s = convert_dtype_parse(o->dtype, &to.dtype, why);
     if (s == ST_OK)

@@ -106,7 +106,7 @@ static enum status run(void *options, const struct settings *settings, int *exit
     struct engine_choice choice = {0};
     struct decoder_pool *pool = NULL;
     flags.model = settings_arg(settings, 0);
-    if (!o->cases || !o->images || !o->out)
+    if (!o->cases || !o->images || !o->out || strcmp(o->out, "-") == 0)
         return diag_set(why, ST_INVALID, "expected --cases FILE, --images DIR and --out DIR");
     /* The pool forks: it comes before the engine's threads. */
     enum status s = decoder_pool_open(&(struct decoder_options){.children = 1}, &pool, why);

@@ -40,3 +40,8 @@ while read -r words; do
     text=$($words --help) || die "$words --help fails"
     grep -A1 '^examples:' <<<"$text" | grep -q "^  ${words%% *} " || die "$words --help has no examples"
 done < <(helps)
+
+# What is a folder can't be stdout.
+"$FERRET" convert "$ROOT/model/pretrained" -o - 2>"$WORK/err"
+want "exit code of convert to stdout" 2 $?
+grep -q 'expected -o DIR' "$WORK/err" || die "convert to stdout says: $(cat "$WORK/err")"
