@@ -134,6 +134,9 @@ eval: ## measure the model that ships on held-out scenes: a table, build/eval/de
 	@cd model/reference && /usr/bin/python3 -m evaluation run --ferret $(abspath $(B)/bin/ferret) --out $(abspath build/eval) \
 	  $(if $(EVAL_SEED),--seed $(EVAL_SEED)) $(if $(SCENES),--scenes $(SCENES)) $(if $(DTYPE),--dtype $(DTYPE)) $(if $(MODEL),--model $(abspath $(MODEL)))
 
+# They keep their folders, since they link to each other.
+DOCUMENTS := README.md ARCHITECTURE.md CONTRIBUTING.md CHANGELOG.md LICENSE cli/CLI.md protocol/PROTOCOL.md \
+  $(wildcard docs/*.md docs/*.png deploy/*.md) model/reference/evaluation/README.md
 .PHONY: install
 install: all plugin ## install programs, model, documents, man pages, completion and units under DESTDIR and PREFIX
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/ferretry/pretrained/vision_tower
@@ -141,8 +144,7 @@ install: all plugin ## install programs, model, documents, man pages, completion
 	[ -z '$(NVCC)' ] || install -D -m 755 $(CUDA_PLUGIN) $(DESTDIR)$(PREFIX)/lib/ferretry/ferret-cuda.so
 	install -m 644 $(wildcard model/pretrained/*.*) $(DESTDIR)$(PREFIX)/share/ferretry/pretrained
 	install -m 644 $(wildcard model/pretrained/vision_tower/*) $(DESTDIR)$(PREFIX)/share/ferretry/pretrained/vision_tower
-	install -d $(DESTDIR)$(PREFIX)/share/doc/ferretry
-	install -m 644 README.md ARCHITECTURE.md CHANGELOG.md LICENSE cli/CLI.md protocol/PROTOCOL.md $(wildcard docs/*.md) $(DESTDIR)$(PREFIX)/share/doc/ferretry
+	set -e; for file in $(DOCUMENTS); do install -D -m 644 $$file $(DESTDIR)$(PREFIX)/share/doc/ferretry/$$file; done
 	@$(MAKE) --no-print-directory install-deploy
 
 .PHONY: format

@@ -23,4 +23,3 @@ install-deploy: man
 	$(foreach u,$(DEPLOY_UNITS),$(call install_under_prefix,$(u),$(DESTDIR)$(PREFIX)/lib/systemd/system) &&) true
 	install -m 644 deploy/systemd/ferretry.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/ferretry.conf
 	install -m 644 $(DEPLOY_EXAMPLES) $(INSTALL_SHARE)/doc/ferretry/examples
-	install -m 644 $(wildcard deploy/*.md) $(INSTALL_SHARE)/doc/ferretry

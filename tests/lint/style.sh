@@ -39,6 +39,14 @@ calls() {
 } >"$complaints"
 verdict "lint: banned functions" "$complaints" || failed=1
 
+# What a document links to is there.
+sources '*.md' | while IFS= read -r document; do
+    grep -oE '\]\([^) ]+\)' "$document" | sed -E 's/^\]\(//; s/\)$//; s/#.*//' | grep -vE '^(https?:|mailto:|$)' | while IFS= read -r target; do
+        [ -e "$(dirname "$document")/$target" ] || echo "$document: $target is not there"
+    done
+done >"$complaints"
+verdict "lint: links of documents" "$complaints" || failed=1
+
 # A file that only works on the machine where it was written.
 sources '*' | grep -vE '^tests/lint/style\.sh$' | xargs -d '\n' grep -nIE '(^|[^A-Za-z0-9._-])/(work|root|home|Users)/' >"$complaints"
 verdict "lint: no paths of one machine" "$complaints" || failed=1
