@@ -50,8 +50,10 @@ void dispatch_free(struct dispatch *d)
     struct dispatch_output o;
     while (dispatch_next(d, &o))
         dispatch_output_fini(&o);
-    for (uint32_t i = 0; i < d->n_calls; i++)
+    for (uint32_t i = 0; i < d->n_calls; i++) {
         submit_batch_free(d->calls[i].batch);
+        claim_batch_free(d->calls[i].claim);
+    }
     while (d->first) {
         struct submit_batch *b = d->first;
         d->first = b->next;
@@ -287,6 +289,7 @@ void dispatch_on_reply(struct dispatch *d, uint64_t tag, const struct reply *rep
     struct pending p = d->calls[row];
     d->calls[row].used = false;
     d->calls[row].batch = NULL;
+    d->calls[row].claim = NULL;
     switch (p.script) {
     case SCRIPT_SUBMIT: submits_on_reply(d, p.batch, reply); break;
     case SCRIPT_REAP: on_chore(d, CHORE_REAP, reply, now_ms); break;

@@ -1,4 +1,5 @@
-/* Inside of the dispatcher: shared by dispatch.c (calls, outputs, ticks), submits.c, sessions.c and requests.c. */
+/* Inside of the dispatcher: shared by dispatch.c (calls, outputs, ticks), submits.c, sessions.c,
+ * claims.c and requests.c. */
 #ifndef BROKER_DISPATCH_IMPL_H
 #define BROKER_DISPATCH_IMPL_H
 
@@ -9,9 +10,11 @@ enum {
     MAX_CALLS = 8192, /* on the way; over it clients get BUSY */
     SUBMIT_GROUP_JOBS = 256,
     SUBMITS_AT_ONCE = 2,
-    CLAIMS_AT_ONCE = 4,
+    CLAIMS_AT_ONCE = 2,
+    CLAIM_JOBS = 512, /* of a call */
+    CLAIM_SESSIONS = 128,
     CLAIM_QUANTUM = 16,
-    CLAIM_SHARE = 8,        /* a claim's most while other sessions wait too: nobody hoards what others could begin */
+    CLAIM_SHARE = 8,        /* a session's while others wait too and nobody knows how much work there is */
     ANSWER_BYTES = 2 << 20, /* of jobs or records in one answer; the frame has room for one more of the largest */
     POISON_CRASHES = 3,
     RETRY_MS = 200,
@@ -54,8 +57,12 @@ struct work_class {
     char name[CLASS_BYTES + 1];
     int64_t dry_until;
     int pause_ms;
-    int waiting; /* sessions with credit, as of this round of claims */
+    int waiting;   /* sessions with credit, as of this round of claims */
+    uint64_t left; /* jobs that wait, as of the last answer */
+    bool woken;    /* since then there may be more */
 };
+
+struct claim_batch;
 
 /* What is remembered of a call on the way. */
 struct pending {
@@ -70,6 +77,7 @@ struct pending {
     char class_name[CLASS_BYTES + 1];
     bool bye;
     struct submit_batch *batch;
+    struct claim_batch *claim;
 };
 
 /* Background scripts, each at most once on the way. */
@@ -123,8 +131,17 @@ void submit_batch_free(struct submit_batch *b);
 /* sessions.c */
 void sessions_on_message(struct dispatch *d, const struct link_peer *peer, const struct message *m, int64_t now_ms);
 void sessions_on_reply(struct dispatch *d, const struct pending *p, const struct reply *r, int64_t now_ms);
+struct session *session_find(struct dispatch *d, const uint8_t *id);
+/* n jobs from element `at` of an answer on; none: the worker is told to RESUME. */
+void session_send_jobs(struct dispatch *d, const struct session *s, uint64_t seq, const struct reply *r, size_t at,
+                       size_t n);
+void session_end(struct dispatch *d, const struct session *s); /* its lease has ended: it is told, and forgotten */
+
+/* claims.c */
 int sessions_claim(struct dispatch *d, int64_t now_ms); /* in how many ms again */
 void sessions_wake(struct dispatch *d);                 /* there may be work */
+void claims_on_reply(struct dispatch *d, struct claim_batch *b, const struct reply *r, int64_t now_ms); /* frees b */
+void claim_batch_free(struct claim_batch *b);
 
 /* operate.c: what operators ask; false: not one of their messages */
 bool operate_build(const struct message *m, enum script *script, struct store_args *args);

@@ -1,4 +1,4 @@
-/* Workers' sessions: HELLO, credit and CLAIM, and the messages of the relay route. */
+/* Workers' sessions: HELLO, credit, and the messages of the relay route. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +8,7 @@
 /* ---- tables --------------------------------------------------------------------------------------------------------
  */
 
-static struct session *find_session(struct dispatch *d, const uint8_t *id)
+struct session *session_find(struct dispatch *d, const uint8_t *id)
 {
     for (size_t i = 0; i < d->n_sessions; i++)
         if (memcmp(d->sessions[i].id, id, SESSION_BYTES) == 0)
@@ -25,7 +25,7 @@ static int class_of(struct dispatch *d, const char *name)
     if (!classes)
         return -1;
     d->classes = classes;
-    classes[d->n_classes] = (struct work_class){.dry_until = 0};
+    classes[d->n_classes] = (struct work_class){.woken = true};
     memcpy(classes[d->n_classes].name, name, strlen(name) + 1);
     return (int)d->n_classes++;
 }
@@ -49,17 +49,9 @@ static struct session *add_session(struct dispatch *d, const uint8_t *id)
 
 static void remove_session(struct dispatch *d, const uint8_t *id)
 {
-    struct session *s = find_session(d, id);
+    struct session *s = session_find(d, id);
     if (s)
         *s = d->sessions[--d->n_sessions];
-}
-
-void sessions_wake(struct dispatch *d)
-{
-    for (size_t i = 0; i < d->n_classes; i++) {
-        d->classes[i].dry_until = 0;
-        d->classes[i].pause_ms = 0;
-    }
 }
 
 /* ---- from workers --------------------------------------------------------------------------------------------------
@@ -90,15 +82,25 @@ static void args_of_hello(struct dispatch *d, const struct message *m, struct st
 
 static void args_of_rows(const struct message *m, struct store_args *args)
 {
+    struct message_row rows[LIMIT_JOBS_PER_MESSAGE]; /* wrong_with() has seen to that */
     struct wire_reader r;
+    size_t n = message_rows_open(m, &r);
     arg_session(args, m->session);
-    for (size_t n = message_rows_open(m, &r); n > 0; n--) {
-        struct message_row row = message_row_next(&r);
-        char outcome = (char)row.n[0];
-        store_arg(args, row.id, ID_BYTES);
-        store_arg(args, &outcome, 1);
-        store_arg(args, row.body.bytes, row.body.len);
+    store_arg(args, "", 0);
+    for (size_t i = 0; i < n; i++) {
+        rows[i] = message_row_next(&r);
+        char outcome = (char)rows[i].n[0];
+        store_arg_more(args, &outcome, 1);
     }
+    store_arg(args, "", 0);
+    for (size_t i = 0; i < n; i++)
+        store_arg_more(args, rows[i].id, ID_BYTES);
+    store_arg(args, "", 0);
+    for (size_t i = 0; i < n; i++)
+        store_arg_more_length(args, rows[i].body.len);
+    store_arg(args, "", 0);
+    for (size_t i = 0; i < n; i++)
+        store_arg_more(args, rows[i].body.bytes, rows[i].body.len);
 }
 
 static void args_of_ids(const struct message *m, struct store_args *args)
@@ -148,7 +150,7 @@ static const char *wrong_with(const struct message *m)
 
 static void on_credit(struct dispatch *d, const struct link_peer *peer, const struct message *m, int64_t now_ms)
 {
-    struct session *s = find_session(d, m->session.bytes);
+    struct session *s = session_find(d, m->session.bytes);
     if (!s) {
         dispatch_error(d, SIDE_WORKER, peer, m, CODE_SESSION, "this broker does not know the session; say HELLO");
         return;
@@ -243,26 +245,47 @@ static struct wire_view bytes_at(const struct reply *r, size_t i)
     return (struct wire_view){.bytes = (const uint8_t *)bytes, .len = len};
 }
 
-/* Jobs from element `at` on: id, fails, crashes, body. */
-static enum status put_jobs(struct wire_writer *w, const struct reply *r, size_t at)
+/* A decimal number at *at, and the separator behind it. */
+static uint64_t read_number(struct wire_view text, size_t *at)
+{
+    enum { TEN = 10 };
+    uint64_t v = 0;
+    while (*at < text.len && text.bytes[*at] >= '0' && text.bytes[*at] <= '9')
+        v = v * TEN + (uint64_t)(text.bytes[(*at)++] - '0');
+    *at += *at < text.len;
+    return v;
+}
+
+/* A stored job is a few fields, each with a separator behind it, and then the body. */
+static struct wire_view body_of(struct wire_view stored)
+{
+    enum { FIELDS = 5 };
+    size_t at = 0;
+    for (int i = 0; i < FIELDS; i++)
+        (void)read_number(stored, &at);
+    return (struct wire_view){.bytes = stored.bytes + at, .len = stored.len - at};
+}
+
+/* n jobs from element `at` on: id, row of ownership (which begins with failures and crashes), stored job. */
+static enum status put_jobs(struct wire_writer *w, const struct reply *r, size_t at, size_t n)
 {
     wire_writer_init(w, LIMIT_FRAME_BYTES);
-    wire_put_array(w, r->n > at ? (r->n - at) / 4 : 0);
-    for (size_t i = at; i + 3 < r->n; i += 4) {
-        struct wire_view id = bytes_at(r, i);
+    wire_put_array(w, n);
+    for (; n > 0; n--, at += 3) {
+        struct wire_view id = bytes_at(r, at), row = bytes_at(r, at + 1);
+        size_t in_row = 0;
         if (id.len != ID_BYTES)
             return ST_FORMAT;
-        struct message_row row = {.id = id.bytes,
-                                  .n = {(uint64_t)reply_number(r, i + 1), (uint64_t)reply_number(r, i + 2)},
-                                  .body = bytes_at(r, i + 3)};
-        message_row_put(w, &row);
+        uint64_t fails = read_number(row, &in_row), crashes = read_number(row, &in_row);
+        struct message_row out = {.id = id.bytes, .n = {fails, crashes}, .body = body_of(bytes_at(r, at + 2))};
+        message_row_put(w, &out);
     }
     return w->state;
 }
 
 static void welcome(struct dispatch *d, const struct pending *p, const struct reply *r, int64_t now_ms)
 {
-    struct session *s = find_session(d, p->session);
+    struct session *s = session_find(d, p->session);
     if (!s)
         s = add_session(d, p->session);
     int class_index = class_of(d, p->class_name);
@@ -285,112 +308,42 @@ static void welcome(struct dispatch *d, const struct pending *p, const struct re
     dispatch_send(d, SIDE_WORKER, &p->peer, &m);
 }
 
-static void send_jobs(struct dispatch *d, enum message_kind kind, const struct link_peer *peer, const struct pending *p,
-                      const struct reply *r)
+static void send_resumed(struct dispatch *d, const struct pending *p, const struct reply *r)
 {
+    enum { FIRST = 3 };
     struct wire_writer w;
-    size_t first = kind == MESSAGE_RESUMED ? 3 : 1;
-    struct message m = {.kind = kind, .request = p->request, .session = session_view(p->session), .seq = p->seq};
-    if (put_jobs(&w, r, first) == ST_OK) {
+    struct message m = {
+        .kind = MESSAGE_RESUMED, .request = p->request, .session = session_view(p->session), .seq = p->seq};
+    if (put_jobs(&w, r, FIRST, r->n > FIRST ? (r->n - FIRST) / 3 : 0) == ST_OK) {
         m.rows = (struct wire_view){.bytes = w.bytes, .len = w.len};
-        if (kind == MESSAGE_RESUMED) {
-            m.more = (uint64_t)reply_number(r, 1);
-            m.ids = bytes_at(r, 2);
-            m.flags = (uint64_t)reply_number(r, 3);
-        }
-        dispatch_send(d, SIDE_WORKER, peer, &m);
+        m.more = (uint64_t)reply_number(r, 1);
+        m.ids = bytes_at(r, 2);
+        dispatch_send(d, SIDE_WORKER, &p->peer, &m);
     }
     wire_writer_fini(&w);
 }
 
-static void on_claim(struct dispatch *d, const struct pending *p, const struct reply *r, int64_t now_ms)
+void session_send_jobs(struct dispatch *d, const struct session *s, uint64_t seq, const struct reply *r, size_t at,
+                       size_t n)
 {
-    d->claims_on_the_way--;
-    struct session *s = find_session(d, p->session);
-    if (!s)
-        return; /* said BYE in between; its jobs, if any, have gone back or will be reaped */
-    s->claiming = false;
-    if (reply_is(r, 0, "gone")) {
-        struct message m = {.session = session_view(p->session)};
-        dispatch_error(d, SIDE_WORKER, &s->peer, &m, CODE_SESSION, "the lease has ended; say HELLO");
-        remove_session(d, p->session);
-    } else if (reply_is(r, 0, "lapsed")) {
-        s->not_before = now_ms + d->options.beat_ms / 2;
-    } else if (reply_is(r, 0, "alone")) {
-        s->not_before = now_ms + IDLE_POLL_MS;
-    } else if (reply_is(r, 0, "full") || reply_is(r, 0, "ill") || reply_is(r, 0, "drain") || reply_error_is(r, "OOM")) {
-        s->not_before = now_ms + FULL_POLL_MS;
-    } else if (reply_is(r, 0, "ok") && r->n == 1) {
-        struct work_class *c = &d->classes[s->class_index];
-        c->pause_ms = c->pause_ms == 0 ? IDLE_POLL_MS : c->pause_ms * 2;
-        if (c->pause_ms > IDLE_POLL_MOST_MS)
-            c->pause_ms = IDLE_POLL_MOST_MS;
-        c->dry_until = now_ms + c->pause_ms;
-    } else {
-        /* Jobs; or the answer was lost, or given before: JOBS without rows tells the worker to RESUME. */
-        static const struct reply nothing = {.kind = REPLY_ARRAY};
-        d->classes[s->class_index].pause_ms = 0;
-        s->want = 0;
-        s->seq = p->seq + 1;
-        if (!reply_is(r, 0, "ok"))
-            s->not_before = now_ms + RETRY_MS;
-        send_jobs(d, MESSAGE_JOBS, &s->peer, p, reply_is(r, 0, "ok") ? r : &nothing);
+    struct wire_writer w;
+    struct message m = {.kind = MESSAGE_JOBS, .session = session_view(s->id), .seq = seq};
+    if (put_jobs(&w, r, at, n) == ST_OK) {
+        m.rows = (struct wire_view){.bytes = w.bytes, .len = w.len};
+        dispatch_send(d, SIDE_WORKER, &s->peer, &m);
     }
+    wire_writer_fini(&w);
 }
 
-static void start_claim(struct dispatch *d, struct session *s)
+void session_end(struct dispatch *d, const struct session *s)
 {
-    uint64_t most = d->classes[s->class_index].waiting > 1 ? CLAIM_SHARE : LIMIT_JOBS_PER_MESSAGE;
-    struct store_args args = {0};
-    store_arg(&args, s->id, SESSION_BYTES);
-    store_arg_u64(&args, s->seq);
-    store_arg_u64(&args, s->want < most ? s->want : most);
-    store_arg_u64(&args, CLAIM_QUANTUM);
-    store_arg_u64(&args, LIMIT_HELD_JOBS);
-    store_arg_u64(&args, ANSWER_BYTES);
-    dispatch_arg_pressure(d, &args);
-    struct pending *p = dispatch_call(d, SCRIPT_CLAIM, &args);
-    if (!p)
-        return;
-    p->side = SIDE_WORKER;
-    p->seq = s->seq;
-    memcpy(p->session, s->id, SESSION_BYTES);
-    s->claiming = true;
-    d->claims_on_the_way++;
-}
-
-/* Workers repeat their credit once a beat; who has not for so long hangs on another broker, or is dead. */
-static void forget_silent(struct dispatch *d, int64_t now_ms)
-{
-    enum { FORGET_LEASES = 20 };
-    for (size_t i = d->n_sessions; i-- > 0;)
-        if (!d->sessions[i].claiming && now_ms - d->sessions[i].heard_at > FORGET_LEASES * d->options.lease_ms)
-            d->sessions[i] = d->sessions[--d->n_sessions];
-}
-
-int sessions_claim(struct dispatch *d, int64_t now_ms)
-{
-    enum { LONGEST_MS = 1000 };
-    int64_t wait = LONGEST_MS;
-    forget_silent(d, now_ms);
-    for (size_t i = 0; i < d->n_classes; i++)
-        d->classes[i].waiting = 0;
-    for (size_t i = 0; i < d->n_sessions; i++)
-        d->classes[d->sessions[i].class_index].waiting += d->sessions[i].want > 0;
-    for (size_t i = 0; i < d->n_sessions; i++) {
-        struct session *s = &d->sessions[(d->next_session + i) % d->n_sessions];
-        if (s->claiming || s->want == 0)
-            continue;
-        int64_t from = d->classes[s->class_index].dry_until;
-        from = s->not_before > from ? s->not_before : from;
-        if (from > now_ms)
-            wait = from - now_ms < wait ? from - now_ms : wait;
-        else if (d->claims_on_the_way < CLAIMS_AT_ONCE)
-            start_claim(d, s);
-    }
-    if (d->n_sessions)
-        d->next_session = (d->next_session + 1) % d->n_sessions;
-    return (int)wait;
+    struct message m = {.session = session_view(s->id)};
+    struct link_peer peer = s->peer;
+    uint8_t id[SESSION_BYTES];
+    memcpy(id, s->id, sizeof id);
+    m.session = session_view(id);
+    dispatch_error(d, SIDE_WORKER, &peer, &m, CODE_SESSION, "the lease has ended; say HELLO");
+    remove_session(d, id);
 }
 
 static void on_done(struct dispatch *d, const struct pending *p, const struct reply *r)
@@ -404,7 +357,7 @@ void sessions_on_reply(struct dispatch *d, const struct pending *p, const struct
 {
     struct message m = {.request = p->request, .session = session_view(p->session)};
     if (p->script == SCRIPT_CLAIM) {
-        on_claim(d, p, r, now_ms);
+        claims_on_reply(d, p->claim, r, now_ms);
         return;
     }
     if (r->kind == REPLY_LOST || r->kind == REPLY_ERROR) {
@@ -418,7 +371,7 @@ void sessions_on_reply(struct dispatch *d, const struct pending *p, const struct
     }
     switch (p->script) {
     case SCRIPT_HELLO: welcome(d, p, r, now_ms); break;
-    case SCRIPT_RESUME: send_jobs(d, MESSAGE_RESUMED, &p->peer, p, r); break;
+    case SCRIPT_RESUME: send_resumed(d, p, r); break;
     case SCRIPT_FINISH: on_done(d, p, r); break;
     case SCRIPT_HEARTBEAT:
         m.kind = MESSAGE_BEAT_ACK;

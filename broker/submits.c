@@ -100,21 +100,45 @@ static enum status check_rows(const struct message *m, struct wire_view *tenant,
     return ST_OK;
 }
 
-static void put_rows(struct store_args *args, const struct message *m, struct wire_view tenant, size_t n)
+static bool begins_alike(const struct message_row *a, const struct message_row *b)
 {
+    return memcmp(a->n, b->n, sizeof a->n) == 0;
+}
+
+/* Neighbours that differ in nothing but id and body. */
+static void put_run(struct store_args *args, const struct message_row *rows, size_t n)
+{
+    for (int k = 0; k < 4; k++)
+        store_arg_u64(args, rows[0].n[k]);
+    store_arg_u64(args, n);
+    store_arg(args, "", 0);
+    for (size_t i = 0; i < n; i++)
+        store_arg_more(args, rows[i].id, ID_BYTES);
+    store_arg(args, "", 0);
+    for (size_t i = 0; i < n; i++)
+        store_arg_more_length(args, rows[i].body.len);
+    store_arg(args, "", 0);
+    for (size_t i = 0; i < n; i++)
+        store_arg_more(args, rows[i].body.bytes, rows[i].body.len);
+}
+
+static void put_rows(struct store_args *args, const struct message *m, struct wire_view tenant)
+{
+    struct message_row rows[LIMIT_JOBS_PER_MESSAGE];
+    struct wire_reader r;
+    size_t n = message_rows_open(m, &r);
+    for (size_t i = 0; i < n; i++)
+        rows[i] = message_row_next(&r);
     store_arg(args, m->campaign.bytes, m->campaign.len);
     store_arg(args, tenant.bytes, tenant.len);
     store_arg(args, m->manifest.bytes, m->manifest.len);
     store_arg_u64(args, m->offset);
     store_arg_u64(args, m->end);
     store_arg_u64(args, n);
-    struct wire_reader r;
-    for (size_t i = message_rows_open(m, &r); i > 0; i--) {
-        struct message_row row = message_row_next(&r);
-        store_arg(args, row.id, ID_BYTES);
-        for (int k = 0; k < 4; k++)
-            store_arg_u64(args, row.n[k]);
-        store_arg(args, row.body.bytes, row.body.len);
+    for (size_t from = 0, behind; from < n; from = behind) {
+        for (behind = from + 1; behind < n && begins_alike(&rows[from], &rows[behind]);)
+            behind++;
+        put_run(args, &rows[from], behind - from);
     }
 }
 
@@ -136,7 +160,7 @@ void submits_add(struct dispatch *d, const struct link_peer *peer, const struct 
         return;
     }
     size_t before = b->args.len;
-    put_rows(&b->args, m, tenant, g.n);
+    put_rows(&b->args, m, tenant);
     d->held_bytes += b->args.len - before;
 }
 

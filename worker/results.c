@@ -74,22 +74,50 @@ static size_t mark_finished(struct session *s)
     return n;
 }
 
+static bool is_going(const struct flight *f)
+{
+    return f->on_the_way && wants_finish(f);
+}
+
+/* Direct: the script's packed rows. */
+static void pack_finish(const struct session *s, struct store_args *args)
+{
+    store_arg(args, s->id, SESSION_BYTES);
+    enum { OUTCOMES, IDS, LENGTHS, RECORDS, PARTS };
+    for (int part = OUTCOMES; part < PARTS; part++) {
+        store_arg(args, "", 0);
+        for (size_t i = 0; i < s->n_flights; i++) {
+            const struct flight *f = s->flights[i];
+            char outcome = (char)outcome_of(f);
+            if (!is_going(f))
+                continue;
+            if (part == OUTCOMES)
+                store_arg_more(args, &outcome, 1);
+            else if (part == IDS)
+                store_arg_more(args, f->id, ID_BYTES);
+            else if (part == LENGTHS)
+                store_arg_more_length(args, strlen(f->end.record));
+            else
+                store_arg_more(args, f->end.record, strlen(f->end.record));
+        }
+    }
+}
+
 static void build_finish(struct session *s, struct outgoing *o, size_t n)
 {
     o->script = SCRIPT_FINISH;
     o->message.kind = MESSAGE_DONE;
-    store_arg(&o->args, s->id, SESSION_BYTES);
+    if (s->store) {
+        pack_finish(s, &o->args);
+        return;
+    }
     wire_put_array(&o->rows, n);
     for (size_t i = 0; i < s->n_flights; i++) {
-        struct flight *f = s->flights[i];
-        if (!f->on_the_way || !wants_finish(f))
+        const struct flight *f = s->flights[i];
+        if (!is_going(f))
             continue;
-        size_t len = strlen(f->end.record);
-        char outcome = (char)outcome_of(f);
-        store_arg(&o->args, f->id, ID_BYTES);
-        store_arg(&o->args, &outcome, 1);
-        store_arg(&o->args, f->end.record, len);
-        struct message_row row = {.id = f->id, .n = {outcome_of(f)}, .body = {(const uint8_t *)f->end.record, len}};
+        struct message_row row = {
+            .id = f->id, .n = {outcome_of(f)}, .body = {(const uint8_t *)f->end.record, strlen(f->end.record)}};
         message_row_put(&o->rows, &row);
     }
     o->message.rows = (struct wire_view){.bytes = o->rows.bytes, .len = o->rows.len};

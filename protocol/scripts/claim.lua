@@ -1,45 +1,93 @@
--- ARGV: session, sequence number, jobs wanted, quantum, jobs a session may hold, bytes an answer may have, percent of
--- maxmemory at which nothing is handed out, budget of records (bytes, or up to 1 a share of maxmemory).
--- Answers {'ok', (id, fails, crashes, body)*} | {'alone'} (nothing while suspects run) | {'full', what} | {'ill', ms left
--- of its quarantine} | {'drain'} | {'gone'} | {'lapsed'} | {'stale'}. A number that was answered with jobs is never answered again: a lost answer is repaired by
--- RESUME, which sets a higher one.
-local sid, seq, want, quantum = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local max_held, max_bytes = tonumber(ARGV[5]), tonumber(ARGV[6])
-local run = K .. 'run:' .. sid
-local lease = call('ZSCORE', K .. 'sess', sid)
+-- ARGV: quantum, jobs a session may hold, bytes an answer may have, percent of maxmemory at which nothing is handed out,
+-- budget of records (bytes, or up to 1 a share of maxmemory), then (session, sequence number, jobs wanted)*: credit of
+-- several sessions, served one after the other.
+-- Answers {jobs that still wait, as far as was looked, (state, n, (id, its row of ownership, its stored job)*n)*}. States:
+-- 'ok', 'alone' (nothing while suspects run), 'full', 'ill' (in quarantine), 'drain', 'gone', 'lapsed', 'stale'. A number
+-- that was answered with jobs is never answered again: a lost answer is repaired by RESUME, which sets a higher one.
+local MOST = 512
+local quantum, max_held, max_bytes = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local now = now_ms()
-if not lease then
-    return {'gone'}
-elseif tonumber(lease) < now then
-    return {'lapsed'}
-elseif tonumber(call('HGET', K .. 'cseq', sid) or '0') >= seq then
-    return {'stale'}
+local sids, n_sessions = {}, (#ARGV - 5) / 3
+for i = 1, n_sessions do
+    sids[i] = ARGV[3 + 3 * i]
 end
-local class = session_class(sid)
-local held = call('HLEN', run)
-local out, bytes, others, passed = {'ok'}, 0, nil, {}
+local out, bytes, touched, turns, passed, claimed = {0}, 0, 0, 0, {}, {}
 
--- One that gets nothing for now must not keep the suspects waiting for it.
-local function nothing(...)
-    if call('HGET', K .. 'draw', class) == sid then
-        call('HDEL', K .. 'draw', class)
+-- Of the session that is served: its name and class, what it holds, what it still wants, and its new rows.
+local sid, class, held, want, rows
+
+-- ---- what is looked up once a call
+
+local function field_of(key)
+    local all = call('EXISTS', K .. key) == 1 and call('HMGET', K .. key, unpack(sids)) or {}
+    local by = {}
+    for i = 1, n_sessions do
+        by[sids[i]] = all[i]
     end
-    return {...}
+    return by
 end
+local seqs, infos, drains, ills, alones = field_of('cseq'), field_of('sinfo'), field_of('drain'), field_of('ill'), field_of('alone')
+local leases = call('ZMSCORE', K .. 'sess', unpack(sids))
+local drained = call('HEXISTS', K .. 'meta', 'drain') == 1
+local retried, halted = call('EXISTS', K .. 'retry') == 1, call('EXISTS', K .. 'halt') == 1
+
+local camps = {}
+local function camp(no)
+    camps[no] = camps[no] or {state = call('HGET', K .. 'c:' .. no, 'state'), by = {ready = 0, running = 0, delayed = 0}}
+    return camps[no]
+end
+
+local weights = {}
+local function weight(tenant)
+    weights[tenant] = weights[tenant] or tonumber(call('HGET', K .. 'tenant:' .. tenant, 'weight') or '1')
+    return weights[tenant]
+end
+
+-- Jobs of a campaign mostly begin alike: deadline, and the row of ownership of one that was not tried yet.
+local fronts = {}
+local function front_of(stored)
+    local text = string.match(stored, '^[%d|]*')
+    if not fronts[text] then
+        local prio, _, deadline, no, again = head(text)
+        fronts[text] = {deadline = deadline, tail = table.concat({'0', no, prio, again}, '|')}
+        fronts[text].row = '0|0|' .. fronts[text].tail
+    end
+    return fronts[text]
+end
+
+local dry = {} -- rings that are empty, of classes; nothing comes back into them in this call
+local pressed = {}
+local function is_full()
+    if pressed[class] == nil then
+        local waits = call('EXISTS', K .. 'sus:' .. class) == 1
+        for prio = 0, 2 do
+            local ring = K .. 'ready:' .. class .. ':' .. prio
+            dry[ring] = call('EXISTS', ring) == 0
+            waits = waits or not dry[ring]
+        end
+        pressed[class] = waits and pressure(ARGV[4], ARGV[5]) ~= nil
+    end
+    return pressed[class]
+end
+
+local others = {} -- session -> whether another one of its class may take what failed there
+local function is_only_one()
+    if others[sid] == nil then
+        others[sid] = any_other(class, sid, now, function(other) return not is_ill(other) end)
+    end
+    return not others[sid]
+end
+
+-- ---- handing out
 
 -- A job that failed here goes to another session if there is one that may take it: once it is passed over.
 local function pass_over(no, prio, id, fails, crashes, returns, last)
-    if last ~= session_mark(sid) then
+    if last ~= session_mark(sid) or is_only_one() then
         return false
     end
-    if others == nil then
-        others = any_other(class, sid, now, function(other) return not is_ill(other) end)
-    end
-    if others then
-        passed[#passed + 1] = {no, prio, id}
-        call('HSET', K .. 'retry', id, fails .. '|' .. crashes .. '|' .. returns .. '|')
-    end
-    return others
+    passed[#passed + 1] = {no, prio, id}
+    call('HSET', K .. 'retry', id, fails .. '|' .. crashes .. '|' .. returns .. '|')
+    return true
 end
 
 -- Back into their queues only once nothing more is taken from those.
@@ -50,55 +98,58 @@ local function put_passed()
     end
 end
 
--- Hands out jobs of one campaign; they have left their queue.
+-- Hands out jobs of one campaign; they have left their queue. Answers how many.
 local function take(no, prio, ids)
     local stored = call('HMGET', K .. 'job', unpack(ids))
-    local old = call('HLEN', K .. 'retry') > 0 and call('HMGET', K .. 'retry', unpack(ids))
-    local marks = halt_marks(ids)
-    local rows, n, late, kept = {}, 0, 0, 0
+    local old = retried and call('HMGET', K .. 'retry', unpack(ids)) or {}
+    local marks = halted and halt_marks(ids) or {}
+    local by, n, kept = camp(no).by, 0, 0
+    touched = touched + #ids
     for i = 1, #ids do
-        local _, _, deadline, _, again, at = head(stored[i] or '')
-        local fails, crashes, suspect, returns, last = retry_row(old and old[i])
+        local id, body = ids[i], stored[i]
+        local goes, front = body ~= false, body and front_of(body)
+        local row = goes and front.row
         if marks[i] then
-            drop(no, ids[i], 'ready')
-            kept = kept + 1
-        elseif deadline and deadline > 0 and deadline < now then
-            call('HSET', K .. 'doom', ids[i], 'expired')
-            late = late + 1
-        elseif deadline and last ~= '' and not suspect and pass_over(no, prio, ids[i], fails, crashes, returns, last) then
-            kept = kept + 1
-        elseif deadline then
-            rows[2 * n + 1] = ids[i]
-            rows[2 * n + 2] = table.concat({fails, crashes, '0', no, prio, again}, '|')
+            drop(no, id, 'ready')
+            kept, goes = kept + 1, false
+            camp(no).ended = true
+        elseif goes and front.deadline > 0 and front.deadline < now then
+            call('HSET', K .. 'doom', id, 'expired')
+            by.delayed, goes = by.delayed + 1, false
+        elseif goes and old[i] then
+            local fails, crashes, suspect, returns, last = retry_row(old[i])
+            row = fails .. '|' .. crashes .. '|' .. front.tail
+            if last ~= '' and not suspect and pass_over(no, prio, id, fails, crashes, returns, last) then
+                kept, goes = kept + 1, false
+            end
+        end
+        if goes then
             n = n + 1
-            local o = #out
-            out[o + 1], out[o + 2], out[o + 3], out[o + 4] = ids[i], fails, crashes, string.sub(stored[i], at)
-            bytes = bytes + #stored[i]
+            local r, o = #rows, #out
+            rows[r + 1], rows[r + 2] = id, row
+            out[o + 1], out[o + 2], out[o + 3] = id, row, body
+            bytes = bytes + #body
         end
     end
-    if n > 0 then
-        call('HSET', run, unpack(rows))
-    end
-    count(no, 'ready', kept - #ids)
-    count(no, 'running', n)
-    count(no, 'delayed', late)
-    if kept > 0 then
-        look_at_end(no)
-    end
+    by.ready = by.ready + kept - #ids
+    by.running = by.running + n
     return n
 end
 
 -- A group of suspects for a session that holds nothing. Suspects of a paused campaign wait in the delay queue; those of a
 -- cancelled one end here.
 local function take_suspects()
-    local group = call('LPOP', K .. 'sus:' .. class)
-    local n = 0
+    local group, n = call('LINDEX', K .. 'sus:' .. class, 0), 0
+    if touched > 0 and touched + #group / 16 > MOST then
+        return 0 -- at the head of a later call
+    end
+    call('LPOP', K .. 'sus:' .. class)
     for at = 1, #group, 16 do
         local id = string.sub(group, at, at + 15)
         local stored = call('HGET', K .. 'job', id)
         if stored then
             local prio, _, _, no = head(stored)
-            local state = call('HGET', K .. 'c:' .. no, 'state')
+            local state = camp(no).state
             if state == 'active' then
                 n = n + take(no, prio, {id})
             elseif state == 'paused' then
@@ -116,13 +167,13 @@ end
 
 -- One session of a class runs dry to take the suspects, while the others go on.
 local function suspects_first()
-    if call('HEXISTS', K .. 'alone', sid) == 1 then
+    if alones[sid] then
         if held > 0 then
             return true
         end
         call('HDEL', K .. 'alone', sid)
     end
-    if call('LLEN', K .. 'sus:' .. class) == 0 then
+    if call('EXISTS', K .. 'sus:' .. class) == 0 then
         return false
     end
     local holder = call('HGET', K .. 'draw', class)
@@ -141,68 +192,100 @@ local function suspects_first()
     return true
 end
 
-local function is_ready()
-    for prio = 0, 2 do
-        if call('EXISTS', K .. 'ready:' .. class .. ':' .. prio) == 1 then
-            return true
-        end
+-- The campaign whose turn it is: {tenant, campaign, whether nobody else waits}; nil: none.
+local function next_turn(ring)
+    local tenants = call('ZRANGE', ring, 0, 1)
+    if not tenants[1] then
+        return nil
     end
-    return call('LLEN', K .. 'sus:' .. class) > 0
+    local sub = ring .. ':' .. tenants[1]
+    local numbers = call('ZRANGE', sub, 0, 1)
+    if not numbers[1] then
+        call('ZREM', ring, tenants[1])
+    end
+    return tenants[1], numbers[1], not tenants[2] and not numbers[2]
 end
 
-local function take_ready()
-    local turns, touched, MOST = 0, 0, 512
+local function take_ring(prio)
+    local WHOLE = 64 -- at once where there is nobody to take turns with
+    local ring = K .. 'ready:' .. class .. ':' .. prio
+    while want > 0 and not dry[ring] and bytes < max_bytes and turns < MOST and touched < MOST do
+        turns = turns + 1
+        local tenant, no, only = next_turn(ring)
+        local ids = no and camp(no).state == 'active' and
+            call('LPOP', K .. 'rq:' .. no .. ':' .. prio, math.min(want, only and WHOLE or quantum, MOST - touched))
+        if ids then
+            want = want - take(no, prio, ids)
+            call('ZINCRBY', ring .. ':' .. tenant, #ids, no)
+            call('ZINCRBY', ring, #ids / weight(tenant), tenant)
+        elseif no then
+            call('ZREM', ring .. ':' .. tenant, no)
+        end
+        dry[ring] = tenant == nil
+    end
+end
+
+-- ---- a session's credit
+
+-- One that gets nothing for now must not keep the suspects waiting for it.
+local function nothing(state)
+    if call('HGET', K .. 'draw', class) == sid then
+        call('HDEL', K .. 'draw', class)
+    end
+    return state
+end
+
+local function serve(i)
+    local lease, seq = leases[i], tonumber(ARGV[4 + 3 * i])
+    sid, want, rows = sids[i], tonumber(ARGV[5 + 3 * i]), {}
+    if not lease then
+        return 'gone'
+    elseif tonumber(lease) < now then
+        return 'lapsed'
+    elseif tonumber(seqs[sid] or '0') >= seq then
+        return 'stale'
+    end
+    class, held = string.match(infos[sid] or '', '^([^|]*)'), call('HLEN', K .. 'run:' .. sid)
+    if drained or drains[sid] then
+        return nothing('drain')
+    elseif ills[sid] and tonumber(ills[sid]) > now then
+        return nothing('ill')
+    elseif ills[sid] then
+        call('HDEL', K .. 'ill', sid)
+        call('HSET', K .. 'health', sid, '4|4') -- half the way back to quarantine
+        want = 1
+    end
+    if is_full() then
+        return 'full'
+    end
     want = math.min(want, max_held - held)
-    for prio = 0, 2 do
-        local ring = K .. 'ready:' .. class .. ':' .. prio
-        while want > 0 and bytes < max_bytes and turns < MOST and touched < MOST do
-            turns = turns + 1
-            local tenant = call('ZRANGE', ring, 0, 0)[1]
-            if not tenant then
-                break
-            end
-            local sub = ring .. ':' .. tenant
-            local no = call('ZRANGE', sub, 0, 0)[1]
-            if not no then
-                call('ZREM', ring, tenant)
-            else
-                local ids = call('HGET', K .. 'c:' .. no, 'state') == 'active' and
-                    call('LPOP', K .. 'rq:' .. no .. ':' .. prio, math.min(want, quantum))
-                if ids then
-                    touched = touched + #ids
-                    want = want - take(no, prio, ids)
-                    call('ZINCRBY', sub, #ids, no)
-                    call('ZINCRBY', ring, #ids / tonumber(call('HGET', K .. 'tenant:' .. tenant, 'weight') or '1'), tenant)
-                else
-                    call('ZREM', sub, no)
-                end
-            end
-        end
+    local is_alone = suspects_first()
+    for prio = 0, is_alone and -1 or 2 do
+        take_ring(prio)
     end
+    if #rows > 0 then
+        call('HSET', K .. 'run:' .. sid, unpack(rows))
+        claimed[#claimed + 1], claimed[#claimed + 2] = sid, ARGV[4 + 3 * i]
+        seqs[sid] = seq
+    end
+    return is_alone and #rows == 0 and 'alone' or 'ok'
 end
 
-if call('HEXISTS', K .. 'meta', 'drain') == 1 or call('HEXISTS', K .. 'drain', sid) == 1 then
-    return nothing('drain')
+for i = 1, n_sessions do
+    local at = #out
+    out[at + 1], out[at + 2] = '', 0
+    out[at + 1] = serve(i)
+    out[at + 2] = (#out - at - 2) / 3
 end
-local ill = call('HGET', K .. 'ill', sid)
-if ill and tonumber(ill) > now then
-    return nothing('ill', tonumber(ill) - now)
-elseif ill then
-    call('HDEL', K .. 'ill', sid)
-    call('HSET', K .. 'health', sid, '4|4') -- half the way back to quarantine
-    want = 1
+put_passed()
+if #claimed > 0 then
+    call('HSET', K .. 'cseq', unpack(claimed))
 end
-local full = is_ready() and pressure(ARGV[7], ARGV[8])
-if full then
-    return {'full', full}
-end
-if not suspects_first() then
-    take_ready()
-    put_passed()
-elseif #out == 1 then
-    return {'alone'}
-end
-if #out > 1 then
-    call('HSET', K .. 'cseq', sid, ARGV[2])
+for no, c in pairs(camps) do
+    count(no, c.by)
+    out[1] = out[1] + (c.state == 'active' and tonumber(call('HGET', K .. 'c:' .. no, 'ready') or '0') or 0)
+    if c.ended then
+        look_at_end(no)
+    end
 end
 return out

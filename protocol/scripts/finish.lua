@@ -1,22 +1,17 @@
--- ARGV: session, then (id, outcome, record)*. The acknowledgement of work: ownership, result and counters in one step.
--- Outcomes: (d)one, (f)ailed for good, (t)ransient and (e)nvironment: tried again after a pause while retries are left.
--- A session whose environment failures stand out is put into quarantine: they do not count, and what it has not begun goes
--- back.
--- Answers {a letter a row, jobs it owns}: (s)tored, (r)etry later, (c)ancelled, (0) not this session's any more.
-local sid = ARGV[1]
+-- ARGV: session, outcomes (a letter a row), packed rows (cut_ids, cut): ids and their records. The acknowledgement of work:
+-- ownership, result and counters in one step. Outcomes: (d)one, (f)ailed for good, (t)ransient and (e)nvironment: tried
+-- again after a pause while retries are left. A session whose environment failures stand out is put into quarantine: they
+-- do not count, and what it has not begun goes back.
+-- Answers {a letter a row}: (s)tored, (r)etry later, (c)ancelled, (0) not this session's any more.
+local sid, outcomes = ARGV[1], ARGV[2]
+local ids, records = cut_ids(ARGV[3]), cut(ARGV[4], ARGV[5])
 local run = K .. 'run:' .. sid
-local n = (#ARGV - 1) / 3
-local ids = {}
-for i = 1, n do
-    ids[i] = ARGV[3 * i - 1]
-end
+local n = #ids
 local own = call('HMGET', run, unpack(ids))
-local now, seen, answer, mine, gone = now_ms(), {}, {}, {}, {}
-local results, order, finished, bytes, tally = {}, {}, {}, {}, {}
+local marks = halt_marks(ids)
 
-local function add(no, field)
-    tally[no] = tally[no] or {}
-    tally[no][field] = (tally[no][field] or 0) + 1
+local function outcome(i)
+    return string.sub(outcomes, i, i)
 end
 
 -- 1 s, 2 s, 4 s ... 5 min, and up to a quarter more by the job's id (a hash, and time stands still inside a script), so
@@ -26,16 +21,12 @@ local function pause(id, fails)
     return math.floor(ms + ms / 4 * ((string.byte(id, 15) * 256 + string.byte(id, 16) + fails * 7919) % 65536) / 65536)
 end
 
-local marks = halt_marks(ids)
-
+-- Answers whether the session is in quarantine. One that never had a failure by its environment has no row.
 local function look_at_health()
-    local sick, ended = 0, 0
+    local sick, ended, now = 0, 0, now_ms()
     for i = 1, n do
         ended = ended + (own[i] and 1 or 0)
-        sick = sick + (own[i] and ARGV[3 * i] == 'e' and 1 or 0)
-    end
-    if sick == 0 and call('HEXISTS', K .. 'health', sid) == 0 then
-        return
+        sick = sick + (own[i] and outcome(i) == 'e' and 1 or 0)
     end
     local e, all = health(sid)
     e, all = e + sick, all + ended
@@ -50,27 +41,36 @@ local function look_at_health()
         e, all = math.floor(e / 2), math.floor(all / 2)
     end
     call('HSET', K .. 'health', sid, e .. '|' .. all)
+    return is_ill(sid)
 end
-look_at_health()
-local ill = is_ill(sid)
+local ill = (string.find(outcomes, 'e', 1, true) or call('HEXISTS', K .. 'health', sid) == 1) and look_at_health()
 
-local function store(i, no, field, again)
-    results[no] = results[no] or {}
-    order[no] = order[no] or {}
-    finished[no] = finished[no] or {}
-    local r, o, f = results[no], order[no], finished[no]
-    r[#r + 1], r[#r + 2] = ids[i] .. again, ARGV[3 * i + 1]
-    o[#o + 1] = ids[i] .. again
-    f[#f + 1] = fin_id(ids[i])
-    bytes[no] = (bytes[no] or 0) + #ARGV[3 * i + 1]
+-- What becomes of a campaign's rows, written in a few calls once all of them are known.
+local ends = {}
+local function ends_of(no)
+    ends[no] = ends[no] or {results = {}, order = {}, finished = {}, held = 0, by = {running = 0}}
+    return ends[no]
+end
+
+local answer, mine, gone = {}, {}, {}
+
+local function add(e, field)
+    e.by[field] = (e.by[field] or 0) + 1
+end
+
+local function store(i, e, field, again)
+    local key, at = ids[i] .. again, #e.order + 1
+    e.results[2 * at - 1], e.results[2 * at] = key, records[i]
+    e.order[at], e.finished[at] = key, fin_id(ids[i])
+    e.held = e.held + #records[i]
     gone[#gone + 1] = ids[i]
-    add(no, field)
+    add(e, field)
     answer[i] = 's'
 end
 
-local function cancel(i, no)
+local function cancel(i, e, no)
     gone[#gone + 1] = ids[i]
-    add(no, 'cancelled')
+    add(e, 'cancelled')
     answer[i] = 'c'
     if marks[i] then
         call('HDEL', K .. 'halt', ids[i])
@@ -78,45 +78,57 @@ local function cancel(i, no)
     end
 end
 
-local function fail(i, no, fails, crashes, prio, again)
+local function fail(i, e, row)
     local stored = call('HGET', K .. 'job', ids[i])
     local _, retries = head(stored)
-    local may_retry = ARGV[3 * i] ~= 'f'
-    if marks[i] or call('HGET', K .. 'c:' .. no, 'state') == 'cancelled' then
-        cancel(i, no)
-    elseif ill and ARGV[3 * i] == 'e' then
-        give_back(ids[i], no, prio, false)
-        add(no, 'ready')
+    local tried = row.fails + 1
+    if marks[i] or call('HGET', K .. 'c:' .. row.no, 'state') == 'cancelled' then
+        cancel(i, e, row.no)
+    elseif ill and outcome(i) == 'e' then
+        give_back(ids[i], row.no, row.prio, false)
+        add(e, 'ready')
         answer[i] = 'r'
-    elseif may_retry and fails + 1 <= retries then
-        call('HSET', K .. 'retry', ids[i], (fails + 1) .. '|' .. crashes .. '|0|' .. session_mark(sid))
-        call('ZADD', K .. 'delay', now + pause(ids[i], fails + 1), ids[i])
-        add(no, 'delayed')
+    elseif outcome(i) ~= 'f' and tried <= retries then
+        call('HSET', K .. 'retry', ids[i], tried .. '|' .. row.crashes .. '|0|' .. session_mark(sid))
+        call('ZADD', K .. 'delay', now_ms() + pause(ids[i], tried), ids[i])
+        add(e, 'delayed')
         answer[i] = 'r'
     else
-        keep_dead(no, ids[i], stored)
-        store(i, no, 'failed', again)
+        keep_dead(row.no, ids[i], stored)
+        store(i, e, 'failed', row.again)
     end
 end
 
+-- Most rows of a session read the same.
+local rows = {}
+local function row_of(text)
+    if not rows[text] then
+        local fails, crashes, _, no, prio, again = run_row(text)
+        rows[text] = {fails = fails, crashes = crashes, no = no, prio = prio, again = again}
+    end
+    return rows[text]
+end
+
+local seen = {}
 for i = 1, n do
-    local id, outcome = ids[i], ARGV[3 * i]
+    local id = ids[i]
     if not own[i] or seen[id] then
         answer[i] = '0'
     else
         seen[id] = true
-        local fails, crashes, _, no, prio, again = run_row(own[i])
+        local row = row_of(own[i])
+        local e = ends_of(row.no)
         mine[#mine + 1] = id
-        add(no, 'running')
+        e.by.running = e.by.running - 1
         if marks[i] == 'f' then
-            cancel(i, no)
-        elseif outcome == 'd' then
-            store(i, no, 'done', again)
+            cancel(i, e, row.no)
+        elseif outcome(i) == 'd' then
+            store(i, e, 'done', row.again)
             if marks[i] then
                 call('HDEL', K .. 'halt', id)
             end
         else
-            fail(i, no, fails, crashes, prio, again)
+            fail(i, e, row)
         end
     end
 end
@@ -124,31 +136,32 @@ if #mine > 0 then
     call('HDEL', run, unpack(mine))
 end
 if ill then
-    local rows = call('HGETALL', run) -- CLAIM keeps it to 512
-    for i = 1, #rows, 2 do
-        local _, _, begun, no, prio = run_row(rows[i + 1])
-        local _, _, suspect = retry_row(call('HGET', K .. 'retry', rows[i]))
+    local left = call('HGETALL', run) -- CLAIM keeps it to 512
+    for i = 1, #left, 2 do
+        local _, _, begun, no, prio = run_row(left[i + 1])
+        local _, _, suspect = retry_row(call('HGET', K .. 'retry', left[i]))
         if not begun then
-            call('HDEL', run, rows[i])
-            give_back(rows[i], no, prio, suspect)
+            call('HDEL', run, left[i])
+            give_back(left[i], no, prio, suspect)
             move(no, 'running', 'ready', 1)
         end
     end
 end
-for no, r in pairs(results) do
-    call('HSET', K .. 'res:' .. no, unpack(r))
-    call('SADD', K .. 'fin:' .. no, unpack(finished[no]))
-    call('RPUSH', K .. 'out:' .. no, unpack(order[no]))
-    hold(no, bytes[no])
-end
-for no, t in pairs(tally) do
-    for field, by in pairs(t) do
-        count(no, field, field == 'running' and -by or by)
+for no, e in pairs(ends) do
+    if #e.order > 0 then
+        call('HSET', K .. 'res:' .. no, unpack(e.results))
+        call('SADD', K .. 'fin:' .. no, unpack(e.finished))
+        call('RPUSH', K .. 'out:' .. no, unpack(e.order))
+        call('HINCRBY', K .. 'use', 'held', e.held)
+        e.by.held = e.held
     end
+    count(no, e.by)
     look_at_end(no)
 end
 if #gone > 0 then
     call('HDEL', K .. 'job', unpack(gone))
-    call('HDEL', K .. 'retry', unpack(gone))
+    if call('EXISTS', K .. 'retry') == 1 then
+        call('HDEL', K .. 'retry', unpack(gone))
+    end
 end
-return {table.concat(answer), call('HLEN', run)}
+return {table.concat(answer)}

@@ -1,6 +1,7 @@
 -- ARGV: session, sequence number, bytes an answer may have, ids the worker knows of. Fences older CLAIMs and hands out
 -- again what the session owns without knowing it.
--- Answers {'gone'} | {'ok', more (0 or 1), known ids that it does not own, one behind another, (id, fails, crashes, body)*}.
+-- Answers {'gone'} | {'ok', more (0 or 1), known ids that it does not own, one behind another, (id, its row of ownership, its
+-- stored job)*}.
 local sid, max_bytes = ARGV[1], tonumber(ARGV[3])
 if not call('ZSCORE', K .. 'sess', sid) then
     return {'gone'}
@@ -27,10 +28,8 @@ for i = 1, #rows, 2 do
         more = 1
     elseif not known[id] then
         local stored = call('HGET', K .. 'job', id)
-        local fails, crashes = run_row(rows[i + 1])
-        local _, _, _, _, _, at = head(stored)
         local o = #out
-        out[o + 1], out[o + 2], out[o + 3], out[o + 4] = id, fails, crashes, string.sub(stored, at)
+        out[o + 1], out[o + 2], out[o + 3] = id, rows[i + 1], stored
         bytes = bytes + #stored
     end
 end

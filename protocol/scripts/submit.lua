@@ -1,58 +1,80 @@
 -- ARGV: window, percent of maxmemory at which nothing is taken, then groups: campaign, tenant ('' where n is 0), manifest
--- ('' = no place), offset, end (1: the campaign gets no more jobs), n, and n times id, priority, max retries, deadline,
--- earliest start (Unix ms, 0: now), body. A group is one client's message; the broker puts several into one call, so that
--- one fsync covers them.
--- Answers per group a string and the campaign's unfinished jobs: a letter a job, (n)ew, (d)uplicate, (f)inished;
--- or 'B' the window is full, 'M' memory is, 'F' memory is and no work and no record is there to leave it, 'Q' its tenant has as much unfinished as it may, 'X' no such campaign, 'T' another tenant's, 'C' cancelled, and nothing of the
--- group was taken.
+-- ('' = no place), offset, end (1: the campaign gets no more jobs), n, and runs that have n jobs in all: priority, max
+-- retries, deadline, earliest start (Unix ms, 0: now), how many, and their packed rows (cut_ids, cut). A group is one
+-- client's message; the broker puts several into one call, so that one fsync covers them.
+-- Answers per group a string and the campaign's unfinished jobs: a letter a job, (n)ew, (d)uplicate, (f)inished; or, and
+-- nothing of the group was taken: 'B' the window is full, 'M' memory is, 'F' memory is and no work and no record is there
+-- to leave it, 'Q' its tenant has as much unfinished as it may, 'X' no such campaign, 'T' another tenant's, 'C' cancelled.
 local window = tonumber(ARGV[1])
 local full = memory_level() >= tonumber(ARGV[2])
-local now = now_ms()
 
-local function admit(no, at, n)
-    local ids, known = {}, {}
-    for i = 1, n do
-        ids[i] = ARGV[at + 6 * (i - 1)]
+-- Puts new jobs where they wait. Answers how many of them wait for their time.
+local function enqueue(no, prio, start, ids)
+    if tonumber(start) > now_ms() then
+        local rows = {}
+        for i = 1, #ids do
+            rows[2 * i - 1], rows[2 * i] = start, ids[i]
+        end
+        call('ZADD', K .. 'delay', unpack(rows))
+        return #ids
+    end
+    if call('RPUSH', K .. 'rq:' .. no .. ':' .. prio, unpack(ids)) == #ids then
+        ring_add(no, prio) -- where others wait already it is there, or paused
+    end
+    return 0
+end
+
+-- A run of jobs, from ARGV[at] on. Answers their letters, how many are new, and how many of those wait for their time.
+local function admit(no, at)
+    local ids, bodies, known = cut_ids(ARGV[at + 5]), cut(ARGV[at + 6], ARGV[at + 7]), {}
+    for i = 1, #ids do
         known[i] = fin_id(ids[i])
     end
     local have = call('HMGET', K .. 'job', unpack(ids))
     local finished = call('SMISMEMBER', K .. 'fin:' .. no, unpack(known))
-    local status, stored, new, queues, later, seen = {}, {}, 0, {}, {}, {}
-    for i = 1, n do
-        local id, p = ids[i], at + 6 * (i - 1)
+    local front = table.concat({ARGV[at], ARGV[at + 1], ARGV[at + 2], no, '', ''}, '|')
+    local letters, stored, fresh, seen = {}, {}, {}, {}
+    for i = 1, #ids do
+        local id = ids[i]
         if finished[i] == 1 then
-            status[i] = 'f'
+            letters[i] = 'f'
         elseif have[i] or seen[id] then
-            status[i] = 'd'
+            letters[i] = 'd'
         else
-            status[i], seen[id] = 'n', true
-            new = new + 1
-            stored[2 * new - 1] = id
-            stored[2 * new] = table.concat({ARGV[p + 1], ARGV[p + 2], ARGV[p + 3], no, '', ARGV[p + 5]}, '|')
-            if tonumber(ARGV[p + 4]) > now then
-                later[#later + 1], later[#later + 2] = ARGV[p + 4], id
-            else
-                local q = queues[ARGV[p + 1]] or {}
-                queues[ARGV[p + 1]] = q
-                q[#q + 1] = id
-            end
+            letters[i], seen[id] = 'n', true
+            local n = #fresh + 1
+            fresh[n], stored[2 * n - 1], stored[2 * n] = id, id, front .. bodies[i]
         end
+    end
+    if #fresh == 0 then
+        return table.concat(letters), 0, 0
+    end
+    call('HSET', K .. 'job', unpack(stored))
+    return table.concat(letters), #fresh, enqueue(no, ARGV[at], ARGV[at + 3], fresh)
+end
+
+-- n jobs from ARGV[at] on. Answers their letters, how many are new, and where the next group begins.
+local function admit_all(no, at, n)
+    local letters, new, later = {}, 0, 0
+    while n > 0 do
+        local l, fresh, waiting = admit(no, at)
+        letters[#letters + 1], new, later = l, new + fresh, later + waiting
+        n = n - tonumber(ARGV[at + 4])
+        at = at + 8
     end
     if new > 0 then
-        call('HSET', K .. 'job', unpack(stored))
-        for prio, q in pairs(queues) do
-            call('RPUSH', K .. 'rq:' .. no .. ':' .. prio, unpack(q))
-            ring_add(no, prio)
-        end
-        if #later > 0 then
-            call('ZADD', K .. 'delay', unpack(later))
-        end
-        count(no, 'total', new)
-        count(no, 'ready', new - #later / 2)
-        count(no, 'delayed', #later / 2)
+        count(no, {total = new, ready = new - later, delayed = later})
         call('HDEL', K .. 'c:' .. no, 'sealed', 'completed')
     end
-    return table.concat(status), new
+    return table.concat(letters), new, at
+end
+
+local function behind(at, n)
+    while n > 0 do
+        n = n - tonumber(ARGV[at + 4])
+        at = at + 8
+    end
+    return at
 end
 
 local function over_quota(tenant, n)
@@ -66,7 +88,7 @@ while at <= #ARGV do
     local last, n = ARGV[at + 4], tonumber(ARGV[at + 5])
     at = at + 6
     local no = call('HGET', K .. 'camp', name)
-    local status, unfinished = 'X', 0
+    local status, unfinished, following = 'X', 0, nil
     if no then
         local f = call('HMGET', K .. 'c:' .. no, 'state', 'ready', 'running', 'delayed', 'tenant')
         unfinished = tonumber(f[2] or '0') + tonumber(f[3] or '0') + tonumber(f[4] or '0')
@@ -85,7 +107,7 @@ while at <= #ARGV do
             status = ''
             if n > 0 then
                 local new
-                status, new = admit(no, at, n)
+                status, new, following = admit_all(no, at, n)
                 unfinished = unfinished + new
             end
             if manifest ~= '' then
@@ -99,6 +121,6 @@ while at <= #ARGV do
     end
     out[#out + 1] = status
     out[#out + 1] = unfinished
-    at = at + 6 * n
+    at = following or behind(at, n)
 end
 return out

@@ -331,6 +331,20 @@ static struct memory_reply srem(struct call c)
     return remove_fields(c, VALUE_SET);
 }
 
+static struct memory_reply zmscore(struct call c)
+{
+    struct memory_reply a = array(c.r, c.n);
+    for (size_t i = 1; i < c.n; i++)
+        a.items[a.n++] = zscore((struct call){.r = c.r, .args = (const struct text[]){c.args[0], c.args[i]}, .n = 2});
+    return a;
+}
+
+static struct memory_reply lindex(struct call c)
+{
+    const struct value *v = memory_find_kind(c.r, c.args[0], VALUE_LIST);
+    return v && text_is(c.args[1], "0") ? a_text(v->items[0].field) : nil;
+}
+
 static struct memory_reply scard(struct call c)
 {
     return count_of(c, VALUE_SET);
@@ -426,10 +440,12 @@ struct memory_reply memory_command(struct memory_redis *r, const struct text *ar
         {"RPUSH", rpush, 2},
         {"LPOP", lpop, 1},
         {"LLEN", llen, 1},
+        {"LINDEX", lindex, 2},
         {"LRANGE", lrange, 3},
         {"ZADD", zadd, 3},
         {"ZREM", zrem, 2},
         {"ZSCORE", zscore, 2},
+        {"ZMSCORE", zmscore, 2},
         {"ZRANGE", zrange, 3},
         {"ZINCRBY", zincrby, 3},
         {"ZCARD", zcard, 1},

@@ -50,6 +50,26 @@ static void add_jobs(struct args *a, unsigned set)
             a->items[a->n++] = job_id_text(job);
 }
 
+/* The jobs' rows: ids, lengths, bodies. */
+static void add_packed(struct explorer *e, struct args *a, unsigned set, const char *const bodies[JOBS])
+{
+    enum { LENGTH = 3, MOST = 16 };
+    char ids[JOBS * ID_BYTES], lengths[JOBS * LENGTH] = "", all[JOBS * MOST];
+    size_t n = 0, len = 0;
+    for (int job = 0; job < JOBS; job++) {
+        if (!(set >> job & 1))
+            continue;
+        size_t body = strlen(bodies[job]);
+        memcpy(ids + n * ID_BYTES, job_id_text(job).at, ID_BYTES);
+        lengths[LENGTH * n++ + 2] = (char)body;
+        memcpy(all + len, bodies[job], body);
+        len += body;
+    }
+    a->items[a->n++] = arena_copy(&e->arena, ids, n * ID_BYTES);
+    a->items[a->n++] = arena_copy(&e->arena, lengths, n * LENGTH);
+    a->items[a->n++] = arena_copy(&e->arena, all, len);
+}
+
 static void add_submit(struct explorer *e, struct args *a, unsigned set)
 {
     static const char *const bodies[JOBS] = {"body-0", "body-1", "body-2"};
@@ -57,26 +77,19 @@ static void add_submit(struct explorer *e, struct args *a, unsigned set)
     const char *const head[] = {"1000", "70", "c", "t", "", "0", "0", number(e, size_of(set))};
     for (size_t i = 0; i < sizeof head / sizeof *head; i++)
         add(a, head[i]);
-    for (int job = 0; job < JOBS; job++) {
-        if (!(set >> job & 1))
-            continue;
-        a->items[a->n++] = job_id_text(job);
-        const char *const row[] = {"1", "4", "0", "0", bodies[job]}; /* priority, retries, deadline, start */
-        for (size_t i = 0; i < sizeof row / sizeof *row; i++)
-            add(a, row[i]);
-    }
+    const char *const run[] = {"1", "4", "0", "0", number(e, size_of(set))}; /* priority, retries, deadline, start */
+    for (size_t i = 0; i < sizeof run / sizeof *run; i++)
+        add(a, run[i]);
+    add_packed(e, a, set, bodies);
 }
 
-static void add_ends(struct args *a, unsigned set, bool done)
+static void add_ends(struct explorer *e, struct args *a, unsigned set, bool done)
 {
     static const char *const records[JOBS] = {"r0.", "r1.", "r2."};
-    for (int job = 0; job < JOBS; job++) {
-        if (!(set >> job & 1))
-            continue;
-        a->items[a->n++] = job_id_text(job);
-        add(a, done ? "d" : "t");
-        add(a, done ? records[job] : "no luck");
-    }
+    static const char *const failures[JOBS] = {"no luck", "no luck", "no luck"};
+    const char *const outcomes[] = {"", done ? "d" : "t", done ? "dd" : "tt", done ? "ddd" : "ttt"};
+    add(a, outcomes[size_of(set)]);
+    add_packed(e, a, set, done ? records : failures);
 }
 
 static struct memory_reply make_call(struct explorer *e, const struct call *c, struct memory_redis *r)
@@ -84,7 +97,7 @@ static struct memory_reply make_call(struct explorer *e, const struct call *c, s
     static const enum script scripts[] = {SCRIPT_SUBMIT, SCRIPT_HELLO,  SCRIPT_RESUME,   SCRIPT_CLAIM, SCRIPT_HEARTBEAT,
                                           SCRIPT_FINISH, SCRIPT_FINISH, SCRIPT_HANDBACK, SCRIPT_REAP,  SCRIPT_PROMOTE};
     struct args a = {.n = 0};
-    if (c->kind != CALL_SUBMIT && c->kind != CALL_REAP && c->kind != CALL_PROMOTE)
+    if (c->kind != CALL_SUBMIT && c->kind != CALL_CLAIM && c->kind != CALL_REAP && c->kind != CALL_PROMOTE)
         add(&a, session_name(c->session));
     switch (c->kind) {
     case CALL_SUBMIT: add_submit(e, &a, c->jobs); break;
@@ -97,10 +110,11 @@ static struct memory_reply make_call(struct explorer *e, const struct call *c, s
         add(&a, "1000000");
         add_jobs(&a, c->jobs);
         break;
-    case CALL_CLAIM: { /* want, quantum, most held, most bytes, percent of memory, budget of records */
-        const char *const rest[] = {number(e, c->seq), number(e, WANT), "16", "512", "1000000", "85", "1000000"};
-        for (size_t i = 0; i < sizeof rest / sizeof *rest; i++)
-            add(&a, rest[i]);
+    case CALL_CLAIM: { /* quantum, most held, most bytes, percent of memory, budget of records; session, number, want */
+        const char *const all[] = {
+            "16", "512", "1000000", "85", "1000000", session_name(c->session), number(e, c->seq), number(e, WANT)};
+        for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+            add(&a, all[i]);
         break;
     }
     case CALL_BEAT:
@@ -108,7 +122,7 @@ static struct memory_reply make_call(struct explorer *e, const struct call *c, s
         add_jobs(&a, c->jobs);
         break;
     case CALL_FINISH:
-    case CALL_FAIL: add_ends(&a, c->jobs, c->kind == CALL_FINISH); break;
+    case CALL_FAIL: add_ends(e, &a, c->jobs, c->kind == CALL_FINISH); break;
     case CALL_HANDBACK:
         add(&a, "0");
         add_jobs(&a, c->jobs);
@@ -136,7 +150,7 @@ static bool says(const struct memory_reply *r, size_t i, const char *word)
     return r->kind == MEMORY_ARRAY && i < r->n && r->items[i].kind == MEMORY_TEXT && text_is(r->items[i].text, word);
 }
 
-/* The jobs whose ids stand in a text, or in every fourth item from one on. */
+/* The jobs whose ids stand in a text, or in every third item from one on. */
 static unsigned jobs_in(struct text t)
 {
     unsigned set = 0;
@@ -150,7 +164,7 @@ static unsigned jobs_in(struct text t)
 static unsigned jobs_of_rows(const struct memory_reply *r, size_t first)
 {
     unsigned set = 0;
-    for (size_t i = first; i + 3 < r->n; i += 4)
+    for (size_t i = first; i + 2 < r->n; i += 3)
         set |= jobs_in(r->items[i].text);
     return set;
 }
@@ -185,12 +199,13 @@ static void on_resumed(struct session *s, const struct memory_reply *r)
 
 static void on_claimed(struct session *s, const struct memory_reply *r)
 {
-    if (says(r, 0, "gone")) {
+    enum { STATE = 1, FIRST = 3 };
+    if (says(r, STATE, "gone")) {
         s->state = IS_NEW;
-    } else if (says(r, 0, "stale")) {
+    } else if (says(r, STATE, "stale")) {
         resume(s);
-    } else if (r->n > 1) {
-        s->known |= (uint8_t)jobs_of_rows(r, 1);
+    } else if (r->n > FIRST) {
+        s->known |= (uint8_t)jobs_of_rows(r, FIRST);
         s->seq++;
     }
 }

@@ -231,7 +231,15 @@ static struct turn take_turn(const struct bench *b, int brokers, int sessions, i
                      .broker_us = cpu_us(q.chaos.pids[ROLE_BROKER][0]) / n,
                      .fleet_us = cpu_us(q.fleet) / n};
     pthread_join(submitter, NULL);
+    if (getenv("QUEUE_INFO")) {
+        char command[2 * PATH_LEN];
+        snprintf(command, sizeof command,
+                 "redis-cli -s %s info all >/tmp/pace-info; redis-cli -s %s script show >/dev/null 2>&1", q.chaos.redis,
+                 q.chaos.redis);
+        (void)!system(command);
+    }
     fleet_stop(&q, &p50, &p99);
+    fprintf(stderr, "DONE p50 %.2f p99 %.2f ms\n", p50, p99);
     queue_close(&q);
     return t;
 }
@@ -497,6 +505,16 @@ int main(int argc, char **argv)
                       .jobs = setting("QUEUE_JOBS", 100000),
                       .depth = setting("QUEUE_DEPTH", 1000000),
                       .turns = (int)setting("QUEUE_TURNS", 3)};
+    const char *only = getenv("QUEUE_ONLY");
+    if (only) {
+        bool fat = strcmp(only, "fat") == 0;
+        for (int i = 0; i < b.turns; i++) {
+            struct turn t = take_turn(&b, 1, fat ? 1 : SESSIONS, fat ? FAT_CREDIT : CREDIT);
+            fprintf(stderr, "%s %.0f/s redis %.1f us broker %.1f fleet %.1f\n", only, t.rate, t.redis_us, t.broker_us,
+                    t.fleet_us);
+        }
+        return 0;
+    }
     CHECK(b.jobs > 0 && b.depth > 0 && b.turns > 0 && b.turns <= MOST_TURNS);
     measure_rates(&b);
     measure_latency(&b);

@@ -156,7 +156,7 @@ Test(dispatch, submits_that_arrive_while_one_is_on_the_way_share_the_next_call)
     submit(1, 1);
     dispatch_tick(d, 0);
     cr_assert(next_call(SCRIPT_SUBMIT, &tag, &n));
-    cr_assert_eq(n, 2 + 6 + 6);
+    cr_assert_eq(n, 2 + 6 + 8);
     submit(2, 2);
     submit(3, 1);
     dispatch_tick(d, 1);
@@ -168,7 +168,7 @@ Test(dispatch, submits_that_arrive_while_one_is_on_the_way_share_the_next_call)
     struct message m = expect(MESSAGE_ACCEPTED);
     cr_assert_eq(m.request, 1);
     cr_assert(next_call(SCRIPT_SUBMIT, &second, &n));
-    cr_assert_eq(n, 2 + 6 + 12 + 6 + 6);
+    cr_assert_eq(n, 2 + 6 + 8 + 6 + 8); /* however many jobs */
     struct reply both[] = {text("nd"), number(3), text("B"), number(1000)};
     answer(second, both, 4, 3);
     m = expect(MESSAGE_ACCEPTED);
@@ -268,12 +268,12 @@ Test(dispatch, garbage_newer_versions_and_the_wrong_socket_get_an_error)
     cr_assert_eq(expect(MESSAGE_PONG).request, 4);
 }
 
-static void hello(int64_t now)
+static void hello_of(const uint8_t *session, int64_t now)
 {
     uint64_t tag;
     size_t n;
     struct message m = {
-        .kind = MESSAGE_HELLO, .session = {sid, sizeof sid}, .class_name = {(const uint8_t *)"m/f32", 5}};
+        .kind = MESSAGE_HELLO, .session = {session, sizeof sid}, .class_name = {(const uint8_t *)"m/f32", 5}};
     say(SIDE_WORKER, &m, now);
     cr_assert(next_call(SCRIPT_HELLO, &tag, &n));
     struct reply r[] = {text("new"), number(0)};
@@ -282,10 +282,20 @@ static void hello(int64_t now)
     cr_assert(w.lease_ms == 12000 && w.beat_ms == 3000 && w.route == ROUTE_DIRECT);
 }
 
+static void hello(int64_t now)
+{
+    hello_of(sid, now);
+}
+
+static void credit_of(const uint8_t *session, uint64_t seq, uint64_t want, int64_t now)
+{
+    struct message m = {.kind = MESSAGE_CREDIT, .session = {session, sizeof sid}, .seq = seq, .want = want};
+    say(SIDE_WORKER, &m, now);
+}
+
 static void credit(uint64_t seq, uint64_t want, int64_t now)
 {
-    struct message m = {.kind = MESSAGE_CREDIT, .session = {sid, sizeof sid}, .seq = seq, .want = want};
-    say(SIDE_WORKER, &m, now);
+    credit_of(sid, seq, want, now);
 }
 
 static uint64_t expect_claim(int64_t now)
@@ -312,10 +322,17 @@ Test(dispatch, credit_becomes_a_claim_and_jobs)
     hello(0);
     credit(2, 8, 1);
     uint64_t tag = expect_claim(1);
-    struct reply r[] = {text("ok"), text("0123456789abcdef"), number(0), number(0), text("body")};
-    answer(tag, r, 5, 2);
-    struct message m = expect(MESSAGE_JOBS);
-    cr_assert_eq(m.seq, 2);
+    struct reply r[] = {number(0),          text("ok"),           number(1), text("0123456789abcdef"),
+                        text("2|1|0|7|1|"), text("1|4|0|7||body")};
+    answer(tag, r, 6, 2);
+    struct message m = {.kind = MESSAGE_ERROR};
+    uint8_t *bytes = NULL;
+    struct wire_reader rows;
+    cr_assert(next_message(&m, &bytes) && m.kind == MESSAGE_JOBS && m.seq == 2);
+    cr_assert_eq(message_rows_open(&m, &rows), 1);
+    struct message_row row = message_row_next(&rows);
+    cr_assert(row.n[0] == 2 && row.n[1] == 1 && wire_view_is(row.body, "body"));
+    free(bytes);
     cr_assert(!claims(1000)); /* the credit is used up */
     credit(2, 8, 1001);       /* an old one, repeated */
     cr_assert(!claims(1002));
@@ -337,10 +354,10 @@ Test(dispatch, a_class_without_work_is_asked_rarely_until_there_is_some)
 {
     hello(0);
     credit(2, 8, 1);
-    struct reply empty[] = {text("ok")};
-    answer(expect_claim(1), empty, 1, 1);
+    struct reply empty[] = {number(0), text("ok"), number(0)};
+    answer(expect_claim(1), empty, 3, 1);
     cr_assert(!claims(2));
-    answer(expect_claim(20), empty, 1, 20);
+    answer(expect_claim(20), empty, 3, 20);
     cr_assert(!claims(22));
     submit(1, 1);
     uint64_t tag;
@@ -356,8 +373,8 @@ Test(dispatch, a_worker_that_was_reaped_is_told)
 {
     hello(0);
     credit(2, 8, 1);
-    struct reply gone[] = {text("gone")};
-    answer(expect_claim(1), gone, 1, 2);
+    struct reply gone[] = {number(0), text("gone"), number(0)};
+    answer(expect_claim(1), gone, 3, 2);
     expect(MESSAGE_ERROR);
     credit(2, 8, 3);
     expect(MESSAGE_ERROR);
@@ -378,9 +395,9 @@ Test(dispatch, relay_answers_after_the_commit)
     uint64_t tag;
     size_t n;
     cr_assert(next_call(SCRIPT_FINISH, &tag, &n));
-    cr_assert_eq(n, 4);
-    struct reply r[] = {text("s"), number(0)};
-    answer(tag, r, 2, 2);
+    cr_assert_eq(n, 5);
+    struct reply r[] = {text("s")};
+    answer(tag, r, 1, 2);
     cr_assert_eq(expect(MESSAGE_DONE_ACK).request, 9);
 }
 
@@ -432,10 +449,72 @@ Test(dispatch, a_session_that_gets_nothing_for_now_is_asked_for_later)
     hello(now);
     credit(2, 8, now);
     for (int i = 0; i < 3; i++) {
-        struct reply r[] = {text(reasons[i]), text("memory")};
-        answer(expect_claim(now), r, 2, now);
+        struct reply r[] = {number(0), text(reasons[i]), number(0)};
+        answer(expect_claim(now), r, 3, now);
         cr_expect(!claims(now + 100), "%s", reasons[i]);
         now += 300;
     }
     cr_assert(claims(now));
+}
+
+/* What the next CLAIM asks for each session; returns how many sessions. */
+static size_t asked_by_claim(int64_t now, uint64_t *tag, char want[8][4])
+{
+    enum { ALL = 5, EACH = 3 };
+    struct dispatch_output o;
+    size_t n = 0, len;
+    dispatch_tick(d, now);
+    while (dispatch_next(d, &o)) {
+        if (o.kind == OUTPUT_CALL && o.script == SCRIPT_CLAIM) {
+            *tag = o.tag;
+            for (; ALL + n * EACH < o.args.n; n++) {
+                const char *text = store_args_at(&o.args, ALL + n * EACH + 2, &len);
+                snprintf(want[n], sizeof want[n], "%.*s", (int)len, text);
+            }
+        }
+        dispatch_output_fini(&o);
+    }
+    return n;
+}
+
+Test(dispatch, sessions_that_wait_share_a_claim_and_what_there_is)
+{
+    static const uint8_t other[SESSION_BYTES] = "another session";
+    char want[8][4];
+    uint64_t tag;
+    hello(0);
+    hello_of(other, 0);
+    credit(2, 32, 1);
+    credit_of(other, 2, 32, 1);
+    cr_assert_eq(asked_by_claim(1, &tag, want), 2);
+    cr_assert_str_eq(want[0], "8"); /* nobody knows yet how much there is */
+    cr_assert_str_eq(want[1], "8");
+    struct reply some[] = {
+        number(10), text("ok"), number(1), text("0123456789abcdef"), text("0|0|0|7|1|"), text("1|4|0|7||body"),
+        text("ok"), number(0)};
+    answer(tag, some, 8, 2);
+    expect(MESSAGE_JOBS);
+    cr_assert_eq(asked_by_claim(3, &tag, want), 1); /* who got none still waits */
+    cr_assert_str_eq(want[0], "32");                /* alone */
+    struct reply one[] = {number(10),         text("ok"),           number(1), text("0123456789abcdeg"),
+                          text("0|0|0|7|1|"), text("1|4|0|7||body")};
+    credit(3, 31, 3); /* while nothing of it is on the way */
+    answer(tag, one, 6, 4);
+    expect(MESSAGE_JOBS);
+    credit_of(other, 3, 31, 4);
+    cr_assert_eq(asked_by_claim(5, &tag, want), 2);
+    cr_assert_str_eq(want[0], "5"); /* half of what was left each */
+    cr_assert_str_eq(want[1], "5");
+}
+
+Test(dispatch, a_lost_claim_of_several_sessions_makes_each_resume)
+{
+    static const uint8_t other[SESSION_BYTES] = "another session";
+    hello(0);
+    hello_of(other, 0);
+    credit(2, 8, 1);
+    credit_of(other, 7, 8, 1);
+    lose(expect_claim(1), 2);
+    cr_assert_eq(expect(MESSAGE_JOBS).seq + expect(MESSAGE_JOBS).seq, 2 + 7);
+    cr_assert(!claims(3));
 }

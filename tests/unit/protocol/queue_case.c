@@ -2,6 +2,8 @@
 
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 struct private_redis queue_redis;
@@ -19,14 +21,82 @@ void queue_case_stop(void)
     private_redis_stop(&queue_redis);
 }
 
+/* n rows of `width` arguments, id first and body last: packed. Answers what stands behind them. */
+static const char *const *pack(struct store_args *a, const char *const *args, size_t n, size_t width)
+{
+    store_arg(a, "", 0);
+    for (size_t i = 0; i < n; i++)
+        store_arg_more(a, args[i * width], strlen(args[i * width]));
+    store_arg(a, "", 0);
+    for (size_t i = 0; i < n; i++)
+        store_arg_more_length(a, strlen(args[i * width + width - 1]));
+    store_arg(a, "", 0);
+    for (size_t i = 0; i < n; i++)
+        store_arg_more(a, args[i * width + width - 1], strlen(args[i * width + width - 1]));
+    return args + n * width;
+}
+
+/* A row is id, priority, retries, deadline, start, body; each becomes a run. */
+static void submit_args(struct store_args *a, const char *const *args)
+{
+    enum { OWN = 2, GROUP = 6, ROW_WIDTH = 6, FRONT = 4 };
+    for (int i = 0; i < OWN; i++)
+        store_arg_str(a, *args++);
+    while (*args) {
+        long n = strtol(args[GROUP - 1], NULL, 10);
+        for (int i = 0; i < GROUP; i++)
+            store_arg_str(a, *args++);
+        for (; n > 0; n--) {
+            for (int i = 1; i <= FRONT; i++)
+                store_arg_str(a, args[i]);
+            store_arg_str(a, "1");
+            args = pack(a, args, 1, ROW_WIDTH);
+        }
+    }
+}
+
+/* A row is id, outcome, record. */
+static void finish_args(struct store_args *a, const char *const *args)
+{
+    enum { ROW_WIDTH = 3 };
+    size_t n = 0;
+    store_arg_str(a, *args++);
+    while (args[n])
+        n++;
+    n /= ROW_WIDTH;
+    store_arg(a, "", 0);
+    for (size_t i = 0; i < n; i++)
+        store_arg_more(a, args[i * ROW_WIDTH + 1], 1);
+    (void)pack(a, args, n, ROW_WIDTH);
+}
+
+/* The credit of sessions, three arguments each, in front of what holds for all. */
+static void claim_args(struct store_args *a, const char *const *args)
+{
+    enum { ALL = 5 };
+    size_t n = 0;
+    while (args[n])
+        n++;
+    for (size_t i = n - ALL; i < n; i++)
+        store_arg_str(a, args[i]);
+    for (size_t i = 0; i < n - ALL; i++)
+        store_arg_str(a, args[i]);
+}
+
 struct store_answer call(enum script script, const char *const *args)
 {
     enum { CALL_MS = 5000 };
     struct store_args a = {0};
     struct store_answer out;
     struct diag why = {""};
-    for (; *args; args++)
-        store_arg_str(&a, *args);
+    switch (script) {
+    case SCRIPT_SUBMIT: submit_args(&a, args); break;
+    case SCRIPT_FINISH: finish_args(&a, args); break;
+    case SCRIPT_CLAIM: claim_args(&a, args); break;
+    default:
+        for (; *args; args++)
+            store_arg_str(&a, *args);
+    }
     cr_assert_eq(store_call(store, script, &a, CALL_MS, &out, &why), ST_OK, "%s: %s", script_name(script), why.text);
     store_args_fini(&a);
     return out;
@@ -85,11 +155,18 @@ struct store_answer claim(const char *session, const char *seq, const char *want
     return CALL(SCRIPT_CLAIM, CREDIT(session, seq, want));
 }
 
+size_t claimed(const struct store_answer *a)
+{
+    size_t n = (size_t)reply_number(&a->reply, CLAIM_STATE + 1);
+    cr_assert_eq(a->reply.n, CLAIM_FIRST + n * CLAIM_ROW);
+    return n;
+}
+
 void expect_claim(const char *session, const char *seq, const char *want, size_t n, const char *state)
 {
     struct store_answer a = claim(session, seq, want);
-    cr_assert_eq((a.reply.n - 1) / 4, n, "%zu elements", a.reply.n);
-    expect(a, 0, state);
+    cr_assert_eq(claimed(&a), n, "%zu elements", a.reply.n);
+    expect(a, CLAIM_STATE, state);
 }
 
 void lapse(const char *session)

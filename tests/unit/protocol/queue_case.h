@@ -8,7 +8,7 @@ extern struct private_redis queue_redis;
 void queue_case_start(void);
 void queue_case_stop(void);
 
-/* NULL-terminated arguments. */
+/* NULL-terminated arguments; rows of SUBMIT and FINISH one by one, of CLAIM sessions in front. */
 struct store_answer call(enum script script, const char *const *args);
 #define CALL(script, ...) call(script, (const char *const[]){__VA_ARGS__, NULL})
 #define DO(script, ...)                                                                                                \
@@ -23,7 +23,8 @@ struct store_answer call(enum script script, const char *const *args);
 #define ROW(id) id, "1", "2", "0", "0", "body of " id
 /* SUBMIT's arguments in front of its rows, with a window of 100. */
 #define INTO(campaign, n) "100", "70", campaign, "default", "", "0", "0", n
-#define CREDIT(session, seq, want) session, seq, want, "16", "512", "2000000", "85", "0.5"
+#define LIMITS "16", "512", "2000000", "85", "0.5"
+#define CREDIT(session, seq, want) session, seq, want, LIMITS
 
 void expect(struct store_answer a, size_t i, const char *want); /* element i; frees a */
 void expect_number(struct store_answer a, size_t i, long long want);
@@ -33,6 +34,8 @@ void campaign(const char *name);
 void three(void); /* ID1 .. ID3 in campaign "c" */
 void hello(const char *session);
 struct store_answer claim(const char *session, const char *seq, const char *want);
+enum { CLAIM_STATE = 1, CLAIM_FIRST = 3, CLAIM_ROW = 3 }; /* elements of its answer; a job's row begins with its id */
+size_t claimed(const struct store_answer *a);             /* jobs in it */
 void expect_claim(const char *session, const char *seq, const char *want, size_t n, const char *state);
 void lapse(const char *session);
 long long reap(void); /* how many jobs were taken back */

@@ -57,7 +57,8 @@ Test(scripts, claim_done_and_the_record)
     three();
     hello("s1");
     struct store_answer a = claim("s1", "1", "2");
-    cr_assert(reply_is(&a.reply, 1, ID1) && reply_is(&a.reply, 4, "body of " ID1));
+    cr_assert(reply_is(&a.reply, CLAIM_FIRST, ID1) && reply_is(&a.reply, CLAIM_FIRST + 1, "0|0|0|1|1|"));
+    cr_assert(reply_is(&a.reply, CLAIM_FIRST + 2, "1|2|0|1||body of " ID1));
     store_answer_free(&a);
     counters("c", "3 1 2 0 0 0 0");
     expect_claim("s1", "1", "2", 0, "stale"); /* a number is answered once */
@@ -113,7 +114,7 @@ Test(scripts, a_lost_claim_is_found_again_and_the_old_one_fenced)
     hello("s1");
     DO(SCRIPT_CLAIM, CREDIT("s1", "1", "2")); /* the answer never arrives */
     struct store_answer a = CALL(SCRIPT_RESUME, "s1", "5", "2000000", ID2, "job-not-mine-at-");
-    cr_assert_eq(a.reply.n, 3 + 4);
+    cr_assert_eq(a.reply.n, 3 + 3);
     cr_assert(reply_is(&a.reply, 2, "job-not-mine-at-"));
     expect(a, 3, ID1);
     expect_claim("s1", "5", "1", 0, "stale");
@@ -129,8 +130,8 @@ Test(scripts, what_is_handed_back_goes_to_the_head_unmarked)
     DO(SCRIPT_HANDBACK, "s1", "0", ID1);
     counters("c", "3 3 0 0 0 0 0");
     struct store_answer a = claim("s2", "1", "1");
-    cr_assert_eq(reply_number(&a.reply, 2), 0);
-    expect(a, 1, ID1);
+    cr_assert(reply_is(&a.reply, CLAIM_FIRST + 1, "0|0|0|1|1|"));
+    expect(a, CLAIM_FIRST, ID1);
     DO(SCRIPT_HANDBACK, "s2", "1", "");
     counters("c", "3 3 0 0 0 0 0");
     expect_claim("s2", "2", "1", 0, "gone");
@@ -170,7 +171,7 @@ Test(scripts, work_goes_to_its_class_only_and_small_campaigns_do_not_wait)
     hello("s1");
     struct store_answer a = claim("s1", "1", "40");
     bool found = false;
-    for (size_t i = 1; i < a.reply.n; i += 4)
+    for (size_t i = CLAIM_FIRST; i < a.reply.n; i += CLAIM_ROW)
         found |= reply_is(&a.reply, i, ID1);
     cr_assert(found);
     store_answer_free(&a);
@@ -226,4 +227,76 @@ Test(scripts, only_begun_work_is_suspected_and_three_crashes_alone_end_it)
     cr_assert_eq(a.reply.integer, 0);
     store_answer_free(&a);
     counters("c", "3 0 0 0 2 1 0");
+}
+
+/* Of the next session of an answer, how many jobs; *at: where its part begins, and then where the next one's does. */
+static size_t part(const struct store_answer *a, size_t *at, const char *state)
+{
+    size_t n = (size_t)reply_number(&a->reply, *at + 1);
+    cr_assert(reply_is(&a->reply, *at, state), "element %zu is not %s", *at, state);
+    *at += 2 + CLAIM_ROW * n;
+    return n;
+}
+
+Test(scripts, one_claim_serves_several_sessions_each_by_its_own_state)
+{
+    three();
+    hello("s1");
+    hello("s2");
+    hello("s3");
+    DO(SCRIPT_CLAIM, CREDIT("s2", "5", "1"));
+    lapse("s3");
+    struct store_answer a =
+        CALL(SCRIPT_CLAIM, "nobody", "1", "1", "s2", "5", "1", "s3", "1", "1", "s1", "1", "1", "s2", "6", "9", LIMITS);
+    size_t at = CLAIM_STATE;
+    cr_assert_eq(reply_number(&a.reply, 0), 0); /* nothing waits now */
+    cr_assert_eq(part(&a, &at, "gone"), 0);
+    cr_assert_eq(part(&a, &at, "stale"), 0);
+    cr_assert_eq(part(&a, &at, "lapsed"), 0);
+    cr_assert(reply_is(&a.reply, at + 2, ID2));
+    cr_assert_eq(part(&a, &at, "ok"), 1);
+    cr_assert(reply_is(&a.reply, at + 2, ID3));
+    cr_assert_eq(part(&a, &at, "ok"), 1);
+    cr_assert_eq(at, a.reply.n);
+    store_answer_free(&a);
+    counters("c", "3 0 3 0 0 0 0");
+    expect_claim("s2", "6", "1", 0, "stale");
+    expect_number(CALL(SCRIPT_HEARTBEAT, "s1", "60000"), 1, 1);
+    expect_number(CALL(SCRIPT_HEARTBEAT, "s2", "60000"), 1, 2);
+}
+
+Test(scripts, one_claim_hands_out_512_jobs_at_most_and_says_what_is_left)
+{
+    char id[17];
+    campaign("c");
+    for (int i = 0; i < 600; i++) {
+        snprintf(id, sizeof id, "%03d-job-00000000", i);
+        DO(SCRIPT_SUBMIT, "1000", "70", "c", "default", "", "0", "0", "1", id, "1", "2", "0", "0", "body");
+    }
+    hello("s1");
+    hello("s2");
+    hello("s3");
+    struct store_answer a = CALL(SCRIPT_CLAIM, "s1", "1", "400", "s2", "1", "400", "s3", "1", "400", LIMITS);
+    size_t at = CLAIM_STATE;
+    cr_assert_eq(reply_number(&a.reply, 0), 88);
+    cr_assert_eq(part(&a, &at, "ok"), 400);
+    cr_assert_eq(part(&a, &at, "ok"), 112);
+    cr_assert_eq(part(&a, &at, "ok"), 0);
+    store_answer_free(&a);
+    counters("c", "600 88 512 0 0 0 0");
+}
+
+Test(scripts, jobs_of_one_message_may_differ_in_all)
+{
+    campaign("c");
+    expect(CALL(SCRIPT_SUBMIT, INTO("c", "3"), ID1, "1", "2", "0", "0", "one", ID2, "0", "3", "0", "0", "the second",
+                ID3, "1", "2", "0", "99999999999999", ""),
+           0, "nnn");
+    counters("c", "3 2 0 1 0 0 0");
+    hello("s1");
+    struct store_answer a = claim("s1", "1", "3");
+    cr_assert(reply_is(&a.reply, CLAIM_FIRST, ID2) && reply_is(&a.reply, CLAIM_FIRST + 2, "0|3|0|1||the second"));
+    cr_assert(reply_is(&a.reply, CLAIM_FIRST + CLAIM_ROW, ID1));
+    cr_assert(reply_is(&a.reply, CLAIM_FIRST + CLAIM_ROW + 2, "1|2|0|1||one"));
+    store_answer_free(&a);
 }

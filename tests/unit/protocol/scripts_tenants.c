@@ -27,7 +27,7 @@ static int share(const char *session, const char *seq, const char *want, const c
 {
     struct store_answer a = CALL(SCRIPT_CLAIM, session, seq, want, "4", "512", "2000000", "85", "0.5");
     int n = 0;
-    for (size_t i = 1; i + 3 < a.reply.n; i += 4) {
+    for (size_t i = CLAIM_FIRST; i < a.reply.n; i += CLAIM_ROW) {
         size_t len;
         const char *id = reply_bytes(&a.reply, i, &len);
         n += len == 16 && strncmp(id + 4, name, strlen(name)) == 0;
@@ -66,7 +66,7 @@ Test(scripts_tenants, a_quota_makes_a_tenant_wait_and_is_counted_exactly)
     struct store_answer a = claim("s1", "1", "1");
     char id[17] = "";
     size_t len;
-    memcpy(id, reply_bytes(&a.reply, 1, &len), 16);
+    memcpy(id, reply_bytes(&a.reply, CLAIM_FIRST, &len), 16);
     store_answer_free(&a);
     expect(CALL(SCRIPT_SUBMIT, MORE("5-job-0000000000")), 0, "Q"); /* running counts too */
     DO(SCRIPT_FINISH, "s1", id, "d", "record");
@@ -81,9 +81,9 @@ Test(scripts_tenants, priorities_are_strict)
     campaign("c");
     DO(SCRIPT_SUBMIT, INTO("c", "3"), PLAIN(ID1, "2"), PLAIN(ID2, "1"), PLAIN(ID3, "0"));
     hello("s1");
-    expect(claim("s1", "1", "1"), 1, ID3);
-    expect(claim("s1", "2", "1"), 1, ID2);
-    expect(claim("s1", "3", "1"), 1, ID1);
+    expect(claim("s1", "1", "1"), CLAIM_FIRST, ID3);
+    expect(claim("s1", "2", "1"), CLAIM_FIRST, ID2);
+    expect(claim("s1", "3", "1"), CLAIM_FIRST, ID1);
 }
 
 /* Unix ms, so far from now. */
@@ -139,19 +139,19 @@ Test(scripts_tenants, a_retry_prefers_another_session_but_is_passed_over_once_on
     three();
     hello("s1");
     hello("t2");
-    expect(claim("s1", "1", "1"), 1, ID1);
+    expect(claim("s1", "1", "1"), CLAIM_FIRST, ID1);
     DO(SCRIPT_FINISH, "s1", ID1, "t", "");
     DO(SCRIPT_PROMOTE, "10");
     usleep(1300000);
     DO(SCRIPT_PROMOTE, "10"); /* to the head of its queue */
     expect_claim("s1", "2", "3", 2, "ok");
     counters("c", "3 1 2 0 0 0 0");
-    expect(claim("t2", "1", "1"), 1, ID1);
+    expect(claim("t2", "1", "1"), CLAIM_FIRST, ID1);
     DO(SCRIPT_FINISH, "t2", ID1, "t", "");
     usleep(2600000);
     DO(SCRIPT_PROMOTE, "10");
     expect_claim("t2", "2", "1", 0, "ok");
-    expect(claim("t2", "3", "1"), 1, ID1); /* nobody else wanted it */
+    expect(claim("t2", "3", "1"), CLAIM_FIRST, ID1); /* nobody else wanted it */
 }
 
 static void many(int n)
