@@ -157,6 +157,6 @@ clean: ## remove everything that was built
 
 .PHONY: help
 help: ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | expand -t 18
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | expand -t 21
 	@echo
 	@echo 'variables: V=1  CC=clang  SANITIZER=address,undefined|thread  PREFIX=/usr/local  DESTDIR=  JOBS=$(JOBS)  YES=1  REQUIRE_ALL=1  REQUIRE=simt'
