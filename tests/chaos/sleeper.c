@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/program.h"
 #include "base/sha256.h"
 #include "tests/chaos/gauges.h"
 #include "worker/session.h"
@@ -182,12 +183,7 @@ int main(int argc, char **argv)
                                 .log = &log};
     struct session_engine e = {.ctx = &s, .start = start, .cancel = cancel, .drain = drain, .state = state};
     struct diag why = {.text = ""};
-    struct sigaction act = {.sa_handler = on_signal};
-    sigset_t stops;
-    sigemptyset(&stops);
-    sigaddset(&stops, SIGTERM);
-    sigaction(SIGTERM, &act, NULL);
-    sigprocmask(SIG_UNBLOCK, &stops, NULL);
+    program_catch_stops(on_signal);
     if (session_open(&o, &e, &s.session, &why) != ST_OK) {
         fprintf(stderr, "sleeper: %s\n", why.text);
         return 1;

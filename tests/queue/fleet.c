@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/program.h"
 #include "protocol/store.h"
 #include "worker/session.h"
 
@@ -138,12 +139,7 @@ int main(int argc, char **argv)
     record_bytes = strtoul(argv[5], NULL, 10);
     if (n < 1 || n > MOST_SESSIONS || record_bytes < SMALLEST)
         return 2;
-    struct sigaction act = {.sa_handler = on_signal};
-    sigset_t stops;
-    sigemptyset(&stops);
-    sigaddset(&stops, SIGTERM);
-    sigaction(SIGTERM, &act, NULL);
-    sigprocmask(SIG_UNBLOCK, &stops, NULL);
+    program_catch_stops(on_signal);
     struct session_options o = {.broker = argv[1],
                                 .class_name = argv[2],
                                 .tasks = "caption",
