@@ -54,6 +54,16 @@ double rate_value(const struct rate *r)
     return seconds > 0 ? (double)(r->ended[newest] - r->ended[oldest]) / seconds : -1;
 }
 
+bool wait_reason_is_news(struct wait_reason *last, const char *reason, int64_t now_ms)
+{
+    enum { AGAIN_MS = 60000 };
+    if (!*reason || (strcmp(reason, last->text) == 0 && now_ms - last->told_ms < AGAIN_MS))
+        return false;
+    snprintf(last->text, sizeof last->text, "%s", reason);
+    last->told_ms = now_ms;
+    return true;
+}
+
 void duration_text(double seconds, char *out, size_t size)
 {
     int64_t s = seconds < 0 ? 0 : seconds > 1e9 ? (int64_t)1e9 : (int64_t)seconds;

@@ -23,6 +23,14 @@ struct rate {
 void rate_add(struct rate *r, int64_t now_ms, uint64_t ended);
 double rate_value(const struct rate *r); /* negative while unknown */
 
+/* Why nothing moves, as last told. */
+struct wait_reason {
+    char text[DIAG_BYTES];
+    int64_t told_ms;
+};
+/* Whether to tell it now: a reason that comes and goes is told once a minute. "" is none. */
+bool wait_reason_is_news(struct wait_reason *last, const char *reason, int64_t now_ms);
+
 /* "1 h 02 min", "4 min 10 s", "12 s". */
 void duration_text(double seconds, char *out, size_t size);
 

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/sha256.h"
 #include "cli/commands.h"
+#include "cli/progress.h"
 #include "cli/up_file.h"
 #include "formats/read/inputs.h"
 #include "formats/read/repeats.h"
@@ -49,7 +50,7 @@ struct submit {
     bool goes_on;      /* behind what an earlier run handed in */
     bool terminal;
     char labels[LIMIT_NAME_BYTES + 1];
-    char busy[DIAG_BYTES]; /* as last told */
+    struct wait_reason busy;
 };
 
 static const struct setting submit_rows[] = {
@@ -221,11 +222,8 @@ static bool on_wait(void *ctx, const struct submit_counts *counts)
     struct submit *s = ctx;
     const char *busy = client_submit_busy(s->client);
     (void)counts;
-    if (strcmp(busy, s->busy) != 0) {
-        snprintf(s->busy, sizeof s->busy, "%s", busy);
-        if (*busy)
-            fprintf(stderr, "%sferret submit: waiting: %s\n", s->terminal ? "\r\033[K" : "", busy);
-    }
+    if (wait_reason_is_news(&s->busy, busy, clock_ms()))
+        fprintf(stderr, "%sferret submit: waiting: %s\n", s->terminal ? "\r\033[K" : "", busy);
     if (s->terminal)
         show_counts(s);
     return true;

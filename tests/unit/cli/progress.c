@@ -19,6 +19,18 @@ Test(progress, json_has_every_counter)
     jsn_free(object);
 }
 
+Test(progress, a_reason_to_wait_is_told_when_it_changes_and_once_a_minute)
+{
+    struct wait_reason last = {.text = ""};
+    cr_expect(wait_reason_is_news(&last, "full", 500));
+    cr_expect_not(wait_reason_is_news(&last, "", 1500));
+    cr_expect_not(wait_reason_is_news(&last, "full", 2500), "it went and came back");
+    cr_expect(wait_reason_is_news(&last, "quota", 3500));
+    cr_expect(wait_reason_is_news(&last, "full", 4500));
+    cr_expect_not(wait_reason_is_news(&last, "full", 64499));
+    cr_expect(wait_reason_is_news(&last, "full", 64500));
+}
+
 Test(progress, rate_is_that_of_the_samples_kept)
 {
     struct rate r = {0};
