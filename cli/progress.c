@@ -1,6 +1,7 @@
 #include "cli/progress.h"
 
 #include <stdio.h>
+#include <string.h>
 
 struct json *progress_json(const struct campaign_status *c)
 {
