@@ -11,12 +11,16 @@
 #include "cli/commands.h"
 #include "cli/pictures.h"
 #include "cli/records.h"
-#include "formats/write/html.h"
+#include "formats/write/format.h"
 #include "formats/write/jsonl.h"
 #include "formats/write/parts.h"
 
 enum { PATH_BYTES = 4096, SHOWN_WARNINGS = 10 };
-enum format { FORMAT_JSONL, FORMAT_OVERLAY, FORMAT_HTML };
+enum form { FORM_JSONL, FORM_OVERLAY, FORM_HTML };
+#define FORMS "jsonl|overlay|html|coco|kosmos2|flickr30k|webdataset"
+/* By place in FORMS. Records have no writer of this kind, and drawings need none. */
+static const struct format *const writers[] = {
+    NULL, NULL, &format_html, &format_coco, &format_kosmos2, &format_flickr30k, &format_webdataset};
 
 struct export_flags {
     struct link_flags link;
@@ -24,6 +28,9 @@ struct export_flags {
     const char *out;
     struct setting_list roots;
     int64_t max_side;
+    int link_pictures;
+    const char *categories;
+    int64_t shard_images;
     int64_t part_bytes, shards;
     struct setting_list from;
     bool allow_private_hosts, follow, json;
@@ -34,8 +41,8 @@ static const struct setting export_rows[] = {
      .type = SETTING_CHOICE,
      .offset = offsetof(struct export_flags, format),
      .fallback = "jsonl",
-     .choices = "jsonl|overlay|html",
-     .help = "records; pictures with boxes, phrases and scores; a page"},
+     .choices = FORMS,
+     .help = "records; pictures with boxes, phrases and scores; a gallery; what other tools read"},
     {.name = "out",
      .type = SETTING_STRING,
      .offset = offsetof(struct export_flags, out),
@@ -54,6 +61,22 @@ static const struct setting export_rows[] = {
      .min = 64,
      .max = 16384,
      .help = "longer side of drawn pictures, in pixels"},
+    {.name = "pictures",
+     .type = SETTING_CHOICE,
+     .offset = offsetof(struct export_flags, link_pictures),
+     .fallback = "copy",
+     .choices = "copy|link",
+     .help = "html: pictures beside the page; or the files themselves where they are on this machine"},
+    {.name = "categories",
+     .type = SETTING_STRING,
+     .offset = offsetof(struct export_flags, categories),
+     .value = "FILE",
+     .help = "coco: its categories, as any COCO file has them; without it those that phrases are about"},
+    {.name = "shard-images",
+     .type = SETTING_INT,
+     .offset = offsetof(struct export_flags, shard_images),
+     .max = 1e9,
+     .help = "coco, webdataset: images a file; 0 is 1,000,000 and 10,000"},
     {.name = "follow",
      .type = SETTING_BOOL,
      .offset = offsetof(struct export_flags, follow),
@@ -94,7 +117,8 @@ struct export
     struct client *client;
     struct pictures *pictures; /* overlay, html */
     struct jsonl *stream;      /* -o - */
-    struct html *html;
+    const struct format *format;
+    void *writer;
     uint64_t n, warnings;
     int signal; /* that ended the collecting, or 0 */
     struct diag why;
@@ -122,20 +146,29 @@ static enum status draw(struct export *e, const struct json *record, const char 
     return ST_OK;
 }
 
+/* The picture that the page shows; path is empty where there is none. */
+static enum status give_picture(struct export *e, const struct json *record, char path[PATH_BYTES], struct diag *why)
+{
+    char dir[PATH_BYTES], name[PATH_BYTES];
+    if (e->o->link_pictures && pictures_link(e->pictures, record, path, PATH_BYTES))
+        return ST_OK;
+    snprintf(dir, sizeof dir, "%s/pictures", e->o->out);
+    enum status s = draw(e, record, dir, ".jpg", false, name, why);
+    snprintf(path, PATH_BYTES, "%s%.4000s", *name ? "pictures/" : "", name);
+    return s;
+}
+
 static enum status on_record(void *ctx, const struct json *record, const char *text, size_t len, struct diag *why)
 {
     struct export *e = ctx;
-    char name[PATH_BYTES], path[PATH_BYTES + 16];
+    char path[PATH_BYTES] = "";
     e->n++;
     if (e->stream)
         return jsonl_put(e->stream, text, len, why);
-    if (e->o->format == FORMAT_OVERLAY)
-        return draw(e, record, e->o->out, ".png", true, name, why);
-    char dir[PATH_BYTES];
-    snprintf(dir, sizeof dir, "%s/pictures", e->o->out);
-    enum status s = draw(e, record, dir, ".jpg", false, name, why);
-    snprintf(path, sizeof path, "pictures/%s", name);
-    return s == ST_OK ? html_put(e->html, record, *name ? path : NULL, why) : s;
+    if (e->o->format == FORM_OVERLAY)
+        return draw(e, record, e->o->out, ".png", true, path, why);
+    enum status s = e->o->format == FORM_HTML ? give_picture(e, record, path, why) : ST_OK;
+    return s == ST_OK ? e->format->put(e->writer, record, *path ? path : NULL, why) : s;
 }
 
 /* ---- the whole campaign ----------------------------------------------------------------------------------------- */
@@ -150,26 +183,35 @@ static enum status make_dir(const char *path, struct diag *why)
 static enum status open_output(struct export *e)
 {
     char path[PATH_BYTES];
-    const char *out = e->o->out;
-    if (e->o->format == FORMAT_JSONL)
+    const struct export_flags *o = e->o;
+    if (o->format == FORM_JSONL)
         return jsonl_open("-", false, &e->stream, &e->why);
-    if (snprintf(path, sizeof path, "%s/index.html", out) >= PATH_BYTES - 96)
+    if (snprintf(path, sizeof path, "%s/pictures", o->out) >= PATH_BYTES - 96)
         return diag_set(&e->why, ST_LIMIT, "--out: path too long");
-    if (e->o->format == FORMAT_OVERLAY)
-        return make_dir(out, &e->why);
-    enum status s = html_open(path, e->campaign ? e->campaign : e->o->from.items[0], &e->html, &e->why);
-    snprintf(path, sizeof path, "%s/pictures", out);
-    return s == ST_OK ? make_dir(path, &e->why) : s;
+    enum status s = make_dir(o->out, &e->why);
+    if (s == ST_OK && o->format == FORM_HTML && !o->link_pictures)
+        s = make_dir(path, &e->why);
+    if (s != ST_OK || !writers[o->format])
+        return s;
+    const struct format_options f = {.dir = o->out,
+                                     .title = e->campaign ? e->campaign : o->from.items[0],
+                                     .categories = o->categories,
+                                     .shard_images = o->shard_images};
+    e->format = writers[o->format];
+    return e->format->open(&f, &e->writer, &e->why);
 }
 
 static enum status close_output(struct export *e, enum status s)
 {
+    struct diag notes = {""};
     if (s == ST_OK && e->stream)
         s = jsonl_sync(e->stream, &e->why);
     jsonl_close(e->stream);
-    if (!e->html)
+    if (!e->writer)
         return s;
-    enum status closed = html_close(e->html, s == ST_OK, s == ST_OK ? &e->why : NULL);
+    enum status closed = e->format->close(e->writer, s == ST_OK, &notes, s == ST_OK ? &e->why : NULL);
+    if (notes.text[0] && s == ST_OK)
+        fprintf(stderr, "ferret export: %s\n", notes.text);
     return s == ST_OK ? closed : s;
 }
 
@@ -204,7 +246,7 @@ static enum status run_collect(struct export *e)
 static enum status check_flags(const struct export *e, struct diag *why)
 {
     const struct export_flags *o = e->o;
-    bool records = o->format == FORMAT_JSONL, stream = o->out && strcmp(o->out, "-") == 0;
+    bool records = o->format == FORM_JSONL, stream = o->out && strcmp(o->out, "-") == 0;
     if (!o->out)
         return diag_set(why, ST_INVALID, "expected -o DIR, or -o - for records on stdout");
     if (stream && !records)
@@ -228,17 +270,27 @@ static enum status read_all(struct export *e)
     return s;
 }
 
+/* Records of a file name files as `ferret annotate` found them: anywhere on this machine. */
+static enum status open_pictures(struct export *e)
+{
+    static const char *const anywhere[] = {"local=/"};
+    const struct export_flags *o = e->o;
+    const struct setting_list any = {anywhere, 1};
+    const struct setting_list *roots = !e->campaign && o->roots.n == 0 ? &any : &o->roots;
+    return pictures_open(&o->link, roots, (int)o->max_side, o->allow_private_hosts, &e->pictures, &e->why);
+}
+
 static enum status export_all(struct export *e)
 {
     const struct export_flags *o = e->o;
     enum status s = check_flags(e, &e->why);
     if (s != ST_OK)
         return s;
-    if (o->format == FORMAT_JSONL && strcmp(o->out, "-") != 0)
+    if (o->format == FORM_JSONL && strcmp(o->out, "-") != 0)
         return run_collect(e);
     /* Before the link: the decoders' children are forked while there are no threads. */
-    if (o->format != FORMAT_JSONL)
-        s = pictures_open(&o->link, &o->roots, (int)o->max_side, o->allow_private_hosts, &e->pictures, &e->why);
+    if (o->format == FORM_OVERLAY || o->format == FORM_HTML)
+        s = open_pictures(e);
     struct campaign_status status = {0};
     if (s == ST_OK && e->campaign)
         s = link_flags_open(&o->link, &e->client, &e->why);
@@ -278,7 +330,8 @@ int cmd_export(int argc, char **argv)
         .args = "[CAMPAIGN]",
         .summary = "Writes the records that a campaign has so far. jsonl: parts (part-00000.jsonl.zst), what failed\n"
                    "(errors-00000.jsonl.zst) and a manifest; run again it goes on. overlay: a PNG an image. html:\n"
-                   "DIR/index.html with pictures beside it. Exit code 1: some pictures could not be drawn.",
+                   "a gallery, DIR/index.html. coco, kosmos2, flickr30k, webdataset: what other tools read.\n"
+                   "Exit code 1: some pictures could not be drawn.",
         .examples = "  ferret export my-campaign -o - | jq .tasks[0].text\n"
                     "  ferret export my-campaign --format html -o gallery\n"
                     "  ferret export my-campaign --follow -o archive\n"

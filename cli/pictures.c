@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/commands.h"
 #include "cli/up_file.h"
@@ -104,4 +105,41 @@ enum status pictures_draw(struct pictures *p, const struct json *record, const c
     free(svg);
     image_fini(&image);
     return s;
+}
+
+/* The folder that a URI's path is under, and the path; NULL where no root of that name is known. */
+static const char *split_uri(const struct media_roots *roots, const char *uri, const char **rest)
+{
+    const char *colon = strchr(uri, ':');
+    if (*uri == '/') {
+        *rest = uri;
+        return "";
+    }
+    for (int i = 0; colon && i < media_roots_count(roots); i++) {
+        const char *name = media_roots_name(roots, i);
+        if (strlen(name) == (size_t)(colon - uri) && strncmp(name, uri, strlen(name)) == 0) {
+            *rest = colon + 1;
+            return media_roots_dir(roots, i);
+        }
+    }
+    return NULL;
+}
+
+bool pictures_link(const struct pictures *p, const struct json *record, char *path, size_t size)
+{
+    static const char *const shown[] = {"jpeg", "png", "webp", "gif"};
+    const struct json *image = jsn_get(record, "image");
+    const char *uri = jsn_string(jsn_get(image, "uri"), ""), *format = jsn_string(jsn_get(image, "format"), "");
+    const char *rest = NULL, *dir = split_uri(p->roots, uri, &rest);
+    bool fits = false;
+    for (size_t i = 0; i < sizeof shown / sizeof *shown; i++)
+        fits = fits || strcmp(format, shown[i]) == 0;
+    /* browsers turn a picture as the camera says */
+    bool turned = jsn_int(jsn_get(image, "orientation"), 1) > 1;
+    if (turned && strcmp(jsn_string(jsn_get(record, "policy"), ""), "ml-ferret") == 0)
+        return false;
+    if (!fits || !dir || strchr(uri, '#') || strstr(rest, "../"))
+        return false;
+    const char *between = *dir && dir[strlen(dir) - 1] != '/' && *rest != '/' ? "/" : "";
+    return snprintf(path, size, "%s%s%s", dir, between, rest) < (int)size && access(path, R_OK) == 0;
 }

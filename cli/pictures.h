@@ -22,4 +22,7 @@ void pictures_close(struct pictures *p); /* NULL is fine */
 MUST_CHECK enum status pictures_draw(struct pictures *p, const struct json *record, const char *dir, const char *suffix,
                                      bool with_boxes, char *name, size_t name_size, struct diag *why);
 
+/* The path of the record's own file, where it is on this machine and browsers show its format. */
+bool pictures_link(const struct pictures *p, const struct json *record, char *path, size_t size);
+
 #endif

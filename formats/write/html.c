@@ -1,184 +1,322 @@
-#include "formats/write/html.h"
-
+/* The gallery: a folder that a browser shows from the disk, without a server and without a request to anywhere.
+ *
+ *   index.html gallery.css gallery.js   the page, the same for all
+ *   data/00000.js ...                   200 records each: ferretRecords(0, [...]), since a page of a folder may load
+ * scripts and nothing else data/index.js                       what there is, written last pictures/ is the caller's */
 #include <ctype.h>
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "formats/write/answer.h"
+#include "formats/write/format.h"
 #include "formats/write/markup.h"
 #include "formats/write/new_file.h"
-#include "formats/write/overlay.h"
+#include "formats/write/words.h"
 
-enum { WHOLE_TEXT = 20000, PICTURE_WIDTH = 640 };
+enum { CHUNK = 200, NAME_BYTES = 32, PHRASES_MOST = 400, HEAD_BYTES = 64 };
 
-struct html {
-    FILE *out;
-    char *path, *temporary; /* the page is there when it is whole */
+extern const char _binary_formats_assets_gallery_html_start[], _binary_formats_assets_gallery_html_end[];
+extern const char _binary_formats_assets_gallery_css_start[], _binary_formats_assets_gallery_css_end[];
+extern const char _binary_formats_assets_gallery_js_start[], _binary_formats_assets_gallery_js_end[];
+
+static const struct {
+    const char *name, *start, *end;
+} pages[] = {
+    {"gallery.css", _binary_formats_assets_gallery_css_start, _binary_formats_assets_gallery_css_end},
+    {"gallery.js", _binary_formats_assets_gallery_js_start, _binary_formats_assets_gallery_js_end},
+    {"index.html", _binary_formats_assets_gallery_html_start, _binary_formats_assets_gallery_html_end},
 };
 
-static const char STYLE[] =
-    ":root{color-scheme:light dark;--line:#8884;--soft:#8882;--bad:#c33}\n"
-    "body{font:15px/1.5 system-ui,sans-serif;margin:0 auto;padding:1.5rem;max-width:90rem}\n"
-    "main{display:grid;grid-template-columns:repeat(auto-fill,minmax(22rem,1fr));gap:1.5rem}\n"
-    "figure{margin:0;border:1px solid var(--line);border-radius:8px;overflow:hidden}\n"
-    ".picture{position:relative;background:var(--soft)}\n"
-    ".picture img,.picture svg{display:block;width:100%;height:auto}\n"
-    ".picture svg{position:absolute;inset:0;height:100%}\n"
-    ".picture:hover svg{opacity:.15}\n"
-    "figcaption{padding:.75rem 1rem}\n"
-    "figcaption h2{font-size:.95rem;margin:0 0 .4rem;overflow-wrap:anywhere}\n"
-    "figcaption p{margin:.3rem 0;overflow-wrap:anywhere}\n"
-    ".ask{opacity:.65}.bad{color:var(--bad)}mark{background:#ffd54a66;color:inherit;border-radius:3px}\n";
+struct html {
+    char *dir, *title;
+    struct new_file chunk;
+    uint64_t n;
+    struct words statuses, errors, phrases; /* how often each came */
+};
 
-static void html_free(struct html *h)
+static enum status open_html(const struct format_options *o, void **out, struct diag *why)
 {
-    free(h->path);
-    free(h->temporary);
-    free(h);
-}
-
-enum status html_open(const char *path, const char *title, struct html **out, struct diag *why)
-{
-    enum status s = make_folders_above(path, why);
-    if (s != ST_OK)
-        return s;
     struct html *h = calloc(1, sizeof *h);
-    if (!h)
-        return ST_NOMEM;
-    h->path = strdup(path);
-    if (!h->path || asprintf(&h->temporary, "%s.new", path) < 0) {
-        h->temporary = NULL;
-        html_free(h);
+    (void)why;
+    if (!h || !(h->dir = strdup(o->dir)) || !(h->title = strdup(o->title))) {
+        free(h ? h->dir : NULL);
+        free(h);
         return ST_NOMEM;
     }
-    if (!(h->out = fopen(h->temporary, "we"))) {
-        s = diag_set(why, ST_IO, "%s: %s", path, strerror(errno));
-        html_free(h);
-        return s;
-    }
-    fputs("<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n"
-          "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
-          "<link rel=\"icon\" href=\"data:,\">\n<title>",
-          h->out);
-    markup_text(h->out, title, WHOLE_TEXT);
-    fprintf(h->out, "</title>\n<style>\n%s</style>\n<h1>", STYLE);
-    markup_text(h->out, title, WHOLE_TEXT);
-    fputs("</h1>\n<main>\n", h->out);
     *out = h;
     return ST_OK;
 }
 
-/* A relative path as an address: bytes outside the unreserved set are escaped, slashes stay. */
-static void write_address(FILE *out, const char *path)
+/* ---- a record for the page -------------------------------------------------------------------------------------- */
+
+static void put(enum status *s, struct json *object, const char *key, struct json *value)
 {
+    enum status one = jsn_put(object, key, value);
+    if (*s == ST_OK)
+        *s = one;
+}
+
+static void push(enum status *s, struct json *array, struct json *value)
+{
+    enum status one = jsn_push(array, value);
+    if (*s == ST_OK)
+        *s = one;
+}
+
+static void put_copy(enum status *s, struct json *to, const char *key, const struct json *from)
+{
+    if (from)
+        put(s, to, key, jsn_copy(from));
+}
+
+static struct json *whole(struct json *v, enum status s)
+{
+    if (s == ST_OK)
+        return v;
+    jsn_free(v);
+    return NULL;
+}
+
+/* A path as an address: bytes outside the unreserved set are escaped, slashes stay. An absolute one is a file's. */
+static struct json *address(const char *path)
+{
+    char *text = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+    if (!out)
+        return NULL;
+    if (*path == '/')
+        fputs("file://", out);
     for (const unsigned char *s = (const unsigned char *)path; *s; s++) {
         if (isalnum(*s) || strchr("-_.~/", *s))
             fputc(*s, out);
         else
             fprintf(out, "%%%02X", *s);
     }
+    struct json *v = fclose(out) == 0 ? jsn_new_string(text) : NULL;
+    free(text);
+    return v;
 }
 
-static enum status write_picture(struct html *h, const struct json *record, const char *picture, struct diag *why)
+/* How a browser counts: UTF-16 units in front of a byte. */
+static int64_t units(const char *text, int64_t bytes)
 {
-    double width = jsn_number(jsn_get(jsn_get(record, "image"), "width"), 0);
-    char *svg = NULL;
-    if (!picture || width < 1)
-        return ST_OK;
-    enum status s = overlay_svg(record, PICTURE_WIDTH / width, &svg, why);
-    if (s != ST_OK)
-        return s;
-    fputs("<div class=\"picture\"><img loading=\"lazy\" alt=\"\" src=\"", h->out);
-    write_address(h->out, picture);
-    fprintf(h->out, "\">\n%s</div>\n", svg);
-    free(svg);
-    return ST_OK;
-}
-
-/* The answer with its phrases marked. Spans are byte offsets, ascending; what does not fit is left unmarked. */
-static void write_answer(FILE *out, const char *text, const struct json *entities)
-{
-    size_t len = strlen(text), at = 0;
-    char *piece = malloc(len + 1);
-    for (size_t i = 0; piece && i <= jsn_size(entities); i++) {
-        const struct json *span = jsn_get(jsn_at(entities, i), "span");
-        int64_t from = jsn_int(jsn_at(span, 0), -1), to = jsn_int(jsn_at(span, 1), -1);
-        bool last = i == jsn_size(entities);
-        if (!last && (from < (int64_t)at || to <= from || to > (int64_t)len))
-            continue;
-        size_t stop = last ? len : (size_t)from;
-        memcpy(piece, text + at, stop - at);
-        piece[stop - at] = '\0';
-        markup_text(out, piece, WHOLE_TEXT);
-        if (last)
-            break;
-        memcpy(piece, text + from, (size_t)(to - from));
-        piece[to - from] = '\0';
-        fputs("<mark>", out);
-        markup_text(out, piece, WHOLE_TEXT);
-        fputs("</mark>", out);
-        at = (size_t)to;
+    int64_t n = 0;
+    for (int64_t i = 0; i < bytes && text[i]; i++) {
+        unsigned char c = (unsigned char)text[i];
+        n += (c & 0xC0) != 0x80;
+        n += c >= 0xF0;
     }
-    free(piece);
+    return n;
 }
 
-static void write_error(FILE *out, const struct json *error)
+static struct json *entity_object(const struct json *entity, const char *text)
 {
-    fputs("<p class=\"bad\">", out);
-    markup_text(out, jsn_string(jsn_get(error, "code"), "error"), WHOLE_TEXT);
-    fputs(": ", out);
-    markup_text(out, jsn_string(jsn_get(error, "message"), ""), WHOLE_TEXT);
-    fputs("</p>\n", out);
-}
-
-static void write_tasks(FILE *out, const struct json *record)
-{
-    const struct json *tasks = jsn_get(record, "tasks");
-    for (size_t i = 0; i < jsn_size(tasks); i++) {
-        const struct json *task = jsn_at(tasks, i);
-        fputs("<p class=\"ask\">", out);
-        markup_text(out, jsn_string(jsn_get(task, "question"), ""), WHOLE_TEXT);
-        fputs("</p>\n", out);
-        if (jsn_get(task, "error")) {
-            write_error(out, jsn_get(task, "error"));
-            continue;
-        }
-        fputs("<p>", out);
-        write_answer(out, jsn_string(jsn_get(task, "text"), ""), jsn_get(task, "entities"));
-        fputs("</p>\n", out);
-    }
-}
-
-enum status html_put(struct html *h, const struct json *record, const char *picture, struct diag *why)
-{
-    fputs("<figure>\n", h->out);
-    enum status s = write_picture(h, record, picture, why);
-    fputs("<figcaption><h2>", h->out);
-    markup_text(h->out, jsn_string(jsn_get(record, "id"), ""), WHOLE_TEXT);
-    fputs("</h2>\n", h->out);
-    if (jsn_get(record, "error"))
-        write_error(h->out, jsn_get(record, "error"));
-    write_tasks(h->out, record);
-    fputs("</figcaption></figure>\n", h->out);
-    if (s == ST_OK && ferror(h->out))
-        s = diag_set(why, ST_IO, "%s: could not be written", h->path);
-    return s;
-}
-
-enum status html_close(struct html *h, bool keep, struct diag *why)
-{
-    fputs("</main>\n</html>\n", h->out);
-    bool bad = ferror(h->out) != 0;
-    bad = fclose(h->out) != 0 || bad;
     enum status s = ST_OK;
-    if (bad)
-        s = diag_set(why, ST_IO, "%s: could not be written whole", h->path);
-    else if (keep && rename(h->temporary, h->path) != 0)
-        s = diag_set(why, ST_IO, "%s: %s", h->path, strerror(errno));
-    if (!keep || s != ST_OK)
-        unlink(h->temporary);
-    html_free(h);
+    const struct json *span = jsn_get(entity, "span"), *boxes = jsn_get(entity, "boxes"),
+                      *score = jsn_get(entity, "score");
+    struct json *o = jsn_new_object(), *list = jsn_new_array();
+    for (size_t i = 0; i < jsn_size(boxes); i++) {
+        double box[4];
+        if (markup_numbers(jsn_at(boxes, i), box, 4))
+            push(&s, list, jsn_copy(jsn_at(boxes, i)));
+    }
+    put(&s, o, "phrase", jsn_new_string(jsn_string(jsn_get(entity, "phrase"), "")));
+    put(&s, o, "from", jsn_new_int(units(text, jsn_int(jsn_at(span, 0), 0))));
+    put(&s, o, "to", jsn_new_int(units(text, jsn_int(jsn_at(span, 1), 0))));
+    put(&s, o, "boxes", list);
+    put(&s, o, "score", jsn_number(score, -1) >= 0 ? jsn_copy(score) : jsn_new_null());
+    return whole(o, s);
+}
+
+static struct json *error_object(const struct json *error)
+{
+    enum status s = ST_OK;
+    struct json *o = jsn_new_object();
+    put(&s, o, "code", jsn_new_string(jsn_string(jsn_get(error, "code"), "error")));
+    put(&s, o, "message", jsn_new_string(jsn_string(jsn_get(error, "message"), "")));
+    return whole(o, s);
+}
+
+static struct json *region_box(const struct json *task)
+{
+    enum status s = ST_OK;
+    double b[4];
+    if (!markup_numbers(jsn_get(jsn_get(task, "region"), "box"), b, 4))
+        return NULL;
+    struct json *a = jsn_new_array();
+    for (int i = 0; i < 4; i++)
+        push(&s, a, jsn_new_real(b[i] + i / 2)); /* inclusive pixels */
+    return whole(a, s);
+}
+
+static struct json *task_object(const struct json *task)
+{
+    enum status s = ST_OK;
+    const struct json *entities = jsn_get(task, "entities");
+    const char *text = jsn_string(jsn_get(task, "text"), "");
+    struct json *o = jsn_new_object(), *list = jsn_new_array(), *box = region_box(task);
+    for (size_t i = 0; i < jsn_size(entities); i++)
+        push(&s, list, entity_object(jsn_at(entities, i), text));
+    put(&s, o, "kind", jsn_new_string(jsn_string(jsn_get(task, "task"), "")));
+    put(&s, o, "text", jsn_new_string(text));
+    put(&s, o, "entities", list);
+    put_copy(&s, o, "question", jsn_get(task, "question"));
+    put_copy(&s, o, "phrases", jsn_get(task, "phrases"));
+    if (box)
+        put(&s, o, "region", box);
+    if (jsn_get(task, "error"))
+        put(&s, o, "error", error_object(jsn_get(task, "error")));
+    return whole(o, s);
+}
+
+static struct json *record_object(const struct json *record, const char *picture)
+{
+    enum status s = ST_OK;
+    const struct json *image = jsn_get(record, "image"), *tasks = jsn_get(record, "tasks");
+    struct json *o = jsn_new_object(), *list = jsn_new_array();
+    for (size_t i = 0; i < jsn_size(tasks); i++)
+        push(&s, list, task_object(jsn_at(tasks, i)));
+    put(&s, o, "id", jsn_new_string(jsn_string(jsn_get(record, "id"), "")));
+    put(&s, o, "status", jsn_new_string(jsn_string(jsn_get(record, "status"), "failed")));
+    put_copy(&s, o, "job", jsn_get(record, "job"));
+    put(&s, o, "uri", jsn_new_string(jsn_string(jsn_get(image, "uri"), "")));
+    put(&s, o, "width", jsn_new_int(jsn_int(jsn_get(image, "width"), 0)));
+    put(&s, o, "height", jsn_new_int(jsn_int(jsn_get(image, "height"), 0)));
+    if (picture)
+        put(&s, o, "picture", address(picture));
+    if (jsn_get(record, "error"))
+        put(&s, o, "error", error_object(jsn_get(record, "error")));
+    put(&s, o, "tasks", list);
+    return whole(o, s);
+}
+
+/* ---- what there is ---------------------------------------------------------------------------------------------- */
+
+static enum status count_record(struct html *h, const struct json *record)
+{
+    const struct json *tasks = jsn_get(record, "tasks"), *error = jsn_get(record, "error");
+    char head[HEAD_BYTES];
+    enum status s = words_count(&h->statuses, jsn_string(jsn_get(record, "status"), "failed"));
+    if (s == ST_OK && error)
+        s = words_count(&h->errors, jsn_string(jsn_get(error, "code"), "error"));
+    for (size_t i = 0; s == ST_OK && i < jsn_size(tasks); i++) {
+        const struct json *task = jsn_at(tasks, i), *entities = jsn_get(task, "entities");
+        if (jsn_get(task, "error"))
+            s = words_count(&h->errors, jsn_string(jsn_get(jsn_get(task, "error"), "code"), "error"));
+        for (size_t k = 0; s == ST_OK && k < jsn_size(entities); k++) {
+            answer_head(answer_entity_name(task, k), head, sizeof head);
+            if (*head && (words_find(&h->phrases, head) || h->phrases.n < PHRASES_MOST))
+                s = words_count(&h->phrases, head);
+        }
+    }
     return s;
 }
+
+static struct json *count_object(const struct words *w)
+{
+    enum status s = ST_OK;
+    struct json *o = jsn_new_object();
+    for (size_t i = 0; i < w->n; i++)
+        put(&s, o, w->list[i].text, jsn_new_int(w->list[i].number));
+    return whole(o, s);
+}
+
+static int by_count(const void *a, const void *b)
+{
+    const struct word *x = a, *y = b;
+    return x->number != y->number ? (x->number < y->number ? 1 : -1) : strcmp(x->text, y->text);
+}
+
+/* Sorts the list; the table is of no use behind that. */
+static struct json *phrase_array(struct words *w)
+{
+    enum status s = ST_OK;
+    struct json *a = jsn_new_array();
+    if (w->n > 0)
+        qsort(w->list, w->n, sizeof *w->list, by_count);
+    for (size_t i = 0; i < w->n; i++)
+        push(&s, a, jsn_new_string(w->list[i].text));
+    return whole(a, s);
+}
+
+static enum status write_index(struct html *h, struct diag *why)
+{
+    enum status s = ST_OK;
+    struct json *o = jsn_new_object();
+    put(&s, o, "title", jsn_new_string(h->title));
+    put(&s, o, "records", jsn_new_int((int64_t)h->n));
+    put(&s, o, "chunks", jsn_new_int((int64_t)((h->n + CHUNK - 1) / CHUNK)));
+    put(&s, o, "counts", count_object(&h->statuses));
+    put(&s, o, "errors", count_object(&h->errors));
+    put(&s, o, "phrases", phrase_array(&h->phrases));
+    char *text = s == ST_OK ? jsn_text(o) : NULL, *script = NULL;
+    jsn_free(o);
+    if (!text || asprintf(&script, "window.ferretIndex = %s;\n", text) < 0) {
+        free(text);
+        return ST_NOMEM;
+    }
+    s = new_file_write(h->dir, "data/index.js", script, strlen(script), why);
+    free(text);
+    free(script);
+    return s;
+}
+
+/* ---- the whole -------------------------------------------------------------------------------------------------- */
+
+static enum status end_chunk(struct html *h, bool keep, struct diag *why)
+{
+    if (h->chunk.out)
+        fputs("\n]);\n", h->chunk.out);
+    return new_file_close(&h->chunk, keep, why);
+}
+
+static enum status begin_chunk(struct html *h, struct diag *why)
+{
+    char name[NAME_BYTES];
+    unsigned long long number = h->n / CHUNK;
+    enum status s = end_chunk(h, true, why);
+    snprintf(name, sizeof name, "data/%05llu.js", number);
+    if (s == ST_OK)
+        s = new_file_open(&h->chunk, h->dir, name, why);
+    if (s == ST_OK)
+        fprintf(h->chunk.out, "ferretRecords(%llu, [", number);
+    return s;
+}
+
+static enum status put_html(void *writer, const struct json *record, const char *picture, struct diag *why)
+{
+    struct html *h = writer;
+    enum status s = h->n % CHUNK == 0 ? begin_chunk(h, why) : ST_OK;
+    if (s == ST_OK)
+        s = count_record(h, record);
+    struct json *o = s == ST_OK ? record_object(record, picture) : NULL;
+    char *text = o ? jsn_text(o) : NULL;
+    jsn_free(o);
+    if (!text)
+        return s == ST_OK ? ST_NOMEM : s;
+    fprintf(h->chunk.out, "%s\n%s", h->n % CHUNK ? "," : "", text);
+    free(text);
+    h->n++;
+    return ferror(h->chunk.out) ? diag_set(why, ST_IO, "%s: could not be written", h->chunk.path) : ST_OK;
+}
+
+static enum status close_html(void *writer, bool keep, struct diag *notes, struct diag *why)
+{
+    struct html *h = writer;
+    (void)notes;
+    enum status s = end_chunk(h, keep, why);
+    if (s == ST_OK && keep)
+        s = write_index(h, why);
+    for (size_t i = 0; s == ST_OK && keep && i < sizeof pages / sizeof *pages; i++)
+        s = new_file_write(h->dir, pages[i].name, pages[i].start, (size_t)(pages[i].end - pages[i].start), why);
+    words_fini(&h->statuses);
+    words_fini(&h->errors);
+    words_fini(&h->phrases);
+    free(h->title);
+    free(h->dir);
+    free(h);
+    return s;
+}
+
+const struct format format_html = {"html", open_html, put_html, close_html};

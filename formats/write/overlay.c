@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/sha256.h"
+#include "formats/write/answer.h"
 #include "formats/write/markup.h"
 
 enum { LABEL_CHARACTERS = 48, MAX_PLACES = 512 };
@@ -102,17 +103,6 @@ static void draw_label(struct layer *l, double x, double y, const char *phrase, 
 /* ---- what a record has to draw
  * --------------------------------------------------------------------------------------- */
 
-/* What an entity is called: its phrase, or what was looked for where the answer is boxes alone. */
-static const char *entity_name(const struct json *task, size_t index)
-{
-    const struct json *entities = jsn_get(task, "entities"), *phrases = jsn_get(task, "phrases");
-    const char *phrase = jsn_string(jsn_get(jsn_at(entities, index), "phrase"), "");
-    if (*phrase || jsn_size(phrases) == 0)
-        return phrase;
-    bool paired = jsn_size(phrases) == jsn_size(entities);
-    return paired || jsn_size(phrases) == 1 ? jsn_string(jsn_at(phrases, paired ? index : 0), "") : "";
-}
-
 static void draw_entity(struct layer *l, const struct json *task, size_t index, bool labels)
 {
     const struct json *entity = jsn_at(jsn_get(task, "entities"), index), *boxes = jsn_get(entity, "boxes");
@@ -122,7 +112,7 @@ static void draw_entity(struct layer *l, const struct json *task, size_t index, 
         if (!markup_numbers(jsn_at(boxes, i), box, 4))
             continue;
         if (labels)
-            draw_label(l, box[0], box[1], entity_name(task, index), score, colour);
+            draw_label(l, box[0], box[1], answer_entity_name(task, index), score, colour);
         else if (box[0] == box[2] && box[1] == box[3])
             draw_point(l, box[0], box[1], colour);
         else

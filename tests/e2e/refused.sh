@@ -130,7 +130,7 @@ want "records of export with room again" "$("$FERRET" export "$campaign" -o - 2>
 for format in overlay html; do
     "$FERRET" export "$campaign" --format $format -o "$WORK/$format" || die "export $format failed"
     find "$WORK/$format" -type f \( -name '*.png' -o -name '*.jpg' \) -exec rm {} \; -exec mkdir {} \;
-    rm -f "$WORK/$format/index.html"
+    find "$WORK/$format" -type f -delete
     "$FERRET" export "$campaign" --format $format -o "$WORK/$format" 2>"$WORK/err"
     want "exit code of export $format that can't write" 1 $?
     want "lines that export $format says" 1 "$(wc -l <"$WORK/err")"

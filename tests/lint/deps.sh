@@ -41,6 +41,10 @@ full  | command -v mandoc                        | mandoc
 full  | command -v zsh                           | zsh
 full  | command -v fish                          | fish
 test  | command -v zstd                          | zstd
+full  | python3 -m venv --help                   | python3-venv
+full  | command -v chromium \|\| ! apt-cache policy chromium \| grep -q 'Candidate: [0-9]' | chromium
+full  | command -v chromedriver \|\| ! apt-cache policy chromium-driver \| grep -q 'Candidate: [0-9]' | chromium-driver
+full  | /usr/bin/python3 -c 'import selenium'    | python3-selenium
 full  | command -v clang                         | clang
 full  | command -v clang-format                  | clang-format
 full  | command -v clang-tidy                    | clang-tidy

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "formats/write/html.h"
 #include "tests/unit/formats/scratch.h"
 
 static const char RECORD[] =
@@ -89,39 +88,6 @@ Test(overlay, file_names_are_safe_and_distinct)
     cr_assert_str_neq(a, b);
     free(a);
     free(b);
-    jsn_free(v);
-    jsn_free(w);
-}
-
-static char *slurp(const char *path)
-{
-    char *text = calloc(1, 1 << 16);
-    FILE *f = fopen(path, "r");
-    cr_assert_not_null(f);
-    cr_assert_lt(fread(text, 1, (1 << 16) - 1, f), (1 << 16) - 1);
-    fclose(f);
-    return text;
-}
-
-Test(html, a_page_shows_answers_with_marked_phrases_and_errors_and_asks_nobody)
-{
-    struct json *v = record(RECORD);
-    struct json *w = record("{\"schema\":1,\"id\":\"b\",\"status\":\"failed\",\"image\":{\"uri\":\"b\"},\"error\":{"
-                            "\"class\":\"permanent\",\"code\":\"corrupt\",\"message\":\"no <header>\"}}");
-    struct html *h = NULL;
-    cr_assert_eq(html_open(scratch_path("g/index.html"), "my <page>", &h, NULL), ST_OK);
-    cr_assert_eq(html_put(h, v, "thumbs/a b.jpg", NULL), ST_OK);
-    cr_assert_eq(html_put(h, w, NULL, NULL), ST_OK);
-    cr_assert_eq(html_close(h, true, NULL), ST_OK);
-    char *page = slurp(scratch_path("g/index.html"));
-    cr_assert_not_null(strstr(page, "<title>my &lt;page&gt;</title>"));
-    cr_assert_not_null(strstr(page, "src=\"thumbs/a%20b.jpg\""));
-    cr_assert_not_null(strstr(page, "<p>a <mark>&lt;dog&gt; &amp; co</mark> [1, 2, 3, 4]</p>"), "%s", page);
-    cr_assert_not_null(strstr(page, "too_long: 3000 tokens"));
-    cr_assert_not_null(strstr(page, "corrupt: no &lt;header&gt;"));
-    cr_assert_null(strstr(page, "https:"));
-    cr_assert_null(strstr(page, "<script"));
-    free(page);
     jsn_free(v);
     jsn_free(w);
 }

@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <zstd.h>
 
 #include "base/sha256.h"
 #include "formats/read/lines.h"
@@ -127,6 +128,7 @@ static int count_lines(const char *path, int *seen)
     return n;
 }
 
+/* Also looks that it is one frame: many readers stop behind the first. */
 static void file_digest(const char *path, char hex[SHA256_HEX])
 {
     static uint8_t bytes[1 << 20];
@@ -135,6 +137,7 @@ static void file_digest(const char *path, char hex[SHA256_HEX])
     cr_assert_not_null(f, "%s", path);
     size_t n = fread(bytes, 1, sizeof bytes, f);
     fclose(f);
+    cr_assert_eq(ZSTD_findFrameCompressedSize(bytes, n), n, "%s: several frames", path);
     sha256_of(bytes, n, digest);
     sha256_hex(digest, hex);
 }

@@ -1,0 +1,260 @@
+/* WebDataset sidecars: for each source shard a tar of the same name with KEY.ann.json (the record) and, where something
+ * was answered, KEY.caption.txt, under the keys of the source shard; so the two are read side by side. Images that are
+ * no members of a tar go into ferret-000000.tar ..., 10,000 images each. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/sha256.h"
+#include "formats/write/answer.h"
+#include "formats/write/format.h"
+#include "formats/write/new_file.h"
+#include "formats/write/overlay.h"
+#include "formats/write/tar.h"
+#include "formats/write/words.h"
+
+enum { OWN_SHARD_IMAGES = 10000, OPEN_SHARDS = 64, NAME_BYTES = 256 };
+
+struct shard {
+    struct new_file file; /* out is NULL between two appends */
+    char *source;         /* NULL: of images that are no members */
+    uint64_t images;
+    uint64_t used; /* turn of the last append */
+};
+struct webdataset {
+    char *dir;
+    struct words names;   /* of shards: place in the list plus one */
+    struct words sources; /* the same by source */
+    struct shard *shards;
+    size_t n;
+    int n_open;
+    uint64_t turn;
+    int64_t own_images;
+    size_t own; /* the shard that takes images without a source, plus one; 0: none is open */
+    unsigned n_own;
+};
+
+static enum status open_webdataset(const struct format_options *o, void **out, struct diag *why)
+{
+    struct webdataset *w = calloc(1, sizeof *w);
+    (void)why;
+    if (!w || !(w->dir = strdup(o->dir))) {
+        free(w);
+        return ST_NOMEM;
+    }
+    w->own_images = o->shard_images > 0 ? o->shard_images : OWN_SHARD_IMAGES;
+    *out = w;
+    return ST_OK;
+}
+
+/* ---- names ------------------------------------------------------------------------------------------------------ */
+
+/* "ROOT:a/00012.tar#x/17.jpg@1536+900": the length of the shard's part, 0 where the image is no member. */
+static size_t source_len(const char *uri)
+{
+    const char *end = strstr(uri, ".tar#");
+    return end ? (size_t)(end - uri) + strlen(".tar") : 0;
+}
+
+/* The member's name without "@offset+length" and without what comes behind the first dot of its last part. */
+static char *member_key(const char *member)
+{
+    const char *at = strrchr(member, '@'), *slash;
+    size_t len = at ? (size_t)(at - member) : strlen(member);
+    slash = memrchr(member, '/', len);
+    size_t base = slash ? (size_t)(slash - member) + 1 : 0;
+    const char *dot = base < len ? memchr(member + base + 1, '.', len - base - 1) : NULL;
+    return strndup(member, dot ? (size_t)(dot - member) : len);
+}
+
+static enum status key_of(const struct json *record, size_t source, char **key, struct diag *why)
+{
+    const char *uri = jsn_string(jsn_get(jsn_get(record, "image"), "uri"), "");
+    if (source > 0)
+        return (*key = member_key(uri + source + 1)) ? ST_OK : ST_NOMEM;
+    enum status s = overlay_name(record, "", key, why);
+    for (char *c = s == ST_OK ? *key : NULL; c && *c; c++)
+        if (*c == '.') /* ends a key */
+            *c = '_';
+    return s;
+}
+
+/* ---- shards ----------------------------------------------------------------------------------------------------- */
+
+static enum status add_shard(struct webdataset *w, const char *name, const char *source, size_t *place)
+{
+    struct shard *list = realloc(w->shards, (w->n + 1) * sizeof *list);
+    if (!list)
+        return ST_NOMEM;
+    w->shards = list;
+    struct shard *shard = &list[w->n];
+    *shard = (struct shard){.source = NULL};
+    if (asprintf(&shard->file.path, "%s/%s", w->dir, name) < 0)
+        shard->file.path = NULL;
+    if (!shard->file.path || asprintf(&shard->file.temporary, "%s.new", shard->file.path) < 0)
+        shard->file.temporary = NULL;
+    if (source)
+        shard->source = strdup(source);
+    w->n++;
+    *place = w->n;
+    enum status s = shard->file.temporary && (!source || shard->source) ? ST_OK : ST_NOMEM;
+    if (s == ST_OK)
+        s = words_add(&w->names, name, (int64_t)w->n);
+    return s == ST_OK && source ? words_add(&w->sources, source, (int64_t)w->n) : s;
+}
+
+/* The name of the source shard; where two folders have shards of one name, with a hash of the whole path. */
+static enum status source_shard(struct webdataset *w, const char *uri, size_t len, size_t *place)
+{
+    char name[NAME_BYTES];
+    char *source = strndup(uri, len);
+    if (!source)
+        return ST_NOMEM;
+    const struct word *known = words_find(&w->sources, source);
+    const char *base = strrchr(source, '/') ? strrchr(source, '/') + 1 : source;
+    base = strchr(base, ':') ? strchr(base, ':') + 1 : base;
+    snprintf(name, sizeof name, "%s", base);
+    if (!known && words_find(&w->names, name)) {
+        uint8_t digest[SHA256_BYTES];
+        char hex[SHA256_HEX];
+        sha256_of(source, len, digest);
+        sha256_hex(digest, hex);
+        snprintf(name, sizeof name, "%.*s-%.8s.tar", (int)(strlen(base) < 200 ? strlen(base) - 4 : 200), base, hex);
+    }
+    enum status s = ST_OK;
+    if (known)
+        *place = (size_t)known->number;
+    else
+        s = add_shard(w, name, source, place);
+    free(source);
+    return s;
+}
+
+static enum status own_shard(struct webdataset *w, size_t *place)
+{
+    char name[NAME_BYTES];
+    if (w->own && w->shards[w->own - 1].images < (uint64_t)w->own_images) {
+        *place = w->own;
+        return ST_OK;
+    }
+    do
+        snprintf(name, sizeof name, "ferret-%06u.tar", w->n_own++);
+    while (words_find(&w->names, name));
+    enum status s = add_shard(w, name, NULL, &w->own);
+    *place = w->own;
+    return s;
+}
+
+/* Closes the shard that was not written to for the longest time. */
+static enum status make_room(struct webdataset *w, struct diag *why)
+{
+    struct shard *oldest = NULL;
+    for (size_t i = 0; i < w->n; i++)
+        if (w->shards[i].file.out && (!oldest || w->shards[i].used < oldest->used))
+            oldest = &w->shards[i];
+    w->n_open--;
+    bool bad = fclose(oldest->file.out) != 0;
+    oldest->file.out = NULL;
+    return bad ? diag_set(why, ST_IO, "%s: could not be written", oldest->file.path) : ST_OK;
+}
+
+static enum status open_shard(struct webdataset *w, struct shard *shard, struct diag *why)
+{
+    shard->used = ++w->turn;
+    if (shard->file.out)
+        return ST_OK;
+    enum status s = w->n_open == OPEN_SHARDS ? make_room(w, why) : ST_OK;
+    if (s == ST_OK)
+        s = make_folders_above(shard->file.path, why);
+    if (s == ST_OK && !(shard->file.out = fopen(shard->file.temporary, shard->images ? "ae" : "we")))
+        s = diag_set(why, ST_IO, "%s: can't be opened", shard->file.temporary);
+    w->n_open += s == ST_OK;
+    return s;
+}
+
+/* ---- records ---------------------------------------------------------------------------------------------------- */
+
+/* The answers without coordinates, a line each. */
+static enum status caption_of(const struct json *record, char **text, size_t *len)
+{
+    const struct json *tasks = jsn_get(record, "tasks");
+    FILE *out = open_memstream(text, len);
+    enum status s = out ? ST_OK : ST_NOMEM;
+    for (size_t i = 0; s == ST_OK && i < jsn_size(tasks); i++) {
+        struct answer a = {0};
+        if (jsn_get(jsn_at(tasks, i), "error"))
+            continue;
+        s = answer_read(jsn_at(tasks, i), &a);
+        if (s == ST_OK)
+            fprintf(out, "%s%s", ftell(out) > 0 ? "\n" : "", a.text);
+        answer_fini(&a);
+    }
+    return out && fclose(out) != 0 ? ST_NOMEM : s;
+}
+
+static void put_member(FILE *out, const char *key, const char *ending, const char *text, size_t len)
+{
+    char *name = NULL;
+    if (asprintf(&name, "%s%s", key, ending) >= 0)
+        tar_put(out, name, text, len);
+    free(name);
+}
+
+static enum status put_webdataset(void *writer, const struct json *record, const char *picture, struct diag *why)
+{
+    struct webdataset *w = writer;
+    const char *uri = jsn_string(jsn_get(jsn_get(record, "image"), "uri"), "");
+    size_t source = source_len(uri), place = 0, caption_len = 0;
+    char *key = NULL, *caption = NULL, *text = NULL;
+    (void)picture;
+    enum status s = source > 0 ? source_shard(w, uri, source, &place) : own_shard(w, &place);
+    if (s == ST_OK)
+        s = open_shard(w, &w->shards[place - 1], why);
+    if (s == ST_OK)
+        s = key_of(record, source, &key, why);
+    if (s == ST_OK)
+        s = caption_of(record, &caption, &caption_len);
+    if (s == ST_OK && !(text = jsn_text(record)))
+        s = ST_NOMEM;
+    if (s == ST_OK) {
+        struct shard *shard = &w->shards[place - 1];
+        put_member(shard->file.out, key, ".ann.json", text, strlen(text));
+        if (caption_len > 0)
+            put_member(shard->file.out, key, ".caption.txt", caption, caption_len);
+        shard->images++;
+        if (ferror(shard->file.out))
+            s = diag_set(why, ST_IO, "%s: could not be written", shard->file.path);
+    }
+    free(key);
+    free(caption);
+    free(text);
+    return s;
+}
+
+static enum status close_webdataset(void *writer, bool keep, struct diag *notes, struct diag *why)
+{
+    struct webdataset *w = writer;
+    enum status s = ST_OK;
+    (void)notes;
+    for (size_t i = 0; i < w->n; i++) {
+        struct shard *shard = &w->shards[i];
+        bool whole = keep && s == ST_OK;
+        if (whole)
+            s = open_shard(w, shard, why);
+        else if (!shard->file.out)
+            shard->file.out = fopen(shard->file.temporary, "ae"); /* so that the close removes it */
+        if (s == ST_OK && whole)
+            tar_end(shard->file.out);
+        w->n_open -= shard->file.out != NULL;
+        enum status one = new_file_close(&shard->file, whole && s == ST_OK, s == ST_OK ? why : NULL);
+        s = s == ST_OK ? one : s;
+        free(shard->source);
+    }
+    free(w->shards);
+    words_fini(&w->names);
+    words_fini(&w->sources);
+    free(w->dir);
+    free(w);
+    return s;
+}
+
+const struct format format_webdataset = {"webdataset", open_webdataset, put_webdataset, close_webdataset};
