@@ -34,10 +34,13 @@ enum status dispatch_new(const struct dispatch_options *o, struct dispatch **out
     if (!d)
         return ST_NOMEM;
     d->options = *o;
+    const struct budget_limits limits = {
+        .bytes = PEER_BYTES, .key_bytes = o->max_held_bytes / KEY_SHARE, .calls = PEER_CALLS, .key_calls = KEY_CALLS};
     d->worker_redis = strdup(o->worker_redis ? o->worker_redis : "");
-    if (!d->worker_redis) {
-        free(d);
-        return ST_NOMEM;
+    enum status s = d->worker_redis ? budget_new(&limits, &d->budget) : ST_NOMEM;
+    if (s != ST_OK) {
+        dispatch_free(d);
+        return s;
     }
     *out = d;
     return ST_OK;
@@ -64,6 +67,7 @@ void dispatch_free(struct dispatch *d)
     free(d->sessions);
     free(d->classes);
     free(d->worker_redis);
+    budget_free(d->budget);
     free(d);
 }
 
@@ -175,6 +179,27 @@ struct pending *dispatch_call(struct dispatch *d, enum script script, struct sto
     return p;
 }
 
+struct pending *dispatch_question(struct dispatch *d, enum side side, const struct link_peer *peer,
+                                  const struct message *m, enum script script, struct store_args *args)
+{
+    if (!budget_take(d->budget, side, peer, 0)) {
+        store_args_fini(args);
+        dispatch_error(d, side, peer, m, CODE_LIMIT, "more questions at once than a peer may have on the way");
+        return NULL;
+    }
+    struct pending *p = dispatch_call(d, script, args);
+    if (!p) {
+        budget_give(d->budget, side, peer, 0);
+        dispatch_error(d, side, peer, m, CODE_STORE, "too many calls on the way");
+        return NULL;
+    }
+    p->charged = true;
+    p->side = side;
+    p->peer = *peer;
+    p->request = m->request;
+    return p;
+}
+
 /* ---- chores -------------------------------------------------------------------------------------------------------
  */
 
@@ -248,6 +273,24 @@ static enum message_code code_of(enum status s)
     return s == ST_UNSUPPORTED ? CODE_VERSION : s == ST_LIMIT ? CODE_LIMIT : CODE_FORMAT;
 }
 
+void dispatch_set_allowed(struct dispatch *d, const struct allow_list *list)
+{
+    d->allowed = list;
+    sessions_recheck(d);
+}
+
+/* Who may send it; NULL: nobody, and the peer has been told. */
+static const struct allowed *admit(struct dispatch *d, enum side side, const struct link_peer *peer,
+                                   const struct message *m)
+{
+    struct diag why = {.text = "the key is not on the broker's allow-list any more"};
+    const struct allowed *who = access_of(d->allowed, peer);
+    if (who && access_check(who, m, &why) == ST_OK)
+        return who;
+    dispatch_error(d, side, peer, m, CODE_DENIED, why.text);
+    return NULL;
+}
+
 void dispatch_on_message(struct dispatch *d, enum side side, const struct link_peer *peer, const void *bytes,
                          size_t len, int64_t now_ms)
 {
@@ -261,7 +304,12 @@ void dispatch_on_message(struct dispatch *d, enum side side, const struct link_p
     bool from_worker = m.kind >= MESSAGE_HELLO || (m.kind == MESSAGE_PING && side == SIDE_WORKER);
     if (from_worker != (side == SIDE_WORKER)) {
         dispatch_error(d, side, peer, &m, CODE_FORMAT, "this message does not belong on this socket");
-    } else if (!d->ready || d->draining) {
+        return;
+    }
+    const struct allowed *who = admit(d, side, peer, &m);
+    if (!who)
+        return;
+    if (!d->ready || d->draining) {
         const char *text = d->ready ? "the broker is stopping" : "Redis is away";
         struct message busy = {.kind = MESSAGE_BUSY, .request = m.request, .retry_ms = RETRY_MS};
         busy.text = view_of_text(text);
@@ -275,9 +323,9 @@ void dispatch_on_message(struct dispatch *d, enum side side, const struct link_p
     } else if (side == SIDE_WORKER) {
         sessions_on_message(d, peer, &m, now_ms);
     } else if (m.kind == MESSAGE_SUBMIT) {
-        submits_add(d, peer, &m);
+        submits_add(d, peer, who, &m);
     } else {
-        requests_on_message(d, peer, &m);
+        requests_on_message(d, peer, who, &m);
     }
 }
 
@@ -290,6 +338,8 @@ void dispatch_on_reply(struct dispatch *d, uint64_t tag, const struct reply *rep
     d->calls[row].used = false;
     d->calls[row].batch = NULL;
     d->calls[row].claim = NULL;
+    if (p.charged)
+        budget_give(d->budget, p.side, &p.peer, 0);
     switch (p.script) {
     case SCRIPT_SUBMIT: submits_on_reply(d, p.batch, reply); break;
     case SCRIPT_REAP: on_chore(d, CHORE_REAP, reply, now_ms); break;

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "protocol/allow_list.h"
 #include "protocol/link.h"
 #include "protocol/store.h"
 
@@ -42,6 +43,8 @@ struct dispatch;
 MUST_CHECK enum status dispatch_new(const struct dispatch_options *o, struct dispatch **out);
 void dispatch_free(struct dispatch *d); /* NULL is fine */
 
+/* Who may do what from here on; borrowed, until it is replaced. NULL, as at first: everybody everything. */
+void dispatch_set_allowed(struct dispatch *d, const struct allow_list *list);
 void dispatch_on_message(struct dispatch *d, enum side side, const struct link_peer *peer, const void *bytes,
                          size_t len, int64_t now_ms);
 /* The answer to an OUTPUT_CALL; REPLY_LOST when there will be none. Each call gets exactly one. */

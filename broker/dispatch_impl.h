@@ -3,6 +3,8 @@
 #ifndef BROKER_DISPATCH_IMPL_H
 #define BROKER_DISPATCH_IMPL_H
 
+#include "broker/access.h"
+#include "broker/budget.h"
 #include "broker/dispatch.h"
 #include "protocol/message.h"
 
@@ -25,13 +27,19 @@ enum {
     CLAIM_STOPS_AT = 85, /* there; and above this for what runs: ends of work are stored whatever memory there is */
     IDLE_POLL_MS = 5,
     IDLE_POLL_MOST_MS = 50,
+    /* Of one connection, and of one client's key, on the way. A client asks one thing at a time beside its eight
+     * SUBMITs of half a MiB; a worker five. */
+    PEER_CALLS = 16,
+    PEER_BYTES = 8 << 20,
+    KEY_CALLS = 256,
+    KEY_SHARE = 4, /* of the bytes that are held for all */
 };
 
 /* A SUBMIT that waits for its answer. */
 struct submit_group {
     struct link_peer peer;
     uint64_t request;
-    size_t n;
+    size_t n, bytes;
 };
 /* SUBMITs that share a call. */
 struct submit_batch {
@@ -76,6 +84,9 @@ struct pending {
     uint8_t session[SESSION_BYTES];
     char class_name[CLASS_BYTES + 1];
     bool bye;
+    bool charged;       /* to its peer's budget */
+    bool sees_sessions; /* WORKERS: it may know their names */
+    bool sees_tenants;
     struct submit_batch *batch;
     struct claim_batch *claim;
 };
@@ -91,6 +102,8 @@ struct dispatch {
     struct dispatch_options options;
     char *worker_redis;
     bool ready, draining;
+    const struct allow_list *allowed; /* NULL: everybody everything */
+    struct budget *budget;
 
     struct pending *calls;
     uint32_t n_calls, cap_calls, free_hint;
@@ -115,6 +128,9 @@ struct dispatch {
 /* Queues a call; takes args over. The pending row is the caller's to fill until the next call; NULL: memory is short or
  * too many are on the way, and args are freed. */
 struct pending *dispatch_call(struct dispatch *d, enum script script, struct store_args *args);
+/* The same for a question: charged to its peer's budget. NULL: it has been told why not. */
+struct pending *dispatch_question(struct dispatch *d, enum side side, const struct link_peer *peer,
+                                  const struct message *m, enum script script, struct store_args *args);
 void dispatch_send(struct dispatch *d, enum side side, const struct link_peer *peer, const struct message *m);
 void dispatch_error(struct dispatch *d, enum side side, const struct link_peer *peer, const struct message *to,
                     enum message_code code, const char *text);
@@ -123,7 +139,7 @@ struct wire_view view_of_text(const char *text);
 void dispatch_arg_pressure(const struct dispatch *d, struct store_args *args);
 
 /* submits.c */
-void submits_add(struct dispatch *d, const struct link_peer *peer, const struct message *m);
+void submits_add(struct dispatch *d, const struct link_peer *peer, const struct allowed *who, const struct message *m);
 void submits_flush(struct dispatch *d);
 void submits_on_reply(struct dispatch *d, struct submit_batch *batch, const struct reply *r);
 void submit_batch_free(struct submit_batch *b);
@@ -136,6 +152,7 @@ struct session *session_find(struct dispatch *d, const uint8_t *id);
 void session_send_jobs(struct dispatch *d, const struct session *s, uint64_t seq, const struct reply *r, size_t at,
                        size_t n);
 void session_end(struct dispatch *d, const struct session *s); /* its lease has ended: it is told, and forgotten */
+void sessions_recheck(struct dispatch *d);                     /* another allow-list is in force */
 
 /* claims.c */
 int sessions_claim(struct dispatch *d, int64_t now_ms); /* in how many ms again */
@@ -144,13 +161,14 @@ void claims_on_reply(struct dispatch *d, struct claim_batch *b, const struct rep
 void claim_batch_free(struct claim_batch *b);
 
 /* operate.c: what operators ask; false: not one of their messages */
-bool operate_build(const struct message *m, enum script *script, struct store_args *args);
+bool operate_build(const struct allowed *who, const struct message *m, enum script *script, struct store_args *args);
 void operate_on_reply(struct dispatch *d, const struct pending *p, const struct reply *r);
 
 /* requests.c: what clients ask beside SUBMIT */
 void requests_answer_records(struct dispatch *d, const struct pending *p, const struct reply *r);
 void requests_send_rows(struct dispatch *d, const struct pending *p, struct message *m, struct wire_writer *w);
-void requests_on_message(struct dispatch *d, const struct link_peer *peer, const struct message *m);
+void requests_on_message(struct dispatch *d, const struct link_peer *peer, const struct allowed *who,
+                         const struct message *m);
 void requests_on_reply(struct dispatch *d, const struct pending *p, const struct reply *r);
 
 #endif

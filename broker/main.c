@@ -9,12 +9,13 @@
 #include "base/program.h"
 #include "base/settings.h"
 #include "broker/server.h"
+#include "protocol/key_file.h"
 #include "protocol/message.h"
 #include "protocol/paths.h"
 
 enum { LAYOUT_VERSION = 2, START_MS = 10000 };
 
-static volatile sig_atomic_t stop;
+static volatile sig_atomic_t stop, reload;
 
 static void on_signal(int sig)
 {
@@ -22,9 +23,15 @@ static void on_signal(int sig)
     stop = 1;
 }
 
+static void on_hangup(int sig)
+{
+    (void)sig;
+    reload = 1;
+}
+
 struct broker_flags {
     const char *data, *redis, *client_bind, *worker_bind, *worker_redis;
-    const char *curve_public, *curve_secret;
+    const char *key_file, *allow_file;
     int route;
     int64_t lease_ms, beat_ms, window, held_bytes, drain_ms;
     struct setting_memory result_memory;
@@ -40,9 +47,9 @@ static const struct setting rows[] = {
     ROW(redis, "redis", SETTING_STRING, NULL, .value = "ADDR",
         .help = "Redis: /path/of/socket or host:port; default: DIR/redis.sock"),
     ROW(client_bind, "client-bind", SETTING_STRING, NULL, .value = "URL",
-        .help = "where clients connect, e.g. tcp://127.0.0.1:7411; default: a socket in DIR"),
+        .help = "where clients connect, e.g. tcp://*:7411, or several joined by commas; default: a socket in DIR"),
     ROW(worker_bind, "worker-bind", SETTING_STRING, NULL, .value = "URL",
-        .help = "where workers connect, e.g. tcp://127.0.0.1:7412; default: a socket in DIR"),
+        .help = "where workers connect, e.g. tcp://*:7412, or several joined by commas; default: a socket in DIR"),
     ROW(route, "route", SETTING_CHOICE, "direct", .choices = "direct|relay", .value = "R",
         .help = "workers write results to Redis themselves, or through the broker"),
     ROW(worker_redis, "worker-redis", SETTING_STRING, NULL, .value = "ADDR",
@@ -59,11 +66,12 @@ static const struct setting rows[] = {
         .help = "submits held in memory before clients are made to wait"),
     ROW(drain_ms, "drain-ms", SETTING_INT, "3000", .min = 0, .max = 600000, .value = "MS",
         .help = "how long a stop waits for answers of Redis"),
-    ROW(curve_public, "curve-public-key", SETTING_STRING, NULL, .value = "KEY",
-        .help = "CURVE key of this broker (Z85)"),
-    ROW(curve_secret, "curve-secret-key", SETTING_STRING, NULL, .value = "KEY",
-        .help = "its secret half, from the environment or a file", .secret = true),
-    ROW(insecure, "insecure", SETTING_BOOL, NULL, .help = "allow addresses that other hosts reach without CURVE keys"),
+    ROW(key_file, "key-file", SETTING_STRING, NULL, .value = "FILE",
+        .help = "CURVE keys of this broker, as `ferret admin keygen` makes them; tcp links are then encrypted"),
+    ROW(allow_file, "allow-file", SETTING_STRING, NULL, .value = "FILE",
+        .help = "keys that may come in, with roles and tenants; read again when it changes; default: allow.json beside "
+                "--key-file"),
+    ROW(insecure, "insecure", SETTING_BOOL, NULL, .help = "bind without keys, even where other hosts reach it"),
     ROW(is_unsafe, "unsafe", SETTING_BOOL, NULL, .help = "run on a Redis that may lose acknowledged jobs"),
     ROW(verbose, "verbose", SETTING_BOOL, NULL, .help = "log more"),
 };
@@ -73,8 +81,8 @@ static const struct settings_program program = {
     .args = "",
     .summary = "Hands out jobs between clients and workers; everything durable is in Redis.",
     .examples = "  ferret-broker --data /var/lib/ferretry\n"
-                "  ferret-broker --redis 127.0.0.1:6379 --client-bind tcp://127.0.0.1:7411 --worker-bind "
-                "tcp://127.0.0.1:7412\n",
+                "  ferret-broker --redis 127.0.0.1:6379 --client-bind 'tcp://*:7411' --worker-bind 'tcp://*:7412' \\\n"
+                "                --key-file /etc/ferretry/broker.key\n",
     .groups = groups,
     .n_groups = 1,
 };
@@ -107,12 +115,27 @@ static enum status resolve(const struct broker_flags *f, struct addresses *a, st
     if (s == ST_OK && 3 * f->beat_ms > f->lease_ms)
         s = diag_set(why, ST_INVALID, "--beat-ms %lld is over a third of --lease-ms %lld", (long long)f->beat_ms,
                      (long long)f->lease_ms);
-    if (s == ST_OK && !f->curve_secret && !f->insecure && (!link_is_local(a->clients) || !link_is_local(a->workers)))
-        s = diag_set(why, ST_REFUSED,
-                     "%s is reached by other hosts and no CURVE keys are set; set --curve-public-key and "
-                     "FERRET_CURVE_SECRET_KEY, or say --insecure",
-                     link_is_local(a->clients) ? a->workers : a->clients);
     return s;
+}
+
+/* The broker's own keys, and where it finds those of others. */
+struct keys {
+    struct key_file own;
+    struct link_keys keys;
+    char allow_file[PATHS_BYTES];
+};
+
+static enum status load_keys(const struct broker_flags *f, struct keys *k, struct diag *why)
+{
+    if (!f->key_file)
+        return f->allow_file ? diag_set(why, ST_INVALID, "--allow-file: expected --key-file beside it") : ST_OK;
+    enum status s = key_file_read(f->key_file, true, &k->own, why);
+    k->keys = (struct link_keys){.public_key = k->own.public_key, .secret_key = k->own.secret_key};
+    if (s != ST_OK || !f->allow_file)
+        return s == ST_OK ? key_file_beside(f->key_file, "allow.json", k->allow_file, sizeof k->allow_file, why) : s;
+    if (snprintf(k->allow_file, sizeof k->allow_file, "%s", f->allow_file) >= (int)sizeof k->allow_file)
+        return diag_set(why, ST_LIMIT, "--allow-file: over %d bytes", PATHS_BYTES - 1);
+    return ST_OK;
 }
 
 /* Redis must have been made for this layout and one shard; the first broker writes that down. */
@@ -174,18 +197,22 @@ static enum status open_store(const struct broker_flags *f, const struct address
 static enum status serve(const struct broker_flags *f, const struct log *log, struct diag *why)
 {
     struct addresses a;
+    struct keys k = {.allow_file = ""};
     struct store *store = NULL;
     struct server *server = NULL;
     enum status s = resolve(f, &a, why);
     if (s == ST_OK)
+        s = load_keys(f, &k, why);
+    if (s == ST_OK)
         s = open_store(f, &a, log, &store, why);
     if (s != ST_OK)
         return s;
-    struct link_keys keys = {.public_key = f->curve_public, .secret_key = f->curve_secret};
     struct server_options o = {
         .client_address = a.clients,
         .worker_address = a.workers,
-        .keys = f->curve_secret ? &keys : NULL,
+        .keys = f->key_file ? &k.keys : NULL,
+        .allow_file = f->key_file ? k.allow_file : NULL,
+        .insecure = f->insecure,
         .store = store,
         .log = log,
         .drain_ms = (int)f->drain_ms,
@@ -200,7 +227,7 @@ static enum status serve(const struct broker_flags *f, const struct log *log, st
     s = server_open(&o, &server, why);
     if (s == ST_OK) {
         log_line(log, LOG_INFO, "ready: clients at %s, workers at %s, Redis at %s", a.clients, a.workers, a.redis);
-        s = server_run(server, &stop);
+        s = server_run(server, &stop, &reload);
         log_line(log, LOG_INFO, "stopped");
     }
     server_close(server);
@@ -214,6 +241,7 @@ int main(int argc, char **argv)
     struct settings *settings;
     int code;
     program_catch_stops(on_signal);
+    signal(SIGHUP, on_hangup);
     if (!settings_start(&program, argc, argv, &f, &settings, &code))
         return program_end("ferret-broker", code);
     struct log log = {.component = "broker", .level = f.verbose ? LOG_DEBUG : LOG_INFO};

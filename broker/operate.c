@@ -75,12 +75,16 @@ static bool build_forget(const struct message *m, struct store_args *args)
     return false;
 }
 
-bool operate_build(const struct message *m, enum script *script, struct store_args *args)
+bool operate_build(const struct allowed *who, const struct message *m, enum script *script, struct store_args *args)
 {
     enum { STEP_JOBS = 256, STEP_RECORDS = 128 };
     static const char *const actions[JOB_ACTION_COUNT_] = {"show", "cancel", "retry"};
     switch (m->kind) {
-    case MESSAGE_LIST: return build_list(m, script, args);
+    case MESSAGE_LIST:
+        if (!build_list(m, script, args))
+            return false;
+        access_arg_tenants(who, args);
+        return true;
     case MESSAGE_TENANT:
         *script = SCRIPT_TENANT;
         arg_view(args, m->tenant);
@@ -97,6 +101,7 @@ bool operate_build(const struct message *m, enum script *script, struct store_ar
         arg_view(args, m->ids);
         store_arg_str(args, actions[m->action]);
         store_arg_u64(args, m->cursor);
+        access_arg_tenants(who, args);
         return m->ids.len == ID_BYTES;
     case MESSAGE_REQUEUE:
     case MESSAGE_DEAD:
@@ -105,6 +110,7 @@ bool operate_build(const struct message *m, enum script *script, struct store_ar
         store_arg_u64(args, m->cursor);
         store_arg_u64(args, m->kind == MESSAGE_DEAD ? STEP_RECORDS : STEP_JOBS);
         store_arg_u64(args, ANSWER_BYTES);
+        access_arg_tenants(who, args);
         return true;
     case MESSAGE_FORGET: *script = SCRIPT_FORGET; return build_forget(m, args);
     default: return false;
@@ -183,7 +189,8 @@ static void answer_job(struct dispatch *d, const struct pending *p, const struct
         m.cursor = (uint64_t)reply_number(r, 1);
     } else {
         m.campaign = bytes_at(r, CAMPAIGN_AT);
-        m.session = bytes_at(r, SESSION_AT);
+        if (p->sees_sessions)
+            m.session = bytes_at(r, SESSION_AT);
         m.body = bytes_at(r, BODY_AT);
         m.record = bytes_at(r, RECORD_AT);
     }

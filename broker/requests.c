@@ -30,7 +30,8 @@ static bool is_class(struct wire_view v)
     return true;
 }
 
-static bool build(const struct dispatch *d, const struct message *m, enum script *script, struct store_args *args)
+static bool build(const struct dispatch *d, const struct allowed *who, const struct message *m, enum script *script,
+                  struct store_args *args)
 {
     enum { TRIM_MOST = 512 };
     switch (m->kind) {
@@ -50,12 +51,14 @@ static bool build(const struct dispatch *d, const struct message *m, enum script
         *script = SCRIPT_CAMPAIGN_SET;
         arg_view(args, m->campaign);
         store_arg_str(args, campaign_state_name((enum campaign_state)m->state));
+        access_arg_tenants(who, args);
         return true;
     case MESSAGE_STATUS:
         *script = SCRIPT_STATUS;
         arg_view(args, m->campaign);
         store_arg_u64(args, m->cursor);
         dispatch_arg_pressure(d, args);
+        access_arg_tenants(who, args);
         return true;
     case MESSAGE_WORKERS: *script = SCRIPT_WORKERS; return true;
     case MESSAGE_RESULTS:
@@ -64,18 +67,21 @@ static bool build(const struct dispatch *d, const struct message *m, enum script
         store_arg_u64(args, m->cursor);
         store_arg_u64(args, m->max ? m->max : 1);
         store_arg_u64(args, ANSWER_BYTES);
+        access_arg_tenants(who, args);
         return true;
     case MESSAGE_TRIM:
         *script = SCRIPT_TRIM;
         arg_view(args, m->campaign);
         store_arg_u64(args, m->cursor);
         store_arg_u64(args, TRIM_MOST);
+        access_arg_tenants(who, args);
         return true;
-    default: return operate_build(m, script, args);
+    default: return operate_build(who, m, script, args);
     }
 }
 
-void requests_on_message(struct dispatch *d, const struct link_peer *peer, const struct message *m)
+void requests_on_message(struct dispatch *d, const struct link_peer *peer, const struct allowed *who,
+                         const struct message *m)
 {
     if (m->kind == MESSAGE_CAMPAIGN &&
         (!is_name(m->campaign) || !is_name(m->tenant) || !is_class(m->class_name) || !is_text(m->labels))) {
@@ -86,18 +92,16 @@ void requests_on_message(struct dispatch *d, const struct link_peer *peer, const
     }
     enum script script = SCRIPT_STATUS;
     struct store_args args = {0};
-    if (!build(d, m, &script, &args)) {
+    if (!build(d, who, m, &script, &args)) {
+        store_args_fini(&args);
         dispatch_error(d, SIDE_CLIENT, peer, m, CODE_FORMAT, "not a message for a broker");
         return;
     }
-    struct pending *p = dispatch_call(d, script, &args);
-    if (!p) {
-        dispatch_error(d, SIDE_CLIENT, peer, m, CODE_STORE, "too many calls on the way");
+    struct pending *p = dispatch_question(d, SIDE_CLIENT, peer, m, script, &args);
+    if (!p)
         return;
-    }
-    p->side = SIDE_CLIENT;
-    p->peer = *peer;
-    p->request = m->request;
+    p->sees_sessions = access_sees_sessions(who);
+    p->sees_tenants = who->tenants[0] == '\0';
     p->n = m->campaign.len; /* STATUS: one or all */
 }
 
@@ -139,12 +143,12 @@ static void put_campaign(struct wire_writer *w, const struct reply *row)
     message_campaign_put(w, &c);
 }
 
-static void put_worker(struct wire_writer *w, const struct reply *r, size_t at)
+static void put_worker(struct wire_writer *w, const struct reply *r, size_t at, bool named)
 {
     struct worker_status s = {.lease_ms = reply_number(r, at + 3), .running = (uint64_t)reply_number(r, at + 2)};
     size_t len;
     const char *bytes = reply_bytes(r, at, &len);
-    for (size_t i = 0; i < len && i < SESSION_BYTES; i++)
+    for (size_t i = 0; named && i < len && i < SESSION_BYTES; i++)
         snprintf(s.session + 2 * i, 3, "%02x", (unsigned char)bytes[i]);
     const char *info = reply_bytes(r, at + 1, &len);
     const char *bar = memchr(info, '|', len);
@@ -195,6 +199,8 @@ static void answer_made(struct dispatch *d, const struct pending *p, const struc
         snprintf(text, sizeof text, "the model was left open and %lld kinds of workers are there, not one",
                  (long long)reply_number(r, 1));
         dispatch_error(d, SIDE_CLIENT, &p->peer, &m, CODE_NO_CLASS, text);
+    } else if (!p->sees_tenants && reply_is(r, 1, "tenant")) {
+        dispatch_error(d, SIDE_CLIENT, &p->peer, &m, CODE_REFUSED, "the name is taken; choose another one");
     } else {
         copy_text(r, 1, field, LIMIT_NAME_BYTES);
         copy_text(r, 2, found, LIMIT_NAME_BYTES);
@@ -210,7 +216,7 @@ static void answer_workers(struct dispatch *d, const struct pending *p, const st
     wire_writer_init(&w, LIMIT_FRAME_BYTES);
     wire_put_array(&w, r->n / 6);
     for (size_t i = 0; i + 5 < r->n; i += 6)
-        put_worker(&w, r, i);
+        put_worker(&w, r, i, p->sees_sessions);
     requests_send_rows(d, p, &m, &w);
     wire_writer_fini(&w);
 }

@@ -3,10 +3,12 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "broker/guard.h"
 
 struct server {
     struct server_options options;
     struct link_context *context;
+    struct guard *guard; /* or NULL */
     struct link *clients, *workers;
     struct dispatch *dispatch;
     bool was_ready;
@@ -15,7 +17,11 @@ struct server {
 static enum status open_router(struct server *s, const char *address, struct link **out, struct diag *why)
 {
     enum { LINGER_MS = 200 };
-    struct link_options o = {.kind = LINK_ROUTER, .address = address, .keys = s->options.keys, .linger_ms = LINGER_MS};
+    struct link_options o = {.kind = LINK_ROUTER,
+                             .address = address,
+                             .keys = s->options.keys,
+                             .insecure = s->options.insecure,
+                             .linger_ms = LINGER_MS};
     return link_open(s->context, &o, out, why);
 }
 
@@ -29,6 +35,10 @@ enum status server_open(const struct server_options *o, struct server **out, str
     enum status st = dispatch_new(&o->dispatch, &s->dispatch);
     if (st == ST_OK)
         st = link_context_new(&s->context);
+    if (st == ST_OK && o->allow_file)
+        st = guard_open(s->context, o->allow_file, o->log, &s->guard, why);
+    if (st == ST_OK && s->guard)
+        dispatch_set_allowed(s->dispatch, guard_list(s->guard));
     if (st == ST_OK)
         st = open_router(s, o->client_address, &s->clients, why);
     if (st == ST_OK)
@@ -47,6 +57,7 @@ void server_close(struct server *s)
         return;
     link_close(s->clients);
     link_close(s->workers);
+    guard_close(s->guard);
     link_context_free(s->context);
     dispatch_free(s->dispatch);
     free(s);
@@ -105,10 +116,11 @@ static void flush(struct server *s)
 
 static enum status wait_for(struct server *s, int timeout_ms)
 {
-    enum { OWN = 2 };
+    enum { OWN = 3 };
     struct link_poll items[OWN + STORE_POLLS] = {
         {.link = s->clients, .want_read = dispatch_wants_clients(s->dispatch)},
         {.link = s->workers, .want_read = true},
+        {.link = s->guard ? guard_gate(s->guard) : NULL, .fd = -1, .want_read = true},
     };
     struct store_poll polls[STORE_POLLS];
     size_t n = store_polls(s->options.store, polls);
@@ -117,7 +129,7 @@ static enum status wait_for(struct server *s, int timeout_ms)
     return link_wait(items, OWN + (int)n, timeout_ms);
 }
 
-enum status server_run(struct server *s, const volatile sig_atomic_t *stop)
+enum status server_run(struct server *s, const volatile sig_atomic_t *stop, volatile sig_atomic_t *reload)
 {
     int64_t stop_at = -1;
     for (;;) {
@@ -126,6 +138,8 @@ enum status server_run(struct server *s, const volatile sig_atomic_t *stop)
             dispatch_drain(s->dispatch);
             stop_at = now + s->options.drain_ms;
         }
+        if (s->guard && guard_tick(s->guard, reload, now))
+            dispatch_set_allowed(s->dispatch, guard_list(s->guard));
         (void)store_pump(s->options.store, now);
         read_store(s);
         read_side(s, SIDE_WORKER);

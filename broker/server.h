@@ -13,6 +13,8 @@
 struct server_options {
     const char *client_address, *worker_address;
     const struct link_keys *keys; /* CURVE, or NULL */
+    const char *allow_file;       /* of protocol/allow_list.h; NULL: everybody may do everything */
+    bool insecure;                /* plain addresses that other hosts reach */
     struct store *store;          /* ready; borrowed */
     struct dispatch_options dispatch;
     const struct log *log;
@@ -21,8 +23,8 @@ struct server_options {
 
 struct server;
 MUST_CHECK enum status server_open(const struct server_options *o, struct server **out, struct diag *why);
-/* Runs until *stop is set, then drains. */
-MUST_CHECK enum status server_run(struct server *s, const volatile sig_atomic_t *stop);
+/* Runs until *stop is set, then drains. *reload, set by a signal: the allow-list is read again now. */
+MUST_CHECK enum status server_run(struct server *s, const volatile sig_atomic_t *stop, volatile sig_atomic_t *reload);
 void server_close(struct server *s); /* NULL is fine */
 
 #endif

@@ -54,6 +54,22 @@ static void remove_session(struct dispatch *d, const uint8_t *id)
         *s = d->sessions[--d->n_sessions];
 }
 
+/* Whether another peer than the one that said HELLO speaks for the session. */
+static bool is_anothers(const struct session *s, const struct link_peer *peer)
+{
+    return s->peer.trust != peer->trust || memcmp(s->peer.key, peer->key, LINK_KEY_BYTES) != 0;
+}
+
+/* Who may not work any more gets nothing more; what it has comes back with its lease. */
+void sessions_recheck(struct dispatch *d)
+{
+    for (size_t i = d->n_sessions; i-- > 0;) {
+        const struct allowed *who = access_of(d->allowed, &d->sessions[i].peer);
+        if (!who || !(who->roles & ROLE_WORK))
+            d->sessions[i] = d->sessions[--d->n_sessions];
+    }
+}
+
 /* ---- from workers --------------------------------------------------------------------------------------------------
  */
 
@@ -205,6 +221,11 @@ void sessions_on_message(struct dispatch *d, const struct link_peer *peer, const
         dispatch_error(d, SIDE_WORKER, peer, m, CODE_FORMAT, wrong);
         return;
     }
+    const struct session *known = session_find(d, m->session.bytes);
+    if (known && is_anothers(known, peer)) {
+        dispatch_error(d, SIDE_WORKER, peer, m, CODE_DENIED, "the session is another key's");
+        return;
+    }
     if (m->kind == MESSAGE_CREDIT) {
         on_credit(d, peer, m, now_ms);
         return;
@@ -215,14 +236,9 @@ void sessions_on_message(struct dispatch *d, const struct link_peer *peer, const
         dispatch_error(d, SIDE_WORKER, peer, m, CODE_FORMAT, "not a message for a broker");
         return;
     }
-    struct pending *p = dispatch_call(d, script, &args);
-    if (!p) {
-        dispatch_error(d, SIDE_WORKER, peer, m, CODE_STORE, "too many calls on the way");
+    struct pending *p = dispatch_question(d, SIDE_WORKER, peer, m, script, &args);
+    if (!p)
         return;
-    }
-    p->side = SIDE_WORKER;
-    p->peer = *peer;
-    p->request = m->request;
     p->seq = m->seq;
     p->bye = m->bye;
     memcpy(p->session, m->session.bytes, SESSION_BYTES);

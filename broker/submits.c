@@ -142,11 +142,15 @@ static void put_rows(struct store_args *args, const struct message *m, struct wi
     }
 }
 
-void submits_add(struct dispatch *d, const struct link_peer *peer, const struct message *m)
+void submits_add(struct dispatch *d, const struct link_peer *peer, const struct allowed *who, const struct message *m)
 {
     struct diag why = {.text = ""};
     struct wire_view tenant = {.len = 0};
     enum status s = check_rows(m, &tenant, &why);
+    if (s == ST_OK && tenant.len && !allowed_tenant(who, tenant.bytes, tenant.len)) {
+        dispatch_error(d, SIDE_CLIENT, peer, m, CODE_DENIED, "SUBMIT: the key is not for the tenant of these jobs");
+        return;
+    }
     if (s != ST_OK) {
         enum message_code code = s == ST_LIMIT ? CODE_LIMIT : s == ST_REFUSED ? CODE_REFUSED : CODE_FORMAT;
         dispatch_error(d, SIDE_CLIENT, peer, m, code, why.text);
@@ -154,14 +158,29 @@ void submits_add(struct dispatch *d, const struct link_peer *peer, const struct 
     }
     struct wire_reader r;
     struct submit_group g = {.peer = *peer, .request = m->request, .n = message_rows_open(m, &r)};
-    struct submit_batch *b = dispatch_wants_clients(d) ? open_batch(d, g.n) : NULL;
+    if (tenant.len == 0) /* whose the campaign may be: a list between line ends, which no tenant's name has */
+        tenant = view_of_text(who->tenants);
+    g.bytes = m->rows.len;
+    bool fits = budget_take(d->budget, SIDE_CLIENT, peer, g.bytes);
+    struct submit_batch *b = fits && dispatch_wants_clients(d) ? open_batch(d, g.n) : NULL;
     if (!b || !add_group(b, &g)) {
-        answer_busy(d, peer, m->request, RETRY_MS, "the broker has its hands full");
+        if (fits)
+            budget_give(d->budget, SIDE_CLIENT, peer, g.bytes);
+        answer_busy(d, peer, m->request, RETRY_MS,
+                    fits ? "the broker has its hands full" : "as many jobs of this sender are on the way as may be");
         return;
     }
     size_t before = b->args.len;
     put_rows(&b->args, m, tenant);
     d->held_bytes += b->args.len - before;
+}
+
+/* Its senders have their answers. */
+static void end_batch(struct dispatch *d, struct submit_batch *b)
+{
+    for (size_t i = 0; i < b->n_groups; i++)
+        budget_give(d->budget, SIDE_CLIENT, &b->groups[i].peer, b->groups[i].bytes);
+    submit_batch_free(b);
 }
 
 static void answer_all_busy(struct dispatch *d, const struct submit_batch *b, uint64_t retry_ms, const char *text)
@@ -185,7 +204,7 @@ void submits_flush(struct dispatch *d)
         if (!p) {
             d->held_bytes -= bytes < d->held_bytes ? bytes : d->held_bytes;
             answer_all_busy(d, b, RETRY_MS, "too many calls are on the way to Redis");
-            submit_batch_free(b);
+            end_batch(d, b);
             continue;
         }
         p->n = bytes;
@@ -249,5 +268,5 @@ void submits_on_reply(struct dispatch *d, struct submit_batch *b, const struct r
         bool full = reply_error_is(r, "OOM");
         answer_all_busy(d, b, full ? FULL_RETRY_MS : RETRY_MS, full ? memory_text : "Redis gave no answer");
     }
-    submit_batch_free(b);
+    end_batch(d, b);
 }

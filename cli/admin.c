@@ -327,6 +327,7 @@ static int run_command(const struct admin_command *command, int argc, char **arg
         {.title = "safety", .rows = &yes_row, .n_rows = 1},
         {.title = command->name, .rows = command->rows, .n_rows = command->n_rows},
         link_flags_group(offsetof(struct admin_options, link)),
+        key_flags_group(offsetof(struct admin_options, link.keys)),
     };
     char name[32];
     snprintf(name, sizeof name, "ferret admin %s", command->name);

@@ -63,6 +63,7 @@ static int command(const char *name, const char *summary, const char *examples, 
     struct campaign_options o = {.state = state};
     const struct setting_group groups[] = {
         link_flags_group(offsetof(struct campaign_options, link)),
+        key_flags_group(offsetof(struct campaign_options, link.keys)),
         {.title = "safety", .rows = campaign_rows, .n_rows = 2},
     };
     const struct settings_program program = {
@@ -73,7 +74,7 @@ static int command(const char *name, const char *summary, const char *examples, 
         .min_args = 1,
         .max_args = 1,
         .groups = groups,
-        .n_groups = state == CAMPAIGN_CANCELLED ? 2 : 1 /* only that one can't be undone */,
+        .n_groups = state == CAMPAIGN_CANCELLED ? 3 : 2 /* only that one can't be undone */,
     };
     return command_run(&program, argc, argv, &o, set_state);
 }

@@ -11,6 +11,7 @@
 #include "base/status.h"
 #include "protocol/client.h"
 #include "protocol/job.h"
+#include "protocol/key_file.h"
 #include "worker/model_flags.h" /* --model ... --isa, and struct engine_choice for what they come to */
 
 int cmd_admin(int argc, char **argv);
@@ -53,7 +54,7 @@ MUST_CHECK enum status task_flags_check_paths(const struct task_flags *f, const 
 #define DEFAULT_DATA_DIR "ferret-data"
 struct link_flags {
     const char *data, *broker;
-    const char *curve_public, *curve_secret, *curve_server; /* all or none */
+    struct key_flags keys; /* a group of its own: key_flags_group */
 };
 struct setting_group link_flags_group(size_t at);
 /* Connects to --broker, else to the `ferret up` on --data. ST_CLOSED: nothing runs there, and what to start. The caller

@@ -324,6 +324,7 @@ int cmd_export(int argc, char **argv)
     const struct setting_group groups[] = {
         {.title = "output", .rows = export_rows, .n_rows = sizeof export_rows / sizeof *export_rows},
         link_flags_group(offsetof(struct export_flags, link)),
+        key_flags_group(offsetof(struct export_flags, link.keys)),
     };
     const struct settings_program program = {
         .name = "ferret export",
@@ -339,7 +340,7 @@ int cmd_export(int argc, char **argv)
         .min_args = 0,
         .max_args = 1,
         .groups = groups,
-        .n_groups = 2,
+        .n_groups = sizeof groups / sizeof *groups,
     };
     return command_run(&program, argc, argv, &o, run);
 }

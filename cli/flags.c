@@ -212,21 +212,6 @@ struct setting_group link_flags_group(size_t at)
          .offset = offsetof(struct link_flags, broker),
          .value = "URL",
          .help = "a broker elsewhere, such as tcp://host:7411, or several joined by commas; wins over --data"},
-        {.name = "curve-server-key",
-         .type = SETTING_STRING,
-         .offset = offsetof(struct link_flags, curve_server),
-         .value = "KEY",
-         .help = "CURVE key of the broker (Z85); what is sent is then encrypted"},
-        {.name = "curve-public-key",
-         .type = SETTING_STRING,
-         .offset = offsetof(struct link_flags, curve_public),
-         .value = "KEY",
-         .help = "CURVE key of this client"},
-        {.name = "curve-secret-key",
-         .type = SETTING_STRING,
-         .offset = offsetof(struct link_flags, curve_secret),
-         .help = "its secret half, from the environment or a file",
-         .secret = true},
     };
     return (struct setting_group){.title = "broker", .rows = rows, .n_rows = sizeof rows / sizeof *rows, .at = at};
 }
@@ -242,15 +227,13 @@ enum status link_flags_open(const struct link_flags *f, struct client **out, str
             return diag_set(why, ST_CLOSED, "%s: no broker there; start `ferret up --data %s`, or give --broker URL",
                             f->data, f->data);
     }
-    const struct link_keys keys = {
-        .public_key = f->curve_public, .secret_key = f->curve_secret, .server_key = f->curve_server};
-    int n_keys = !!keys.public_key + !!keys.secret_key + !!keys.server_key;
-    if (n_keys != 0 && n_keys != 3)
-        return diag_set(why, ST_INVALID,
-                        "expected all of --curve-server-key, --curve-public-key and "
-                        "FERRET_CURVE_SECRET_KEY, or none");
-    struct client_options o = {.address = f->broker ? f->broker : address, .keys = n_keys ? &keys : NULL};
-    enum status s = client_open(&o, out, why);
+    struct key_ring ring;
+    enum status s = key_flags_load(&f->keys, &ring, why);
+    if (s != ST_OK)
+        return s;
+    struct client_options o = {
+        .address = f->broker ? f->broker : address, .keys = ring.use, .insecure = f->keys.insecure};
+    s = client_open(&o, out, why);
     return s == ST_TIMEOUT ? diag_wrap(why, s, "%s", o.address) : s;
 }
 

@@ -86,6 +86,7 @@ static int command(const char *name, const char *args, const char *summary, cons
     const struct setting_group groups[] = {
         {.title = "job", .rows = job_rows, .n_rows = n_rows},
         link_flags_group(offsetof(struct job_flags, link)),
+        key_flags_group(offsetof(struct job_flags, link.keys)),
     };
     const struct settings_program program = {
         .name = name,
@@ -95,7 +96,7 @@ static int command(const char *name, const char *args, const char *summary, cons
         .min_args = 1,
         .max_args = 1,
         .groups = groups,
-        .n_groups = 2,
+        .n_groups = sizeof groups / sizeof *groups,
     };
     return command_run(&program, argc, argv, &o, run);
 }

@@ -105,6 +105,7 @@ int cmd_status(int argc, char **argv)
     struct status_options o = {0};
     const struct setting_group groups[] = {
         link_flags_group(offsetof(struct status_options, link)),
+        key_flags_group(offsetof(struct status_options, link.keys)),
         {.title = "output", .rows = status_rows, .n_rows = 1},
     };
     const struct settings_program program = {
@@ -114,7 +115,7 @@ int cmd_status(int argc, char **argv)
         .examples = "  ferret status my-campaign --json\n",
         .max_args = 1,
         .groups = groups,
-        .n_groups = 2,
+        .n_groups = sizeof groups / sizeof *groups,
     };
     return command_run(&program, argc, argv, &o, run);
 }

@@ -501,6 +501,7 @@ int cmd_submit(int argc, char **argv)
         {.title = "campaign", .rows = submit_rows, .n_rows = sizeof submit_rows / sizeof *submit_rows},
         task_flags_group(offsetof(struct submit_options, task)),
         link_flags_group(offsetof(struct submit_options, link)),
+        key_flags_group(offsetof(struct submit_options, link.keys)),
     };
     const struct settings_program program = {
         .name = "ferret submit",

@@ -308,6 +308,7 @@ int cmd_watch(int argc, char **argv)
     struct watch_options o = {0};
     const struct setting_group groups[] = {
         link_flags_group(offsetof(struct watch_options, link)),
+        key_flags_group(offsetof(struct watch_options, link.keys)),
         {.title = "output", .rows = watch_rows, .n_rows = sizeof watch_rows / sizeof *watch_rows},
     };
     const struct settings_program program = {
@@ -319,7 +320,7 @@ int cmd_watch(int argc, char **argv)
         .examples = "  ferret watch\n  ferret watch my-campaign --json\n",
         .max_args = 1,
         .groups = groups,
-        .n_groups = 2,
+        .n_groups = sizeof groups / sizeof *groups,
     };
     return command_run(&program, argc, argv, &o, run);
 }

@@ -19,7 +19,8 @@ enum status client_open(const struct client_options *o, struct client **out, str
         return ST_NOMEM;
     c->timeout_ms = o->timeout_ms > 0 ? o->timeout_ms : DEFAULT_TIMEOUT_MS;
     c->address = strdup(o->address);
-    struct link_options l = {.kind = LINK_DEALER, .address = o->address, .keys = o->keys, .linger_ms = LINGER_MS};
+    struct link_options l = {
+        .kind = LINK_DEALER, .address = o->address, .keys = o->keys, .insecure = o->insecure, .linger_ms = LINGER_MS};
     enum status s = c->address ? link_context_new(&c->context) : ST_NOMEM;
     if (s == ST_OK)
         s = link_open(c->context, &l, &c->link, why);
@@ -114,9 +115,13 @@ enum status client_ask(struct client *c, struct message *m, enum message_kind wa
     struct diag trouble = {.text = ""};
     for (;;) {
         int64_t now = clock_ms();
+        enum status link = link_trouble(c->link, why);
+        if (link == ST_REFUSED)
+            return link;
         if (now - from >= c->timeout_ms && now - c->heard_at >= c->timeout_ms)
-            return diag_set(why, ST_TIMEOUT, "no answer from a broker at %s within %d s", c->address,
-                            c->timeout_ms / 1000);
+            return link != ST_OK ? ST_TIMEOUT
+                                 : diag_set(why, ST_TIMEOUT, "no answer from a broker at %s within %d s", c->address,
+                                            c->timeout_ms / 1000);
         if (trouble.text[0] && now - from >= c->timeout_ms)
             return diag_set(why, ST_TIMEOUT, "%s", trouble.text);
         if (client_move_on(c, now) || now >= send_at) {

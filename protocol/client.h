@@ -3,8 +3,8 @@
  * Every call may be repeated: jobs are known by their id, results by a cursor. While a call waits, the link reconnects
  * by itself, moves to another broker of its list where one is silent or without Redis, and unanswered requests are sent
  * again; when nothing was heard for timeout_ms the call gives ST_TIMEOUT.
- * A broker that says no gives ST_REFUSED, with its sentence; an unknown campaign ST_MISSING; a broker that speaks a
- * newer protocol only ST_UNSUPPORTED. */
+ * A broker that says no, or does not let the key in, gives ST_REFUSED, with its sentence; an unknown campaign
+ * ST_MISSING; a broker that speaks a newer protocol only ST_UNSUPPORTED. */
 #ifndef PROTOCOL_CLIENT_H
 #define PROTOCOL_CLIENT_H
 
@@ -23,6 +23,7 @@ struct client_options {
     const char *address; /* of client sockets, one or several (protocol/endpoints.h): "ipc://...", "tcp://host:7411" */
     int timeout_ms;      /* without any answer; 0 = 10 s */
     const struct link_keys *keys; /* CURVE, or NULL */
+    bool insecure;                /* without keys even to other hosts */
 };
 
 /* ST_TIMEOUT when no broker answers. The caller owns *out: client_close. */

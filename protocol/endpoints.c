@@ -3,7 +3,6 @@
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <netinet/in.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -152,4 +151,45 @@ const char *endpoints_next(struct endpoints *e)
 size_t endpoints_count(const struct endpoints *e)
 {
     return e->found.n;
+}
+
+size_t endpoints_n_given(const struct endpoints *e)
+{
+    return e->given.n;
+}
+
+const char *endpoints_given(const struct endpoints *e, size_t i)
+{
+    return e->given.items[i];
+}
+
+/* HOST:PORT. Anything but numbers could be looked up elsewhere to something else, and ZeroMQ reads "SOURCE;HOST". */
+static bool is_loopback(const char *at, size_t len)
+{
+    char host[INET6_ADDRSTRLEN + 2];
+    const char *colon = memrchr(at, ':', len);
+    size_t n = colon ? (size_t)(colon - at) : 0;
+    if (n == 0 || n >= sizeof host || memchr(at, ';', len))
+        return false;
+    memcpy(host, at, n);
+    host[n] = '\0';
+    struct in_addr four;
+    if (inet_pton(AF_INET, host, &four) == 1)
+        return ntohl(four.s_addr) >> 24 == IN_LOOPBACKNET;
+    return strcmp(host, "[::1]") == 0 || strcmp(host, "localhost") == 0;
+}
+
+bool endpoints_are_local(const char *text)
+{
+    for (const char *at = text;;) {
+        const char *end = end_of(at);
+        bool is_tcp = strncmp(at, TCP, sizeof TCP - 1) == 0;
+        bool is_local = is_tcp ? is_loopback(at + sizeof TCP - 1, (size_t)(end - at) - (sizeof TCP - 1))
+                               : strncmp(at, "ipc://", 6) == 0 || strncmp(at, "inproc://", 9) == 0;
+        if (!is_local)
+            return false;
+        if (!*end)
+            return true;
+        at = end + 1;
+    }
 }

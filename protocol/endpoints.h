@@ -4,6 +4,7 @@
 #ifndef PROTOCOL_ENDPOINTS_H
 #define PROTOCOL_ENDPOINTS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/status.h"
@@ -19,7 +20,14 @@ void endpoints_free(struct endpoints *e); /* NULL is fine */
  * call and whenever all have had their turn; that takes as long as the resolver takes. A name that is not known stays
  * itself. */
 const char *endpoints_next(struct endpoints *e);
+/* Those that were given, as they were. */
+size_t endpoints_n_given(const struct endpoints *e);
+const char *endpoints_given(const struct endpoints *e, size_t i);
 /* How many there are, as of the last lookup; 0 before the first call. */
 size_t endpoints_count(const struct endpoints *e);
+
+/* Whether one address, or each of a list, stays on this host: ipc, inproc, or tcp on a numeric loopback address or
+ * "localhost". */
+bool endpoints_are_local(const char *text);
 
 #endif

@@ -178,6 +178,7 @@ static const struct {
     [CODE_LIMIT] = {"limit", ST_LIMIT},       [CODE_MISSING] = {"missing", ST_MISSING},
     [CODE_REFUSED] = {"refused", ST_REFUSED}, [CODE_NO_CLASS] = {"no-class", ST_BUSY},
     [CODE_SESSION] = {"session", ST_MISSING}, [CODE_STORE] = {"store", ST_BUSY},
+    [CODE_DENIED] = {"denied", ST_REFUSED},
 };
 
 const char *message_code_name(enum message_code c)

@@ -70,6 +70,7 @@ enum message_code {                /* of an ERROR */
                     CODE_NO_CLASS, /* "no-class": the class was left open and no worker, or several kinds, are there */
                     CODE_SESSION,  /* "session": not known (any more): say HELLO */
                     CODE_STORE,    /* "store": Redis failed or is away; try again */
+                    CODE_DENIED,   /* "denied": the peer's key has not the role, or not the tenant, that it takes */
                     CODE_COUNT_
 };
 const char *message_code_name(enum message_code c);

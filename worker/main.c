@@ -10,6 +10,7 @@
 #include "base/settings.h"
 #include "media/fetch.h"
 #include "protocol/campaign.h"
+#include "protocol/key_file.h"
 #include "protocol/paths.h"
 #include "worker/model_flags.h"
 #include "worker/pipeline.h"
@@ -31,7 +32,7 @@ struct worker_flags {
     bool allow_private_hosts, verbose;
     const char *trace;
     uint8_t background[3];
-    const char *curve_public, *curve_secret, *curve_server;
+    struct key_flags keys;
     struct service_flags service;
     struct model_flags model;
 };
@@ -53,11 +54,6 @@ static const struct setting rows[] = {
     ROW(allow_private_hosts, "allow-private-hosts", SETTING_BOOL, NULL,
         .help = "fetch from private and loopback addresses too"),
     ROW(background, "background", SETTING_COLOUR, "ffffff", .help = "behind transparent pixels"),
-    ROW(curve_public, "curve-public-key", SETTING_STRING, NULL, .value = "KEY",
-        .help = "CURVE key of this worker (Z85)"),
-    ROW(curve_secret, "curve-secret-key", SETTING_STRING, NULL, .value = "KEY",
-        .help = "its secret half, from the environment or a file", .secret = true),
-    ROW(curve_server, "curve-server-key", SETTING_STRING, NULL, .value = "KEY", .help = "CURVE key of the broker"),
     ROW(trace, "trace", SETTING_STRING, NULL, .value = "FILE",
         .help = "write what the stages did when as Chrome trace events, for Perfetto"),
     ROW(verbose, "verbose", SETTING_BOOL, NULL, .help = "log more"),
@@ -164,8 +160,8 @@ static enum status open_pipeline(const struct worker_flags *f, const struct engi
     return pipeline_open(&o, on_done, w, &w->pipeline, why);
 }
 
-static enum status run_session(const struct worker_flags *f, struct worker *w, const char *broker, const char *dtype,
-                               struct diag *why)
+static enum status run_session(const struct worker_flags *f, struct worker *w, const char *broker,
+                               const struct link_keys *keys, const char *dtype, struct diag *why)
 {
     const struct log *log = w->log;
     char class_name[CLASS_BYTES + 1], label[LIMIT_NAME_BYTES + 1];
@@ -173,10 +169,9 @@ static enum status run_session(const struct worker_flags *f, struct worker *w, c
     snprintf(class_name, sizeof class_name, "%s/%s", engine_model_hash(engine), dtype);
     make_label(label, sizeof label, engine_caps(engine)->device);
     view_loaded(w->view, class_name, engine_caps(engine)->device);
-    struct link_keys keys = {
-        .public_key = f->curve_public, .secret_key = f->curve_secret, .server_key = f->curve_server};
     struct session_options o = {.broker = broker,
-                                .keys = f->curve_secret && f->curve_public && f->curve_server ? &keys : NULL,
+                                .keys = keys,
+                                .insecure = f->keys.insecure,
                                 .class_name = class_name,
                                 .tasks = "caption,describe,locate,ask",
                                 .label = label,
@@ -204,10 +199,13 @@ static enum status work(const struct worker_flags *f, const struct log *log, str
 {
     char buffer[PATHS_BYTES];
     const char *broker;
+    struct key_ring ring;
     struct engine_choice choice = {.notice = NULL};
     struct media_roots *roots = NULL;
     struct worker w = {.log = log};
     enum status s = find_broker(f, buffer, &broker, why);
+    if (s == ST_OK)
+        s = key_flags_load(&f->keys, &ring, why);
     if (s == ST_OK)
         s = view_open(&f->service, f->trace, log, &w.view, why);
     if (s == ST_OK)
@@ -217,7 +215,7 @@ static enum status work(const struct worker_flags *f, const struct log *log, str
     if (s == ST_OK)
         s = open_pipeline(f, &choice, &roots, &w, why);
     if (s == ST_OK)
-        s = run_session(f, &w, broker, dtype_name(choice.options.backend.dtype), why);
+        s = run_session(f, &w, broker, ring.use, dtype_name(choice.options.backend.dtype), why);
     pipeline_close(w.pipeline);
     session_close(w.session);
     view_close(w.view);
@@ -235,14 +233,16 @@ int main(int argc, char **argv)
     const struct setting_group groups[] = {
         {.title = "worker", .rows = rows, .n_rows = sizeof rows / sizeof rows[0]},
         service_flags_group(offsetof(struct worker_flags, service)),
+        key_flags_group(offsetof(struct worker_flags, keys)),
         model_flags_group(offsetof(struct worker_flags, model)),
     };
     const struct settings_program program = {
         .name = "ferret-worker",
         .args = "",
         .summary = "Runs the model over jobs from a broker; one process a device.",
-        .examples = "  ferret-worker --data /var/lib/ferretry --root photos=/srv/photos\n"
-                    "  ferret-worker --broker tcp://queue.example:7412 --device cuda:0 --dtype f16\n",
+        .examples =
+            "  ferret-worker --data /var/lib/ferretry --root photos=/srv/photos\n"
+            "  ferret-worker --broker tcp://queue.example:7412 --key-file worker.key --device cuda:0 --dtype f16\n",
         .groups = groups,
         .n_groups = sizeof groups / sizeof *groups,
     };

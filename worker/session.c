@@ -421,6 +421,20 @@ static enum status wait_for(struct session *s, int timeout_ms)
     return st;
 }
 
+/* A key that is not let in will not be; once this worker was welcomed it waits all the same, and says so once. */
+static void mind_refusal(struct session *s)
+{
+    struct diag why = {.text = ""};
+    enum status st = link_trouble(s->link, &why);
+    if (st == s->link_state)
+        return;
+    s->link_state = st;
+    if (st == ST_REFUSED && s->lease_ms == 0 && s->refused == ST_OK)
+        s->refused = diag_set(&s->refused_why, st, "%s", why.text);
+    else if (st != ST_OK)
+        log_line(s->options.log, LOG_WARN, "%s", why.text);
+}
+
 static void read_link(struct session *s)
 {
     enum { BURST = 64 };
@@ -460,6 +474,7 @@ enum status session_run(struct session *s, const volatile sig_atomic_t *stop, st
         end_overruns(s, now);
         results_pump(s);
         read_link(s);
+        mind_refusal(s);
         session_ask(s, now);
         results_write(s, now);
         int store_due = s->store ? store_pump(s->store, now) : -1; /* writes at once what was just queued */
@@ -492,7 +507,8 @@ enum status session_open(const struct session_options *o, const struct session_e
     s->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     s->flights = calloc(FLIGHTS_MOST, sizeof *s->flights);
     s->well_at = clock_ms();
-    struct link_options l = {.kind = LINK_DEALER, .address = o->broker, .keys = o->keys, .linger_ms = LINGER_MS};
+    struct link_options l = {
+        .kind = LINK_DEALER, .address = o->broker, .keys = o->keys, .insecure = o->insecure, .linger_ms = LINGER_MS};
     enum status st = s->flights && s->event_fd >= 0 ? ST_OK : ST_NOMEM;
     if (st == ST_OK && getrandom(s->id, sizeof s->id, 0) != (ssize_t)sizeof s->id)
         st = diag_set(why, ST_IO, "no random bytes for the session's name");

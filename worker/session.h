@@ -38,6 +38,7 @@ struct session_engine {
 struct session_options {
     const char *broker;           /* worker sockets of brokers, one or several (protocol/endpoints.h) */
     const struct link_keys *keys; /* CURVE, or NULL */
+    bool insecure;                /* without keys even to other hosts */
     const char *class_name;       /* "MODELHASH/dtype" */
     const char *tasks;            /* "caption,describe,locate,ask" */
     const char *label;            /* host, process, device */

@@ -57,7 +57,8 @@ struct session {
     int64_t ask_at;  /* HELLO, RESUME: next time */
     int64_t well_at; /* last answer of a broker that can reach Redis, or the last move to another one */
     int64_t ping_at;
-    bool is_connected; /* as of the last message sent */
+    bool is_connected;      /* as of the last message sent */
+    enum status link_state; /* of link_trouble, as last told */
     int64_t lease_ms, beat_ms;
     uint64_t last_request;
 

@@ -1,6 +1,6 @@
--- ARGV: name, state; "purged" is cancelled, and then nothing is left of it. One field that CLAIM reads; ten million jobs are paused by it. Cancelled is final.
+-- ARGV: name, state, tenants; "purged" is cancelled, and then nothing is left of it. One field that CLAIM reads; ten million jobs are paused by it. Cancelled is final.
 -- Answers {'ok', row} | {'missing'} | {'cancelled'}.
-local no = call('HGET', K .. 'camp', ARGV[1])
+local no = campaign_no(ARGV[1], ARGV[3])
 if not no then
     return {'missing'}
 end

@@ -70,6 +70,18 @@ local function fin_id(id)
     return string.sub(id, 1, 14)
 end
 
+-- Whose campaigns the asker may touch: nil or '' all, or tenants, each between line ends. Others' are not there for it.
+local function is_for(no, tenants)
+    return not tenants or tenants == '' or
+        string.find(tenants, '\n' .. (call('HGET', K .. 'c:' .. no, 'tenant') or '') .. '\n', 1, true) ~= nil
+end
+
+-- The number of a campaign, or nil.
+local function campaign_no(name, tenants)
+    local no = call('HGET', K .. 'camp', name)
+    return no and is_for(no, tenants) and no or nil
+end
+
 -- Changes counters of a campaign (field -> by how much), and with them what its tenant has unfinished.
 local UNFINISHED = {total = 1, done = -1, failed = -1, cancelled = -1}
 local function count(no, changes)

@@ -1,7 +1,7 @@
--- ARGV: campaign, cursor (0 first), how many at most, about, bytes at most. What failed for good and is kept with its job.
+-- ARGV: campaign, cursor (0 first), how many at most, about, bytes at most, tenants. What failed for good and is kept with its job.
 -- Answers {'missing'} | {next cursor, more (0 or 1), (id, record, 0)*}; a record is '' where it was taken out or finds no
 -- room.
-local no = call('HGET', K .. 'camp', ARGV[1])
+local no = campaign_no(ARGV[1], ARGV[5])
 if not no then
     return {'missing'}
 end

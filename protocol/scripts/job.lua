@@ -1,4 +1,4 @@
--- ARGV: id, 'show' | 'cancel' | 'retry', number of the campaign to begin with (0: the newest). Looks for an ended job in 512 campaigns at most.
+-- ARGV: id, 'show' | 'cancel' | 'retry', number of the campaign to begin with (0: the newest), tenants. Looks for an ended job in 512 campaigns at most.
 -- Answers {'missing', next campaign or 0} | {state, campaign, session or '', body, record, number*} with the numbers
 -- priority, retries, deadline, failures, crashes, returns, due, halted. States: ready running delayed suspect given-up done
 -- failed ended (its record was taken out) cancelled.
@@ -50,14 +50,16 @@ local function ended(no)
     return {state, call('HGET', K .. 'c:' .. no, 'name'), '', stored and string.sub(stored, at) or '', record or '', numbers(0)}
 end
 
-if stored then
+if stored and is_for(select(4, head(stored)), ARGV[4]) then
     return unfinished()
+elseif stored then
+    return {'missing', 0}
 end
 local last = tonumber(call('HGET', K .. 'meta', 'campaigns') or '0')
 local from = tonumber(ARGV[3]) > 0 and tonumber(ARGV[3]) or last
 for n = from, math.max(from - 511, 1), -1 do
     local no = string.format('%d', n)
-    if call('SISMEMBER', K .. 'fin:' .. no, fin_id(id)) == 1 then
+    if call('SISMEMBER', K .. 'fin:' .. no, fin_id(id)) == 1 and is_for(no, ARGV[4]) then
         return ended(no)
     end
 end

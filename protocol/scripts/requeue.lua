@@ -1,6 +1,6 @@
--- ARGV: campaign, cursor (0 first), how many at most, about. Jobs that failed for good wait again, in the order of a hash.
+-- ARGV: campaign, cursor (0 first), how many at most, about, bytes (not used), tenants. Jobs that failed for good wait again, in the order of a hash.
 -- Answers {'missing'} | {'cancelled'} | {next cursor (0: all seen), how many went back}.
-local no = call('HGET', K .. 'camp', ARGV[1])
+local no = campaign_no(ARGV[1], ARGV[5])
 if not no then
     return {'missing'}
 elseif call('HGET', K .. 'c:' .. no, 'state') == 'cancelled' then

@@ -1,7 +1,7 @@
--- ARGV: campaign, cursor, how many at most, bytes at most. Records in the order in which jobs ended.
+-- ARGV: campaign, cursor, how many at most, bytes at most, tenants. Records in the order in which jobs ended.
 -- Answers {'missing'} | {next cursor, more (0 or 1), (id, record, cursor behind it)*}. A slot whose record is gone (its job
 -- was put back, or is forgotten) is passed over.
-local no = call('HGET', K .. 'camp', ARGV[1])
+local no = campaign_no(ARGV[1], ARGV[5])
 if not no then
     return {'missing'}
 end

@@ -1,8 +1,8 @@
--- ARGV: name, or '' and the number of the first campaign to list; memory stop and budget as CLAIM has them. Answers {next
+-- ARGV: name, or '' and the number of the first campaign to list; memory stop and budget as CLAIM has them, tenants. Answers {next
 -- number or 0, row*}, 64 rows at most.
 local workers, pressed = class_workers(), pressure(ARGV[3], ARGV[4])
 if ARGV[1] ~= '' then
-    local no = call('HGET', K .. 'camp', ARGV[1])
+    local no = campaign_no(ARGV[1], ARGV[5])
     if not no then
         return {0}
     end
@@ -12,7 +12,7 @@ local first = math.max(tonumber(ARGV[2]), 1)
 local last = tonumber(call('HGET', K .. 'meta', 'campaigns') or '0')
 local out = {0}
 for no = first, math.min(last, first + 63) do
-    if call('EXISTS', K .. 'c:' .. no) == 1 then
+    if call('EXISTS', K .. 'c:' .. no) == 1 and is_for(no, ARGV[5]) then
         out[#out + 1] = campaign_row(string.format('%d', no), workers, pressed)
     end
 end

@@ -1,7 +1,7 @@
--- ARGV: window, percent of maxmemory at which nothing is taken, then groups: campaign, tenant ('' where n is 0), manifest
--- ('' = no place), offset, end (1: the campaign gets no more jobs), n, and runs that have n jobs in all: priority, max
--- retries, deadline, earliest start (Unix ms, 0: now), how many, and their packed rows (cut_ids, cut). A group is one
--- client's message; the broker puts several into one call, so that one fsync covers them.
+-- ARGV: window, percent of maxmemory at which nothing is taken, then groups: campaign, tenant (where n is 0: tenants as
+-- is_for has them), manifest ('' = no place), offset, end (1: the campaign gets no more jobs), n, and runs that have n
+-- jobs in all: priority, max retries, deadline, earliest start (Unix ms, 0: now), how many, and their packed rows
+-- (cut_ids, cut). A group is one client's message; the broker puts several into one call, so that one fsync covers them.
 -- Answers per group a string and the campaign's unfinished jobs: a letter a job, (n)ew, (d)uplicate, (f)inished; or, and
 -- nothing of the group was taken: 'B' the window is full, 'M' memory is, 'F' memory is and no work and no record is there
 -- to leave it, 'Q' its tenant has as much unfinished as it may, 'X' no such campaign, 'T' another tenant's, 'C' cancelled.
@@ -92,7 +92,7 @@ while at <= #ARGV do
     if no then
         local f = call('HMGET', K .. 'c:' .. no, 'state', 'ready', 'running', 'delayed', 'tenant')
         unfinished = tonumber(f[2] or '0') + tonumber(f[3] or '0') + tonumber(f[4] or '0')
-        if n > 0 and f[5] ~= tenant then
+        if n > 0 and f[5] ~= tenant or n == 0 and not is_for(no, tenant) then
             status, unfinished = 'T', 0
         elseif f[1] == 'cancelled' then
             status = 'C'

@@ -1,6 +1,6 @@
--- ARGV: campaign, cursor, how many at most. Records in front of the cursor go; their ids stay known.
+-- ARGV: campaign, cursor, how many at most, tenants. Records in front of the cursor go; their ids stay known.
 -- Answers {'missing'} | {first cursor that is left, more (0 or 1)}.
-local no = call('HGET', K .. 'camp', ARGV[1])
+local no = campaign_no(ARGV[1], ARGV[4])
 if not no then
     return {'missing'}
 end

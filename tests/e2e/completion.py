@@ -23,7 +23,7 @@ LINES = [
     ("ferret submit --t", ["--task", "--tenant", "--temperature", "--top-p"], ["--phrase"]),
     ("ferret submit --task ", ["caption", "describe", "locate", "ask"], ["--tenant"]),
     ("ferret-broker --route ", ["direct", "relay"], []),
-    ("ferret-worker --curve-", ["--curve-public-key", "--curve-server-key"], ["--curve-secret-key"]),
+    ("ferret-worker --http", ["--http"], ["--http-token"]),
     ("ferret inspect model/pre", ["pretrained"], []),
     ("ferret up --root photos=model/pretr", ["pretrained"], []),
 ]

@@ -10,7 +10,8 @@
 #include "protocol/message.h"
 
 static struct dispatch *d;
-static const struct link_peer client = {"cli", 3}, worker = {"wrk", 3};
+static struct link_peer client = {.bytes = "cli", .len = 3};
+static const struct link_peer worker = {.bytes = "wrk", .len = 3};
 static const uint8_t sid[SESSION_BYTES] = "session of 16 b";
 
 static void set_up(void)
@@ -247,11 +248,37 @@ Test(dispatch, a_campaign_of_another_tenant_is_refused)
 
 Test(dispatch, held_bytes_are_bounded)
 {
-    for (uint64_t i = 0; i < 300; i++)
+    for (uint64_t i = 0; i < 300; i++) {
+        client.bytes[0] = (uint8_t)i;
         submit(i, 1);
+    }
     cr_assert(!dispatch_wants_clients(d));
     struct message m = expect(MESSAGE_BUSY);
     cr_assert_gt(m.retry_ms, 0);
+}
+
+Test(dispatch, a_client_that_floods_is_told_to_wait_and_another_is_served)
+{
+    for (uint64_t i = 0; i < 16; i++)
+        submit(i, 1);
+    submit(16, 1);
+    cr_assert_eq(expect(MESSAGE_BUSY).request, 16);
+    cr_assert(dispatch_wants_clients(d));
+    struct message status = {.kind = MESSAGE_STATUS, .request = 17};
+    say(SIDE_CLIENT, &status, 0);
+    cr_assert_eq(expect(MESSAGE_ERROR).request, 17);
+    client.bytes[0] = 'x';
+    uint64_t tag;
+    size_t n;
+    status.request = 18;
+    say(SIDE_CLIENT, &status, 0);
+    cr_assert(next_call(SCRIPT_STATUS, &tag, &n));
+    lose(tag, 1);
+    for (int i = 0; i < 16; i++) { /* answers make room again */
+        say(SIDE_CLIENT, &status, 0);
+        cr_assert(next_call(SCRIPT_STATUS, &tag, &n), "%d", i);
+        lose(tag, 1);
+    }
 }
 
 Test(dispatch, garbage_newer_versions_and_the_wrong_socket_get_an_error)

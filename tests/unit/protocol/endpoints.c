@@ -68,3 +68,26 @@ Test(endpoints, empty_and_half_written_parts_are_refused)
         endpoints_free(e);
     }
 }
+
+Test(endpoints, addresses_of_this_host_are_known)
+{
+    static const char *const here[] = {"ipc:///tmp/x",     "tcp://127.0.0.1:7411", "tcp://127.8.0.1:1",
+                                       "tcp://[::1]:7411", "tcp://localhost:1",    "ipc:///a,tcp://127.0.0.1:1"};
+    static const char *const away[] = {"tcp://*:7411",
+                                       "tcp://10.0.0.1:7411",
+                                       "tcp://0.0.0.0:1",
+                                       "tcp://[::]:1",
+                                       "tcp://127.0.0.1.example.org:7411",
+                                       "tcp://127.0.0.1:0;10.0.0.1:7411",
+                                       "tcp://localhost.example:1",
+                                       "tcp://eth0:1",
+                                       "tcp://127.0.0.1",
+                                       "tcp://",
+                                       "ipc:///a,tcp://10.0.0.1:1",
+                                       "pgm://eth0;239.192.1.1:5555",
+                                       ""};
+    for (size_t i = 0; i < sizeof here / sizeof *here; i++)
+        cr_assert(endpoints_are_local(here[i]), "%s", here[i]);
+    for (size_t i = 0; i < sizeof away / sizeof *away; i++)
+        cr_assert_not(endpoints_are_local(away[i]), "%s", away[i]);
+}

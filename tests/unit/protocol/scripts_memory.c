@@ -125,7 +125,7 @@ Test(scripts_memory, a_campaign_is_complete_when_it_is_sealed_and_all_have_ended
     struct store_answer a = CALL(SCRIPT_STATUS, "c", "0", "85", "0.5");
     cr_assert_eq(reply_number(&a.reply.items[1], 17), 0); /* more may come */
     store_answer_free(&a);
-    DO(SCRIPT_SUBMIT, "100", "70", "c", "default", "", "0", "1", "0");
+    DO(SCRIPT_SUBMIT, "100", "70", "c", "", "", "0", "1", "0");
     a = CALL(SCRIPT_STATUS, "c", "0", "85", "0.5");
     cr_assert_eq(reply_number(&a.reply.items[1], 17), 1);
     store_answer_free(&a);

@@ -62,7 +62,7 @@ Test(scripts_operate, a_campaign_whose_last_job_is_cancelled_is_complete)
 {
     three();
     hello("s1");
-    DO(SCRIPT_SUBMIT, "100", "70", "c", "default", "", "0", "1", "0");
+    DO(SCRIPT_SUBMIT, "100", "70", "c", "", "", "0", "1", "0");
     expect_claim("s1", "1", "2", 2, "ok");
     DO(SCRIPT_FINISH, "s1", ID1, "d", "1", ID2, "d", "2");
     DO(SCRIPT_JOB, ID3, "cancel", "0");

@@ -253,3 +253,47 @@ Test(scripts_tenants, a_campaign_of_which_too_many_fail_pauses_itself)
     end("s1", 102, 5, "f", "s");
     expect_claim("s1", "4", "1", 1, "ok");
 }
+
+#define ACME "\nacme\nbeta\n"
+
+/* Campaign "c" is of tenant "default"; whoever is for others is told the same as where there is none. */
+Test(scripts_tenants, anothers_campaign_is_not_there)
+{
+    three();
+    hello("s1");
+    expect_claim("s1", "1", "1", 1, "ok");
+    DO(SCRIPT_FINISH, "s1", ID1, "f", "record");
+    expect(CALL(SCRIPT_CAMPAIGN_SET, "c", "paused", ACME), 0, "missing");
+    expect(CALL(SCRIPT_RESULTS, "c", "0", "10", "1000", ACME), 0, "missing");
+    expect(CALL(SCRIPT_TRIM, "c", "1", "10", ACME), 0, "missing");
+    expect(CALL(SCRIPT_REQUEUE, "c", "0", "10", "1000", ACME), 0, "missing");
+    expect(CALL(SCRIPT_DEAD, "c", "0", "10", "1000", ACME), 0, "missing");
+    expect(CALL(SCRIPT_JOB, ID1, "retry", "0", ACME), 0, "missing");                /* ended */
+    expect(CALL(SCRIPT_JOB, ID2, "cancel", "0", ACME), 0, "missing");               /* waits */
+    expect(CALL(SCRIPT_SUBMIT, "100", "70", "c", ACME, "", "0", "1", "0"), 0, "T"); /* no row says whose it is */
+    for (int i = 0; i < 2; i++) {
+        struct store_answer a = CALL(SCRIPT_STATUS, i ? "c" : "", "0", "85", "0.5", ACME);
+        cr_expect_eq(a.reply.n, 1, "a row of another's campaign");
+        store_answer_free(&a);
+    }
+    counters("c", "3 2 0 0 0 1 0");
+    expect(CALL(SCRIPT_RESULTS, "c", "0", "10", "1000", "\ndefault\n"), 3, "record");
+    expect(CALL(SCRIPT_SUBMIT, "100", "70", "c", "\nacme\ndefault\n", "", "0", "1", "0"), 0, "");
+    expect(CALL(SCRIPT_JOB, ID2, "cancel", "0", "\ndefault\n"), 0, "ready");
+}
+
+Test(scripts_tenants, events_of_others_are_left_out)
+{
+    three();
+    DO(SCRIPT_SUBMIT, "100", "70", "c", "", "", "0", "1", "0");
+    hello("s1");
+    expect_claim("s1", "1", "3", 3, "ok");
+    DO(SCRIPT_FINISH, "s1", ID1, "d", "1", ID2, "d", "2", ID3, "d", "3");
+    struct store_answer a = CALL(SCRIPT_EVENTS, "0", ACME);
+    cr_assert_eq(a.reply.n, 2);
+    cr_assert_eq(reply_number(&a.reply, 0), 1, "the cursor goes on");
+    store_answer_free(&a);
+    a = CALL(SCRIPT_EVENTS, "0", "\ndefault\n");
+    cr_assert_eq(a.reply.n, 3);
+    store_answer_free(&a);
+}
