@@ -63,19 +63,39 @@ static uint64_t argument(const struct store_args *args, size_t i, size_t *len)
     return strtoull(copy, NULL, 10);
 }
 
-/* A SUBMIT's arguments: window, stop, then groups of six and six an image (protocol/scripts/submit.lua). */
+static void add_part(struct call *c, uint64_t n)
+{
+    enum { PARTS = 256 };
+    if (!c->parts && !(c->parts = malloc(PARTS * sizeof *c->parts)))
+        world_fail("memory is short");
+    if (c->n_parts == PARTS)
+        world_fail("a call of over %d parts", PARTS);
+    c->parts[c->n_parts++] = (uint16_t)n;
+    c->n += (uint32_t)n;
+}
+
+/* What protocol/scripts/submit.lua is given: groups, and in them runs. */
 static void read_groups(const struct store_args *args, struct call *c)
 {
-    enum { FRONT = 2, OF_GROUP = 6, OF_JOB = 6, N = 5 };
+    enum { FRONT = 2, OF_GROUP = 6, GROUP_N = 5, OF_RUN = 8, RUN_N = 4 };
     size_t len;
     for (size_t at = FRONT; at + OF_GROUP <= args->n;) {
-        uint32_t n = (uint32_t)argument(args, at + N, &len);
-        if (c->groups == sizeof c->group_n / sizeof *c->group_n)
-            world_fail("a SUBMIT of over %u groups", c->groups);
-        c->group_n[c->groups++] = n;
-        c->n += n;
-        at += OF_GROUP + OF_JOB * (size_t)n;
+        uint64_t n = argument(args, at + GROUP_N, &len), seen = 0;
+        for (at += OF_GROUP; seen < n && at + OF_RUN <= args->n; at += OF_RUN)
+            seen += argument(args, at + RUN_N, &len);
+        if (seen != n)
+            world_fail("a SUBMIT of %" PRIu64 " images has runs of %" PRIu64, n, seen);
+        add_part(c, n);
     }
+}
+
+/* What protocol/scripts/claim.lua is given: sessions with their credit. */
+static void read_sessions(const struct store_args *args, struct call *c)
+{
+    enum { FRONT = 5, OF_SESSION = 3, WANT = 2 };
+    size_t len;
+    for (size_t at = FRONT; at + OF_SESSION <= args->n; at += OF_SESSION)
+        add_part(c, argument(args, at + WANT, &len));
 }
 
 static void pass_on(struct world *w, int broker, struct dispatch_output *o)
@@ -85,11 +105,10 @@ static void pass_on(struct world *w, int broker, struct dispatch_output *o)
         return;
     }
     struct call c = {.broker = broker, .worker = -1, .tag = o->tag, .script = o->script};
-    size_t len;
     if (o->script == SCRIPT_SUBMIT)
         read_groups(&o->args, &c);
     else if (o->script == SCRIPT_CLAIM)
-        c.n = (uint32_t)argument(&o->args, 2, &len);
+        read_sessions(&o->args, &c);
     shard_call(&w->shard, &c, w->now_us);
 }
 
@@ -224,7 +243,7 @@ static void report(const struct world *w, int64_t begun_us, int64_t ns, long hal
         .name = flag, .type = kind, .offset = offsetof(struct plan, field), .fallback = def, __VA_ARGS__               \
     }
 static const struct setting rows[] = {
-    ROW(images, "images", SETTING_INT, "1000000", .min = 1, .max = 1e10, .help = "how many go through"),
+    ROW(images, "images", SETTING_INT, "500000", .min = 1, .max = 1e10, .help = "how many go through"),
     ROW(workers, "workers", SETTING_INT, "1000", .min = 1, .max = 100000, .help = "sessions"),
     ROW(brokers, "brokers", SETTING_INT, "4", .min = 1, .max = 256, .help = "workers spread over them"),
     ROW(clients, "clients", SETTING_INT, "16", .min = 1, .max = 1000, .help = "who hand in without end"),

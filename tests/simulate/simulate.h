@@ -28,9 +28,9 @@ struct call {
     int worker; /* whose session it is, or -1 */
     uint64_t tag;
     enum script script;
-    uint32_t n; /* images asked for, or handed in */
-    uint32_t groups;
-    uint32_t group_n[64]; /* SUBMIT: images of each message in it */
+    uint32_t n;      /* images asked for, or handed in */
+    uint16_t *parts; /* SUBMIT: of each message in it; CLAIM: of each session in it */
+    uint32_t n_parts;
     int64_t done_us;
 };
 
@@ -42,6 +42,7 @@ struct shard {
     uint64_t submitted, waiting, running, done;
     uint64_t calls[SCRIPT_COUNT_];
     struct reply *items; /* of the answer that is being given */
+    uint16_t *parts;     /* of the call that it answers */
 };
 void shard_init(struct shard *s, const struct plan *plan); /* ends the program when memory is short */
 void shard_fini(struct shard *s);

@@ -4,10 +4,14 @@
 
 #include "tests/simulate/simulate.h"
 
-enum { FIRST = 256, ANSWER_MOST = 1 + 4 * LIMIT_HELD_JOBS, BODY = 160 };
+enum { FIRST = 256, ANSWER_MOST = 4096 };
 
-/* A job is as long as one of a manifest with short names; which one it is does not matter to a broker. */
-static const char body[BODY], id[ID_BYTES], letters[LIMIT_JOBS_PER_MESSAGE * 2];
+/* A job as Redis keeps it, as long as one of a manifest with short names; which one it is does not matter to a broker.
+ */
+static const char stored[] = "1|4|0|1||"
+                             "a body of a job of one task, whose id and image have short names, takes up about as many "
+                             "bytes as this sentence does, give or take",
+                  owned[] = "0|0|0|1|1|", id[ID_BYTES], letters[2 * LIMIT_JOBS_PER_MESSAGE];
 
 static struct reply bytes_reply(const char *at, size_t len)
 {
@@ -30,8 +34,11 @@ void shard_init(struct shard *s, const struct plan *plan)
 
 void shard_fini(struct shard *s)
 {
+    for (; s->n > 0; s->n--, s->head = (s->head + 1) % s->cap)
+        free(s->ring[s->head].parts);
     free(s->ring);
     free(s->items);
+    free(s->parts);
 }
 
 /* Only CLAIM and SUBMIT move images while they run; how many they move is known then, not when they are asked. */
@@ -71,31 +78,35 @@ void shard_call(struct shard *s, struct call *c, int64_t now_us)
 static size_t answer_submit(struct shard *s, const struct call *c)
 {
     size_t n = 0;
-    for (uint32_t g = 0; g < c->groups; g++) {
-        bool full = s->waiting + s->running + c->group_n[g] > (uint64_t)s->plan->window;
-        s->items[n++] = full ? bytes_reply("B", 1) : bytes_reply(letters, c->group_n[g]);
+    for (uint32_t g = 0; g < c->n_parts; g++) {
+        bool full = s->waiting + s->running + c->parts[g] > (uint64_t)s->plan->window;
+        s->items[n++] = full ? bytes_reply("B", 1) : bytes_reply(letters, c->parts[g]);
         if (!full) {
-            s->waiting += c->group_n[g];
-            s->submitted += c->group_n[g];
+            s->waiting += c->parts[g];
+            s->submitted += c->parts[g];
         }
         s->items[n++] = number_reply(s->waiting + s->running);
     }
     return n;
 }
 
+/* {what is left, (state, n, (id, row of ownership, stored job)*n)*} */
 static size_t answer_claim(struct shard *s, const struct call *c)
 {
-    size_t n = 0;
-    uint32_t images = claimable(s, c);
-    s->waiting -= images;
-    s->running += images;
-    s->items[n++] = bytes_reply("ok", 2);
-    while (images-- > 0) {
-        s->items[n++] = bytes_reply(id, sizeof id);
-        s->items[n++] = number_reply(0);
-        s->items[n++] = number_reply(0);
-        s->items[n++] = bytes_reply(body, sizeof body);
+    size_t n = 1;
+    for (uint32_t i = 0; i < c->n_parts; i++) {
+        uint64_t images = c->parts[i] < s->waiting ? c->parts[i] : s->waiting;
+        s->waiting -= images;
+        s->running += images;
+        s->items[n++] = bytes_reply("ok", 2);
+        s->items[n++] = number_reply(images);
+        for (; images > 0; images--) {
+            s->items[n++] = bytes_reply(id, sizeof id);
+            s->items[n++] = bytes_reply(owned, sizeof owned - 1);
+            s->items[n++] = bytes_reply(stored, sizeof stored - 1);
+        }
     }
+    s->items[0] = number_reply(s->waiting);
     return n;
 }
 
@@ -106,6 +117,8 @@ bool shard_take(struct shard *s, int64_t now_us, struct call *c, struct reply *r
     *c = s->ring[s->head];
     s->head = (s->head + 1) % s->cap;
     s->n--;
+    free(s->parts);
+    s->parts = c->parts;
     *reply = (struct reply){.kind = REPLY_ARRAY, .items = s->items};
     switch (c->script) {
     case SCRIPT_SUBMIT: reply->n = answer_submit(s, c); break;
