@@ -12,6 +12,7 @@
 #include "protocol/key_file.h"
 #include "protocol/message.h"
 #include "protocol/paths.h"
+#include "protocol/redis_login.h"
 
 enum { LAYOUT_VERSION = 2, START_MS = 10000 };
 
@@ -32,6 +33,7 @@ static void on_hangup(int sig)
 struct broker_flags {
     const char *data, *redis, *client_bind, *worker_bind, *worker_redis;
     const char *key_file, *allow_file;
+    struct redis_flags login;
     int route;
     int64_t lease_ms, beat_ms, window, held_bytes, drain_ms;
     struct setting_memory result_memory;
@@ -74,17 +76,6 @@ static const struct setting rows[] = {
     ROW(insecure, "insecure", SETTING_BOOL, NULL, .help = "bind without keys, even where other hosts reach it"),
     ROW(is_unsafe, "unsafe", SETTING_BOOL, NULL, .help = "run on a Redis that may lose acknowledged jobs"),
     ROW(verbose, "verbose", SETTING_BOOL, NULL, .help = "log more"),
-};
-static const struct setting_group groups[] = {{"Broker", rows, sizeof rows / sizeof rows[0], 0}};
-static const struct settings_program program = {
-    .name = "ferret-broker",
-    .args = "",
-    .summary = "Hands out jobs between clients and workers; everything durable is in Redis.",
-    .examples = "  ferret-broker --data /var/lib/ferretry\n"
-                "  ferret-broker --redis 127.0.0.1:6379 --client-bind 'tcp://*:7411' --worker-bind 'tcp://*:7412' \\\n"
-                "                --key-file /etc/ferretry/broker.key\n",
-    .groups = groups,
-    .n_groups = 1,
 };
 
 /* What the flags come to once defaults under --data are filled in. */
@@ -168,13 +159,14 @@ static enum status wait_store(struct store *store, struct diag *why)
     return stop ? ST_CANCELLED : s;
 }
 
-static enum status open_store(const struct broker_flags *f, const struct addresses *a, const struct log *log,
-                              struct store **out, struct diag *why)
+static enum status open_store(const struct broker_flags *f, const struct addresses *a, const struct store_login *login,
+                              const struct log *log, struct store **out, struct diag *why)
 {
     struct store *store;
     enum status s = store_open(a->redis, 1, &store, why);
     if (s != ST_OK)
         return s;
+    store_log_in(store, login);
     s = wait_store(store, why);
     if (s == ST_OK)
         s = store_check_safety(store, START_MS, why);
@@ -198,13 +190,16 @@ static enum status serve(const struct broker_flags *f, const struct log *log, st
 {
     struct addresses a;
     struct keys k = {.allow_file = ""};
+    struct redis_login login;
     struct store *store = NULL;
     struct server *server = NULL;
     enum status s = resolve(f, &a, why);
     if (s == ST_OK)
         s = load_keys(f, &k, why);
     if (s == ST_OK)
-        s = open_store(f, &a, log, &store, why);
+        s = redis_flags_load(&f->login, true, &login, why);
+    if (s == ST_OK)
+        s = open_store(f, &a, login.use, log, &store, why);
     if (s != ST_OK)
         return s;
     struct server_options o = {
@@ -237,6 +232,21 @@ static enum status serve(const struct broker_flags *f, const struct log *log, st
 
 int main(int argc, char **argv)
 {
+    const struct setting_group groups[] = {
+        {"Broker", rows, sizeof rows / sizeof rows[0], 0},
+        redis_flags_group(offsetof(struct broker_flags, login)),
+    };
+    const struct settings_program program = {
+        .name = "ferret-broker",
+        .args = "",
+        .summary = "Hands out jobs between clients and workers; everything durable is in Redis.",
+        .examples =
+            "  ferret-broker --data /var/lib/ferretry\n"
+            "  ferret-broker --redis 127.0.0.1:6379 --client-bind 'tcp://*:7411' --worker-bind 'tcp://*:7412' \\\n"
+            "                --key-file /etc/ferretry/broker.key\n",
+        .groups = groups,
+        .n_groups = sizeof groups / sizeof *groups,
+    };
     struct broker_flags f = {0};
     struct settings *settings;
     int code;

@@ -350,6 +350,7 @@ static int usage(FILE *out, int code)
     for (int i = 0; i < N_COMMANDS; i++)
         fprintf(out, "  %-7s %-10s %s\n", commands[i].name, commands[i].args, commands[i].summary);
     fprintf(out, "  %-7s %-10s %s\n", "fsck", "", ADMIN_FSCK_SUMMARY);
+    fprintf(out, "  %-7s %-10s %s\n", "keygen", "[NAME]", ADMIN_KEYGEN_SUMMARY);
     fputs("\nexamples:\n  ferret admin queue\n  ferret admin drain gpu-node-7\n"
           "\n`ferret admin COMMAND --help` tells more.\n",
           out);
@@ -373,6 +374,8 @@ int cmd_admin(int argc, char **argv)
             return run_command(&commands[i], argc - 1, argv + 1);
     if (strcmp(name, "fsck") == 0)
         return admin_fsck(argc - 1, argv + 1);
+    if (strcmp(name, "keygen") == 0)
+        return admin_keygen(argc - 1, argv + 1);
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
         return usage(stdout, EXIT_OK);
     if (strcmp(name, "--print-flags") == 0)

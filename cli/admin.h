@@ -5,4 +5,7 @@
 #define ADMIN_FSCK_SUMMARY "Checks, on Redis itself, that every job is in exactly one place and all counters are right."
 int admin_fsck(int argc, char **argv);
 
+#define ADMIN_KEYGEN_SUMMARY "Makes keys: a pair a role, the brokers' allow-list, users of Redis with their passwords."
+int admin_keygen(int argc, char **argv);
+
 #endif

@@ -9,12 +9,14 @@
 #include "cli/id_table.h"
 #include "protocol/job.h"
 #include "protocol/paths.h"
+#include "protocol/redis_login.h"
 #include "protocol/store.h"
 
 enum { CALL_MS = 30000, STEP = 512, SHOWN = 20, COUNTERS = 3, ROUNDS = 3, RUN = 4 /* of "run:" */ };
 
 struct fsck_options {
     const char *data, *redis;
+    struct redis_flags login;
     bool repair, json, yes;
 };
 
@@ -442,14 +444,18 @@ static enum status run(void *options, const struct settings *settings, int *exit
     const struct fsck_options *o = options;
     struct fsck f = {.o = o, .why = why};
     char address[PATHS_BYTES];
+    struct redis_login login;
     (void)settings;
     if (o->repair && !o->yes && !confirm("change Redis where something is wrong?"))
         return diag_set(why, ST_REFUSED, "not confirmed; give --yes");
-    enum status s = o->redis ? ST_OK : paths_redis(o->data, address, why);
+    enum status s = redis_flags_load(&o->login, true, &login, why);
+    if (s == ST_OK && !o->redis)
+        s = paths_redis(o->data, address, why);
     if (s == ST_OK)
         s = store_open(o->redis ? o->redis : address, 1, &f.store, why);
     if (s != ST_OK)
         return s;
+    store_log_in(f.store, login.use);
     s = store_wait_ready(f.store, CALL_MS, why);
     s = s == ST_IO ? ST_TIMEOUT : s;
     /* Counters that moved are looked at again: a campaign at rest is compared at once, a busy one perhaps never. */
@@ -468,14 +474,17 @@ static enum status run(void *options, const struct settings *settings, int *exit
 int admin_fsck(int argc, char **argv)
 {
     struct fsck_options o = {.data = NULL};
-    const struct setting_group groups[] = {{.title = "check", .rows = rows, .n_rows = sizeof rows / sizeof *rows}};
+    const struct setting_group groups[] = {
+        {.title = "check", .rows = rows, .n_rows = sizeof rows / sizeof *rows},
+        redis_flags_group(offsetof(struct fsck_options, login)),
+    };
     const struct settings_program program = {
         .name = "ferret admin fsck",
         .args = "",
         .summary = ADMIN_FSCK_SUMMARY "\nExit code 1: something is wrong and was not put right.",
         .examples = "  ferret admin fsck --data /var/lib/ferretry --repair\n",
         .groups = groups,
-        .n_groups = 1,
+        .n_groups = sizeof groups / sizeof *groups,
     };
     return command_run(&program, argc, argv, &o, run);
 }

@@ -25,7 +25,7 @@ static const struct command commands[] = {
     {"resume", cmd_resume, "go on with a paused campaign"},
     {"cancel", cmd_cancel, "give a campaign, or one image of it, up for good"},
     {"export", cmd_export, "write a campaign's results: JSONL, drawings, a page"},
-    {"admin", cmd_admin, "operate the queue: queue, events, dead, purge, drain, forget, tenant, fsck"},
+    {"admin", cmd_admin, "operate the queue: queue, events, dead, purge, drain, forget, tenant, fsck, keygen"},
     {"convert", cmd_convert, "turn any checkpoint layout into one folder"},
     {"inspect", cmd_inspect, "show what a checkpoint holds and needs"},
     {"parity", cmd_parity, "run golden cases through the engine"},

@@ -373,8 +373,9 @@ static enum status run(void *options, const struct settings *settings, int *exit
 {
     (void)settings, (void)exit_code;
     /* A file of settings for this command has keys that the children refuse, and a client's keys are not theirs. */
-    static const char *const not_theirs[] = {"FERRET_CONFIG", "FERRET_KEY_FILE", "FERRET_BROKER_KEY_FILE",
-                                             "FERRET_ALLOW_FILE"};
+    static const char *const not_theirs[] = {
+        "FERRET_CONFIG",     "FERRET_KEY_FILE",       "FERRET_BROKER_KEY_FILE",    "FERRET_ALLOW_FILE",
+        "FERRET_REDIS_USER", "FERRET_REDIS_PASSWORD", "FERRET_REDIS_PASSWORD_FILE"};
     for (size_t i = 0; i < sizeof not_theirs / sizeof *not_theirs; i++)
         unsetenv(not_theirs[i]);
     struct up *u = calloc(1, sizeof *u);

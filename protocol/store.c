@@ -48,8 +48,10 @@ static struct node *node_at(struct store *s, const char *host, int port)
         if (node_is(s->nodes[i], host, port))
             return s->nodes[i];
     struct node *n = make_room(s) ? node_new(host, port) : NULL;
-    if (n)
+    if (n) {
+        node_log_in(n, s->login);
         s->nodes[s->n_nodes++] = n;
+    }
     return n;
 }
 
@@ -77,7 +79,11 @@ static enum status add_seed(struct store *s, const char *address, size_t len, st
     bool socket_path = at[0] == '/' || at[0] == '.' || !colon;
     long port = socket_path ? 0 : strtol(colon + 1, NULL, 10);
     enum status st = ST_OK;
-    if (!*at || (!socket_path && (port <= 0 || port > UINT16_MAX || colon == at)))
+    if (strstr(text, "://") && strchr(text, '@')) /* and it is not shown either */
+        st = diag_set(why, ST_INVALID,
+                      "an address of Redis with a name or password in it; expected host:port, and --redis-user and "
+                      "--redis-password-file beside it");
+    else if (!*at || (!socket_path && (port <= 0 || port > UINT16_MAX || colon == at)))
         st = diag_set(why, ST_INVALID, "\"%s\" is no address of Redis; expected /path/of/socket or host:port", text);
     else if (s->n_nodes == LIMIT_SHARDS)
         st = diag_set(why, ST_LIMIT, "over %d addresses of Redis; a few nodes of a cluster are enough", LIMIT_SHARDS);
@@ -110,6 +116,13 @@ enum status store_open(const char *address, int shards, struct store **out, stru
     store_set_shards(s, shards);
     *out = s;
     return ST_OK;
+}
+
+void store_log_in(struct store *s, const struct store_login *login)
+{
+    s->login = login;
+    for (size_t i = 0; i < s->n_nodes; i++)
+        node_log_in(s->nodes[i], login);
 }
 
 void store_set_shards(struct store *s, int shards)

@@ -24,9 +24,17 @@ int store_shard_of(const uint8_t *id, int shards);
 
 struct store;
 /* address: "/path/redis.sock", "unix:/path", "host:port", "tcp://host:port"; several nodes of a cluster, joined by
- * commas. shards: 1 to LIMIT_SHARDS. Does not connect yet. */
+ * commas. A password has no place in it. shards: 1 to LIMIT_SHARDS. Does not connect yet. */
 MUST_CHECK enum status store_open(const char *address, int shards, struct store **out, struct diag *why);
 void store_close(struct store *s); /* NULL is fine */
+/* A user of Redis. loads: it may load scripts, and does at each connection; who may not relies on those that others
+ * have loaded, and waits while there are none. */
+struct store_login {
+    const char *user, *password;
+    bool loads;
+};
+/* Before the first pump. Borrowed while the store lives; NULL: nobody, who loads. */
+void store_log_in(struct store *s, const struct store_login *login);
 void store_set_shards(struct store *s, int shards);
 int store_shards(const struct store *s);
 /* From here on each answer says how many replicas have what the call wrote: at least n, or wait_ms have passed. */

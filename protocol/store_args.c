@@ -83,6 +83,8 @@ static const struct {
     [SCRIPT_FSCK_FIX] = ROW(fsck_fix, false),
 };
 
+static const char SHEBANG[] = "#!lua\n", SHEBANG_OOM[] = "#!lua flags=allow-oom\n";
+
 const char *script_name(enum script s)
 {
     return scripts[s].name;
@@ -90,7 +92,7 @@ const char *script_name(enum script s)
 
 enum status script_text(enum script s, char **text, size_t *len)
 {
-    const char *shebang = scripts[s].grows ? "#!lua\n" : "#!lua flags=allow-oom\n";
+    const char *shebang = scripts[s].grows ? SHEBANG : SHEBANG_OOM;
     const char *common = _binary_protocol_scripts_common_lua_start;
     size_t a = strlen(shebang), b = (size_t)(_binary_protocol_scripts_common_lua_end - common);
     size_t c = (size_t)(scripts[s].end - scripts[s].start);
@@ -103,6 +105,12 @@ enum status script_text(enum script s, char **text, size_t *len)
     *text = t;
     *len = a + b + c;
     return ST_OK;
+}
+
+size_t script_common_len(enum script s)
+{
+    const char *shebang = scripts[s].grows ? SHEBANG : SHEBANG_OOM;
+    return strlen(shebang) + (size_t)(_binary_protocol_scripts_common_lua_end - _binary_protocol_scripts_common_lua_start);
 }
 
 static bool reserve(struct store_args *a, size_t len)

@@ -46,6 +46,7 @@ enum script {
 const char *script_name(enum script s);
 /* The whole Lua text, malloc'ed: its shebang, common.lua, the script. */
 MUST_CHECK enum status script_text(enum script s, char **text, size_t *len);
+size_t script_common_len(enum script s); /* how much of it stands in front of the script */
 
 struct store_args {
     int shard; /* whose keys the script touches */

@@ -29,6 +29,7 @@ struct store {
     bool topology_asked;
     int64_t topology_at;
     int replicas, wait_ms;
+    const struct store_login *login;
 };
 
 bool store_uses(const struct store *s, const struct node *n); /* a shard is thought to live there */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "protocol/script_hash.h"
 
 enum { SHA_HEX = 40, BACKOFF_FIRST_MS = 20, BACKOFF_MOST_MS = 1000, CONNECT_MS = 2000 };
 
@@ -21,8 +22,9 @@ struct node {
     int port;   /* 0: Unix socket */
     redisContext *redis;
     bool connecting, want_write;
-    int loads_left; /* scripts whose hash has not come yet */
-    bool reload;    /* Redis forgot the scripts: send them again when nothing is on the way */
+    const struct store_login *login; /* or NULL */
+    int loads_left;                  /* scripts whose hash has not come yet, and the login */
+    bool reload;                     /* Redis forgot the scripts: send them again when nothing is on the way */
     char sha[SCRIPT_COUNT_][SHA_HEX + 1];
     struct call_queue sent;
     struct call_queue lost;   /* to be reported as REPLY_LOST */
@@ -189,22 +191,48 @@ void node_drop(struct node *n, int64_t now_ms, const char *what)
     }
     while (n->sent.n) {
         struct call c = queue_pop(&n->sent);
-        if (c.kind != CALL_LOAD && c.kind != CALL_WAIT)
+        if (c.kind != CALL_LOAD && c.kind != CALL_LOGIN && c.kind != CALL_WAIT)
             (void)queue_push(&n->lost, c);
     }
     n->retry_at = now_ms + n->backoff_ms;
     n->backoff_ms = n->backoff_ms * 2 < BACKOFF_MOST_MS ? n->backoff_ms * 2 : BACKOFF_MOST_MS;
 }
 
+void node_log_in(struct node *n, const struct store_login *login)
+{
+    n->login = login;
+}
+
+static bool may_load(const struct node *n)
+{
+    return !n->login || n->login->loads;
+}
+
+static bool send_login(struct node *n)
+{
+    if (!n->login)
+        return true;
+    const char *argv[] = {"AUTH", n->login->user, n->login->password};
+    const size_t lens[] = {4, strlen(n->login->user), strlen(n->login->password)};
+    return redisAppendCommandArgv(n->redis, 3, argv, lens) == REDIS_OK &&
+           queue_push(&n->sent, (struct call){.kind = CALL_LOGIN});
+}
+
+/* Hashes are known before Redis says them: who may not load counts on others for it. */
 static bool send_loads(struct node *n)
 {
-    n->loads_left = SCRIPT_COUNT_;
+    n->loads_left = (may_load(n) ? SCRIPT_COUNT_ : 0) + (n->sent.n > 0); /* the login is on the way */
     n->reload = false;
     for (int i = 0; i < SCRIPT_COUNT_; i++) {
         char *text;
         size_t len;
         if (script_text((enum script)i, &text, &len) != ST_OK)
             return false;
+        if (!may_load(n)) {
+            script_hash(text, len, n->sha[i]);
+            free(text);
+            continue;
+        }
         const char *argv[] = {"SCRIPT", "LOAD", text};
         const size_t lens[] = {6, 4, len};
         int rc = redisAppendCommandArgv(n->redis, 3, argv, lens);
@@ -225,7 +253,7 @@ static void start_connect(struct node *n, int64_t now_ms)
     }
     n->connecting = true;
     n->connect_until = now_ms + CONNECT_MS;
-    if (!send_loads(n))
+    if (!send_login(n) || !send_loads(n))
         node_drop(n, now_ms, "memory is short");
 }
 
@@ -372,6 +400,14 @@ static void on_load(struct node *n, const struct call *c, const redisReply *r, i
     node_drop(n, now_ms, r->type == REDIS_REPLY_ERROR ? r->str : "an answer that is no hash of a script");
 }
 
+static void on_login(struct node *n, const redisReply *r, int64_t now_ms)
+{
+    if (r->type == REDIS_REPLY_ERROR)
+        node_drop(n, now_ms, r->str);
+    else
+        n->loads_left--;
+}
+
 static bool take_lost(struct node *n, struct store_answer *out, struct call *to)
 {
     if (n->lost.n == 0)
@@ -387,6 +423,8 @@ static void take_reply(struct node *n, const struct call *c, redisReply *raw, st
     bool whole = mirror(raw, &out->reply);
     bool forgotten = whole && reply_error_is(&out->reply, "NOSCRIPT");
     n->reload = n->reload || forgotten;
+    if (!forgotten)
+        n->backoff_ms = BACKOFF_FIRST_MS;
     if (!whole || forgotten) {
         store_answer_free(out);
         *out = (struct store_answer){.tag = c->tag, .reply.kind = REPLY_LOST};
@@ -402,6 +440,9 @@ bool node_take(struct node *n, struct store_answer *out, struct call *to)
         struct call c = n->sent.n ? queue_pop(&n->sent) : (struct call){.kind = CALL_PLAIN};
         if (c.kind == CALL_LOAD) {
             on_load(n, &c, raw, clock_ms());
+            freeReplyObject(raw);
+        } else if (c.kind == CALL_LOGIN) {
+            on_login(n, raw, clock_ms());
             freeReplyObject(raw);
         } else if (c.kind == CALL_WAIT) {
             const redisReply *number = raw;
@@ -419,6 +460,8 @@ bool node_take(struct node *n, struct store_answer *out, struct call *to)
         } else {
             take_reply(n, &c, raw, out);
             *to = c;
+            if (n->reload && !may_load(n))
+                node_drop(n, clock_ms(), "no broker has loaded the scripts yet");
             return true;
         }
         raw = NULL;

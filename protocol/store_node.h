@@ -9,6 +9,7 @@
 enum call_kind {
     CALL_SCRIPT,
     CALL_LOAD,     /* the node's own; tag: which script */
+    CALL_LOGIN,    /* its own too */
     CALL_PROBE,    /* does the shard live here? */
     CALL_TOPOLOGY, /* CLUSTER SLOTS */
     CALL_PLAIN,
@@ -24,7 +25,8 @@ struct call {
 struct node;
 /* port 0: host is the path of a Unix socket. The caller owns the node: node_free. */
 struct node *node_new(const char *host, int port);
-void node_free(struct node *n); /* NULL is fine */
+void node_free(struct node *n);                                    /* NULL is fine */
+void node_log_in(struct node *n, const struct store_login *login); /* as store_log_in */
 bool node_is(const struct node *n, const char *host, int port);
 const char *node_host(const struct node *n);
 int node_port(const struct node *n);

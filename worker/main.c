@@ -12,6 +12,7 @@
 #include "protocol/campaign.h"
 #include "protocol/key_file.h"
 #include "protocol/paths.h"
+#include "protocol/redis_login.h"
 #include "worker/model_flags.h"
 #include "worker/pipeline.h"
 #include "worker/session.h"
@@ -33,6 +34,7 @@ struct worker_flags {
     const char *trace;
     uint8_t background[3];
     struct key_flags keys;
+    struct redis_flags login;
     struct service_flags service;
     struct model_flags model;
 };
@@ -161,7 +163,8 @@ static enum status open_pipeline(const struct worker_flags *f, const struct engi
 }
 
 static enum status run_session(const struct worker_flags *f, struct worker *w, const char *broker,
-                               const struct link_keys *keys, const char *dtype, struct diag *why)
+                               const struct link_keys *keys, const struct store_login *login, const char *dtype,
+                               struct diag *why)
 {
     const struct log *log = w->log;
     char class_name[CLASS_BYTES + 1], label[LIMIT_NAME_BYTES + 1];
@@ -172,6 +175,7 @@ static enum status run_session(const struct worker_flags *f, struct worker *w, c
     struct session_options o = {.broker = broker,
                                 .keys = keys,
                                 .insecure = f->keys.insecure,
+                                .login = login,
                                 .class_name = class_name,
                                 .tasks = "caption,describe,locate,ask",
                                 .label = label,
@@ -200,12 +204,15 @@ static enum status work(const struct worker_flags *f, const struct log *log, str
     char buffer[PATHS_BYTES];
     const char *broker;
     struct key_ring ring;
+    struct redis_login login;
     struct engine_choice choice = {.notice = NULL};
     struct media_roots *roots = NULL;
     struct worker w = {.log = log};
     enum status s = find_broker(f, buffer, &broker, why);
     if (s == ST_OK)
         s = key_flags_load(&f->keys, &ring, why);
+    if (s == ST_OK)
+        s = redis_flags_load(&f->login, f->login.user == NULL, &login, why);
     if (s == ST_OK)
         s = view_open(&f->service, f->trace, log, &w.view, why);
     if (s == ST_OK)
@@ -215,7 +222,7 @@ static enum status work(const struct worker_flags *f, const struct log *log, str
     if (s == ST_OK)
         s = open_pipeline(f, &choice, &roots, &w, why);
     if (s == ST_OK)
-        s = run_session(f, &w, broker, ring.use, dtype_name(choice.options.backend.dtype), why);
+        s = run_session(f, &w, broker, ring.use, login.use, dtype_name(choice.options.backend.dtype), why);
     pipeline_close(w.pipeline);
     session_close(w.session);
     view_close(w.view);
@@ -234,6 +241,7 @@ int main(int argc, char **argv)
         {.title = "worker", .rows = rows, .n_rows = sizeof rows / sizeof rows[0]},
         service_flags_group(offsetof(struct worker_flags, service)),
         key_flags_group(offsetof(struct worker_flags, keys)),
+        redis_flags_group(offsetof(struct worker_flags, login)),
         model_flags_group(offsetof(struct worker_flags, model)),
     };
     const struct settings_program program = {

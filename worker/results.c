@@ -345,6 +345,9 @@ static struct wire_view bytes_at(const struct reply *r, size_t i)
     return (struct wire_view){.bytes = (const uint8_t *)bytes, .len = len};
 }
 
+/* What was on the way there is due again, by whichever route comes next. */
+static void drop_store(struct session *s);
+
 void results_on_store(struct session *s, const struct store_answer *a, int64_t now_ms)
 {
     enum { PAUSE_MS = 100 };
@@ -352,7 +355,11 @@ void results_on_store(struct session *s, const struct store_answer *a, int64_t n
     const struct reply *r = &a->reply;
     if (r->kind == REPLY_LOST || r->kind == REPLY_ERROR) {
         forget_write(s, k);
-        if (r->kind == REPLY_ERROR) {
+        if (reply_error_is(r, "NOPERM")) { /* until the next WELCOME */
+            log_line(s->options.log, LOG_ERROR, "Redis: %.*s; results travel through the broker", (int)r->len,
+                     r->bytes);
+            drop_store(s);
+        } else if (r->kind == REPLY_ERROR) {
             log_line(s->options.log, LOG_ERROR, "Redis: %.*s", (int)r->len, r->bytes);
             s->beat_at = now_ms + PAUSE_MS;
         }
@@ -422,9 +429,10 @@ void results_use_route(struct session *s, const struct message *m)
     drop_store(s);
     s->store_ready_at = clock_ms();
     s->store_was_ready = false;
-    if (address && store_open(address, 1, &s->store, &why) == ST_OK)
+    if (address && store_open(address, 1, &s->store, &why) == ST_OK) {
+        store_log_in(s->store, s->options.login);
         memcpy(s->store_address, address, strlen(address) + 1);
-    else if (address)
+    } else if (address)
         log_line(s->options.log, LOG_ERROR, "%s; results travel through the broker", why.text);
     free(address);
 }

@@ -15,6 +15,7 @@
 #include "protocol/job.h"
 #include "protocol/link.h"
 #include "protocol/result.h"
+#include "protocol/store.h"
 
 struct meters; /* worker/meters.h */
 struct session;
@@ -36,16 +37,17 @@ struct session_engine {
 };
 
 struct session_options {
-    const char *broker;           /* worker sockets of brokers, one or several (protocol/endpoints.h) */
-    const struct link_keys *keys; /* CURVE, or NULL */
-    bool insecure;                /* without keys even to other hosts */
-    const char *class_name;       /* "MODELHASH/dtype" */
-    const char *tasks;            /* "caption,describe,locate,ask" */
-    const char *label;            /* host, process, device */
-    int context;                  /* longest context, tokens */
-    int credit;                   /* jobs in flight at most, 1 .. LIMIT_HELD_JOBS */
-    int drain_ms;                 /* grace of a stop; what is unfinished then goes back */
-    struct meters *meters;        /* borrowed while the session lives; NULL: nobody looks */
+    const char *broker;              /* worker sockets of brokers, one or several (protocol/endpoints.h) */
+    const struct link_keys *keys;    /* CURVE, or NULL */
+    bool insecure;                   /* without keys even to other hosts */
+    const struct store_login *login; /* at Redis, on the direct route; or NULL */
+    const char *class_name;          /* "MODELHASH/dtype" */
+    const char *tasks;               /* "caption,describe,locate,ask" */
+    const char *label;               /* host, process, device */
+    int context;                     /* longest context, tokens */
+    int credit;                      /* jobs in flight at most, 1 .. LIMIT_HELD_JOBS */
+    int drain_ms;                    /* grace of a stop; what is unfinished then goes back */
+    struct meters *meters;           /* borrowed while the session lives; NULL: nobody looks */
     const struct log *log;
 };
 

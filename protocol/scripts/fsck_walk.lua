@@ -19,7 +19,7 @@ elseif what == 'list' then
         end
     end
 else
-    local page = call(what == 'scores' and 'ZSCAN' or 'HSCAN', key, cursor, 'COUNT', most)
+    local page = what == 'scores' and call('ZSCAN', key, cursor, 'COUNT', most) or call('HSCAN', key, cursor, 'COUNT', most)
     out[1] = page[1]
     for i = 1, #page[2], 2 do
         out[#out + 1] = page[2][i]
