@@ -174,6 +174,11 @@ static const char *variable_value(const char *variable)
     return value && *value ? value : NULL;
 }
 
+const char *settings_variable_of_others(const char *name)
+{
+    return variable_value(name);
+}
+
 static enum status read_environment(struct settings *s, struct diag *why)
 {
     for (int i = 0; i < s->n_slots; i++) {

@@ -82,6 +82,14 @@ const char *const *settings_args(const struct settings *s); /* all of them, borr
 const char *settings_arg(const struct settings *s, int i);  /* one of them, or NULL */
 const char *settings_text(const struct settings *s);        /* NULL: run */
 
+/* What file, variables and flags have set among these rows of the program, as flags "--name=value" for another program
+ * that has the rows too; secrets stay out. *out: an array and its *n strings, all malloc'ed. */
+MUST_CHECK enum status settings_flags(const struct settings *s, const struct setting_group *g, char ***out, int *n);
+void settings_flags_free(char **flags, int n); /* NULL is fine */
+
+/* A variable of a convention that is not ours (AWS_REGION, HOME), borrowed; NULL where it is absent or empty. */
+const char *settings_variable_of_others(const char *name);
+
 /* For main() only: settings_read, then prints settings_text on stdout, or the error and a hint on stderr. True: go on,
  * the caller owns *out. False: end with *exit_code (EXIT_OK or EXIT_USAGE). */
 MUST_CHECK bool settings_start(const struct settings_program *p, int argc, char *const *argv, void *target,

@@ -219,3 +219,70 @@ done:
     jsn_free(root);
     return text;
 }
+
+/* ---- for another program -----------------------------------------------------------------------------------------
+ */
+
+struct flags {
+    char **list;
+    int n, room;
+};
+
+/* Takes ownership of value. */
+static enum status add_flag(struct flags *f, const char *name, struct json *value)
+{
+    if (f->n == f->room) {
+        int room = f->room ? 2 * f->room : 8;
+        char **list = realloc(f->list, (size_t)room * sizeof *list);
+        if (!list) {
+            jsn_free(value);
+            return ST_NOMEM;
+        }
+        f->list = list;
+        f->room = room;
+    }
+    char *plain = value && jsn_kind(value) != JSON_KIND_STRING ? jsn_text(value) : NULL;
+    const char *text = plain ? plain : jsn_string(value, NULL);
+    bool ok = text && asprintf(&f->list[f->n], "--%s=%s", name, text) >= 0;
+    f->n += ok;
+    free(plain);
+    jsn_free(value);
+    return ok ? ST_OK : ST_NOMEM;
+}
+
+static enum status add_slot(struct flags *f, const struct slot *slot)
+{
+    enum status s = ST_OK;
+    if (slot->row->type != SETTING_LIST)
+        return add_flag(f, slot->row->name, value_json(slot));
+    const struct setting_list *list = slot->field;
+    for (int i = 0; s == ST_OK && i < list->n; i++)
+        s = add_flag(f, slot->row->name, jsn_new_string(list->items[i]));
+    return s;
+}
+
+enum status settings_flags(const struct settings *s, const struct setting_group *g, char ***out, int *n)
+{
+    struct flags f = {0};
+    enum status status = ST_OK;
+    for (int i = 0; status == ST_OK && i < s->n_slots; i++) {
+        const struct slot *slot = &s->slots[i];
+        bool of_group = slot->row >= g->rows && slot->row < g->rows + g->n_rows;
+        if (of_group && slot->source != SOURCE_DEFAULT && !slot->row->secret)
+            status = add_slot(&f, slot);
+    }
+    if (status != ST_OK) {
+        settings_flags_free(f.list, f.n);
+        return status;
+    }
+    *out = f.list;
+    *n = f.n;
+    return ST_OK;
+}
+
+void settings_flags_free(char **flags, int n)
+{
+    for (int i = 0; flags && i < n; i++)
+        free(flags[i]);
+    free(flags);
+}

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/commands.h"
+#include "cli/remote.h"
 #include "formats/read/inputs.h"
 #include "formats/read/local_path.h"
 #include "formats/read/repeats.h"
@@ -13,14 +14,15 @@
 #include "media/fetch.h"
 #include "observe/trace.h"
 #include "worker/meters.h"
+#include "worker/fetch_flags.h"
 #include "worker/pipeline.h"
 
 struct annotate_flags {
     struct task_flags task;
     struct model_flags model;
     const char *out;
+    struct fetch_flags fetch;
     struct setting_list roots;
-    bool allow_private_hosts;
     const char *trace;
     uint8_t background[3]; /* RGB */
 };
@@ -43,10 +45,6 @@ static const struct setting annotate_rows[] = {
      .offset = offsetof(struct annotate_flags, background),
      .fallback = "ffffff",
      .help = "behind transparent pixels"},
-    {.name = "allow-private-hosts",
-     .type = SETTING_BOOL,
-     .offset = offsetof(struct annotate_flags, allow_private_hosts),
-     .help = "fetch URLs of private and local addresses too"},
     {.name = "trace",
      .type = SETTING_STRING,
      .offset = offsetof(struct annotate_flags, trace),
@@ -134,6 +132,8 @@ struct session {
     struct job *defaults;
     struct engine_choice choice;
     struct media_roots *roots;
+    struct fetch_choice fetch;
+    struct remote remote;
     struct inputs *inputs;
     struct repeats *repeats;
     struct pipeline *pipeline;
@@ -253,8 +253,12 @@ static enum status open_session(struct session *s, const struct annotate_flags *
     if (st == ST_OK)
         st = open_roots(f, &s->roots, why);
     if (st == ST_OK)
+        st = fetch_flags_resolve(&f->fetch, s->roots, &s->fetch, why);
+    if (st == ST_OK)
         st = task_flags_check_paths(&f->task, paths, settings_n_args(settings), why);
-    struct inputs_options in = {.paths = paths, .n_paths = settings_n_args(settings), .defaults = s->defaults};
+    remote_init(&s->remote, &s->fetch.options);
+    struct inputs_options in = {
+        .paths = paths, .n_paths = settings_n_args(settings), .defaults = s->defaults, .remote = &s->remote.inputs};
     if (st == ST_OK)
         st = inputs_open(&in, &s->inputs, why);
     if (st == ST_OK)
@@ -267,11 +271,8 @@ static enum status open_session(struct session *s, const struct annotate_flags *
         fputs(s->choice.notice, stderr);
     struct engine_options engine = s->choice.options;
     engine.stop = &interrupted;
-    struct pipeline_options options = {.engine = engine,
-                                       .roots = s->roots,
-                                       .allow_private_hosts = f->allow_private_hosts,
-                                       .background = f->background,
-                                       .meters = s->meters};
+    struct pipeline_options options = {
+        .engine = engine, .fetch = s->fetch.options, .background = f->background, .meters = s->meters};
     if (st == ST_OK)
         st = pipeline_open(&options, on_done, &s->output, &s->pipeline, why);
     return st == ST_OK ? jsonl_open(f->out, false, &s->output.file, why) : st;
@@ -285,6 +286,7 @@ static void close_session(struct session *s)
     if (trace_close(s->trace, &why) != ST_OK)
         fprintf(stderr, "ferret annotate: %s\n", why.text);
     inputs_close(s->inputs);
+    remote_fini(&s->remote);
     repeats_free(s->repeats);
     media_roots_free(s->roots);
     engine_choice_fini(&s->choice);
@@ -338,6 +340,7 @@ int cmd_annotate(int argc, char **argv)
         {.title = "output", .rows = annotate_rows, .n_rows = sizeof annotate_rows / sizeof *annotate_rows},
         task_flags_group(offsetof(struct annotate_flags, task)),
         model_flags_group(offsetof(struct annotate_flags, model)),
+        fetch_flags_group(offsetof(struct annotate_flags, fetch)),
     };
     const struct settings_program program = {
         .name = "ferret annotate",

@@ -14,6 +14,7 @@
 #include "formats/write/format.h"
 #include "formats/write/jsonl.h"
 #include "formats/write/parts.h"
+#include "worker/fetch_flags.h"
 
 enum { PATH_BYTES = 4096, SHOWN_WARNINGS = 10 };
 enum form { FORM_JSONL, FORM_OVERLAY, FORM_HTML };
@@ -33,7 +34,8 @@ struct export_flags {
     int64_t shard_images;
     int64_t part_bytes, shards;
     struct setting_list from;
-    bool allow_private_hosts, follow, json;
+    bool follow, json;
+    struct fetch_flags fetch;
 };
 
 static const struct setting export_rows[] = {
@@ -104,10 +106,6 @@ static const struct setting export_rows[] = {
      .type = SETTING_BOOL,
      .offset = offsetof(struct export_flags, json),
      .help = "records into a folder: at the end one JSON object on stdout"},
-    {.name = "allow-private-hosts",
-     .type = SETTING_BOOL,
-     .offset = offsetof(struct export_flags, allow_private_hosts),
-     .help = "fetch pictures from private and local addresses too"},
 };
 
 struct export
@@ -277,7 +275,7 @@ static enum status open_pictures(struct export *e)
     const struct export_flags *o = e->o;
     const struct setting_list any = {anywhere, 1};
     const struct setting_list *roots = !e->campaign && o->roots.n == 0 ? &any : &o->roots;
-    return pictures_open(&o->link, roots, (int)o->max_side, o->allow_private_hosts, &e->pictures, &e->why);
+    return pictures_open(&o->link, roots, (int)o->max_side, &o->fetch, &e->pictures, &e->why);
 }
 
 static enum status export_all(struct export *e)
@@ -325,6 +323,7 @@ int cmd_export(int argc, char **argv)
         {.title = "output", .rows = export_rows, .n_rows = sizeof export_rows / sizeof *export_rows},
         link_flags_group(offsetof(struct export_flags, link)),
         key_flags_group(offsetof(struct export_flags, link.keys)),
+        fetch_flags_group(offsetof(struct export_flags, fetch)),
     };
     const struct settings_program program = {
         .name = "ferret export",

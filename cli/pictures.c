@@ -11,12 +11,14 @@
 #include "media/decoder.h"
 #include "media/fetch.h"
 #include "media/picture.h"
+#include "worker/fetch_flags.h"
 
 enum { MIN_SIDE = 480, MAX_ENLARGED = 8, PATH_BYTES = 4096 };
 
 struct pictures {
     struct decoder_pool *pool;
     struct media_roots *roots;
+    struct fetch_choice fetch;
     struct fetcher *fetcher;
     int max_side;
 };
@@ -32,7 +34,7 @@ void pictures_close(struct pictures *p)
 }
 
 enum status pictures_open(const struct link_flags *link, const struct setting_list *roots, int max_side,
-                          bool allow_private_hosts, struct pictures **out, struct diag *why)
+                          const struct fetch_flags *fetch, struct pictures **out, struct diag *why)
 {
     struct pictures *p = calloc(1, sizeof *p);
     if (!p)
@@ -44,8 +46,9 @@ enum status pictures_open(const struct link_flags *link, const struct setting_li
     if (s == ST_OK)
         s = up_file_roots(link, roots, &p->roots, why);
     if (s == ST_OK)
-        s = fetcher_open(&(struct fetch_options){.roots = p->roots, .allow_private_hosts = allow_private_hosts},
-                         &p->fetcher, why);
+        s = fetch_flags_resolve(fetch, p->roots, &p->fetch, why);
+    if (s == ST_OK)
+        s = fetcher_open(&p->fetch.options, &p->fetcher, why);
     if (s != ST_OK) {
         pictures_close(p);
         return s;

@@ -9,12 +9,13 @@
 #include "base/settings.h"
 #include "base/status.h"
 
+struct fetch_flags; /* borrowed while the pictures are open */
 struct link_flags;
 struct pictures;
 /* Forks the decoders' children: before anything starts a thread. max_side: of written pictures. The caller owns *out.
  */
 MUST_CHECK enum status pictures_open(const struct link_flags *link, const struct setting_list *roots, int max_side,
-                                     bool allow_private_hosts, struct pictures **out, struct diag *why);
+                                     const struct fetch_flags *fetch, struct pictures **out, struct diag *why);
 void pictures_close(struct pictures *p); /* NULL is fine */
 
 /* Writes DIR/NAME; NAME is made from the record and goes to `name`. with_boxes: boxes, phrases and scores are drawn in.

@@ -9,10 +9,12 @@
 #include "base/sha256.h"
 #include "cli/commands.h"
 #include "cli/progress.h"
+#include "cli/remote.h"
 #include "cli/up_file.h"
 #include "formats/read/inputs.h"
 #include "formats/read/repeats.h"
 #include "protocol/result.h"
+#include "worker/fetch_flags.h"
 
 enum {
     NAME_HASH_DIGITS = 8,
@@ -25,6 +27,7 @@ enum {
 struct submit_options {
     struct link_flags link;
     struct task_flags task;
+    struct fetch_flags fetch; /* of shards and buckets that are looked into */
     const char *campaign;
     struct setting_list roots;
     double wait_s;
@@ -41,6 +44,8 @@ struct submit {
     struct inputs *inputs;
     struct repeats *repeats;
     struct media_roots *roots;
+    struct fetch_choice fetch;
+    struct remote remote;
     struct job *defaults;
     uint8_t identity[INPUTS_IDENTITY_BYTES];
     char campaign[LIMIT_NAME_BYTES + 1];
@@ -437,6 +442,8 @@ static enum status prepare(struct submit *s, const char *const *paths, int n, st
     if (status == ST_OK)
         status = up_file_roots(&s->o->link, &s->o->roots, &s->roots, why);
     if (status == ST_OK)
+        status = fetch_flags_resolve(&s->o->fetch, s->roots, &s->fetch, why);
+    if (status == ST_OK)
         status = make_pin(s);
     if (status == ST_OK)
         status = set_queueing(s);
@@ -444,8 +451,13 @@ static enum status prepare(struct submit *s, const char *const *paths, int n, st
         status = join_labels(s, why);
     if (status != ST_OK)
         return status;
-    s->read =
-        (struct inputs_options){.paths = paths, .n_paths = n, .defaults = s->defaults, .uri = root_uri, .uri_ctx = s};
+    remote_init(&s->remote, &s->fetch.options);
+    s->read = (struct inputs_options){.paths = paths,
+                                      .n_paths = n,
+                                      .defaults = s->defaults,
+                                      .uri = root_uri,
+                                      .uri_ctx = s,
+                                      .remote = &s->remote.inputs};
     status = inputs_open(&s->read, &s->inputs, why);
     if (status == ST_OK)
         status = inputs_identity(s->inputs, s->identity, why);
@@ -474,6 +486,7 @@ static enum status submit_paths(struct submit *s, const struct settings *setting
     }
     client_close(s->client);
     inputs_close(s->inputs);
+    remote_fini(&s->remote);
     repeats_free(s->repeats);
     media_roots_free(s->roots);
     job_free(s->defaults);
@@ -502,12 +515,14 @@ int cmd_submit(int argc, char **argv)
         task_flags_group(offsetof(struct submit_options, task)),
         link_flags_group(offsetof(struct submit_options, link)),
         key_flags_group(offsetof(struct submit_options, link.keys)),
+        fetch_flags_group(offsetof(struct submit_options, fetch)),
     };
     const struct settings_program program = {
         .name = "ferret submit",
         .args = "PATH...",
-        .summary = "Puts jobs into a campaign and prints its name. PATH: image files, folders, globs, manifests\n"
-                   "(.jsonl, .jsonl.gz, .jsonl.zst) or - for a manifest on stdin. Run again it goes on where it was.",
+        .summary = "Puts jobs into a campaign and prints its name. PATH: image files, addresses, folders,\n"
+                   "globs, tar shards, buckets (s3://NAME/), manifests (.jsonl, .jsonl.gz, .jsonl.zst) or - for a\n"
+                   "manifest on stdin. Run again it goes on where it was.",
         .examples = "  ferret submit photos/\n"
                     "  ferret submit photos/ --task locate --phrase 'a red ball' --phrase 'a dog'\n"
                     "  ferret submit manifest.jsonl.zst --campaign winter\n",

@@ -16,6 +16,7 @@
 #include "cli/crew.h"
 #include "cli/private_redis.h"
 #include "cli/up_file.h"
+#include "worker/fetch_flags.h"
 
 enum {
     MAX_WORKERS = 256,
@@ -25,6 +26,7 @@ enum {
     BROKER_GRACE_MS = 15000,
     WORKER_SLACK_MS = 5000, /* a worker hands back by itself at the end of its grace */
     REDIS_GRACE_MS = 60000,
+    FETCH_ARGS = 64,
     GIVE_UP_AFTER = 3, /* ends in a row before the first worker has ever been ready */
 };
 
@@ -36,6 +38,7 @@ struct up_options {
     uint8_t background[3];
     struct setting_list roots;
     struct model_flags model;
+    struct fetch_flags fetch; /* read by the workers */
 };
 
 struct up {
@@ -44,6 +47,8 @@ struct up {
     char broker_program[PATH_MAX], worker_program[PATH_MAX];
     int lock_fd;
     struct engine_choice choice;
+    char **fetch_flags; /* for the workers */
+    int n_fetch_flags;
     char dtype[16], device[48], memory[32], threads[16], isa[16], drain_ms[32], background[8];
     char clients[PATHS_BYTES], to_workers[PATHS_BYTES]; /* the broker's sockets */
     struct private_redis redis;
@@ -190,6 +195,10 @@ static enum status add_worker(struct up *u, int index, struct diag *why)
     }
     if (u->o->model.fast)
         child->argv[n++] = "--fast";
+    if (u->n_fetch_flags > FETCH_ARGS)
+        return diag_set(why, ST_LIMIT, "%d settings of fetching, at most %d", u->n_fetch_flags, FETCH_ARGS);
+    for (int i = 0; i < u->n_fetch_flags; i++)
+        child->argv[n++] = u->fetch_flags[i];
     if (u->o->roots.n > (CHILD_ARGS - 1 - n) / 2)
         return diag_set(why, ST_LIMIT, "%d times --root, at most %d", u->o->roots.n, (CHILD_ARGS - 1 - n) / 2);
     for (int i = 0; i < u->o->roots.n; i++) {
@@ -371,7 +380,7 @@ static void stop(struct up *u)
 
 static enum status run(void *options, const struct settings *settings, int *exit_code, struct diag *why)
 {
-    (void)settings, (void)exit_code;
+    (void)exit_code;
     /* A file of settings for this command has keys that the children refuse, and a client's keys are not theirs. */
     static const char *const not_theirs[] = {
         "FERRET_CONFIG",     "FERRET_KEY_FILE",       "FERRET_BROKER_KEY_FILE",    "FERRET_ALLOW_FILE",
@@ -385,7 +394,10 @@ static enum status run(void *options, const struct settings *settings, int *exit
         u->lock_fd = -1;
         u->redis.lock_fd = -1;
         u->children.log = (struct log){.component = "up", .level = LOG_INFO};
-        s = prepare(u, why);
+        const struct setting_group fetch = fetch_flags_group(0);
+        s = settings_flags(settings, &fetch, &u->fetch_flags, &u->n_fetch_flags);
+        if (s == ST_OK)
+            s = prepare(u, why);
         if (s == ST_OK) {
             s = start_all(u, why);
             if (s == ST_OK)
@@ -394,6 +406,7 @@ static enum status run(void *options, const struct settings *settings, int *exit
         }
         private_redis_fini(&u->redis);
         engine_choice_fini(&u->choice);
+        settings_flags_free(u->fetch_flags, u->n_fetch_flags);
         if (u->lock_fd >= 0)
             close(u->lock_fd);
     }
@@ -404,7 +417,8 @@ static enum status run(void *options, const struct settings *settings, int *exit
 int cmd_up(int argc, char **argv)
 {
     struct up_options o = {0};
-    const struct setting_group groups[] = {up_group(), model_flags_group(offsetof(struct up_options, model))};
+    const struct setting_group groups[] = {up_group(), model_flags_group(offsetof(struct up_options, model)),
+                                           fetch_flags_group(offsetof(struct up_options, fetch))};
     const struct settings_program program = {
         .name = "ferret up",
         .args = "",

@@ -6,14 +6,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/version.h"
 #include "media/fetch_impl.h"
+#include "media/s3.h"
 
 enum {
     DATA_MAX_BYTES = 1 << 20,
     SHOWN_BYTES = 256, /* of a URI in messages */
     DEFAULT_CONNECT_MS = 5000,
+    DEFAULT_FIRST_BYTE_MS = 20000,
     DEFAULT_TIMEOUT_MS = 60000,
     DEFAULT_REDIRECTS = 4,
+    DEFAULT_TRANSFERS = 64,
+    DEFAULT_HOST_TRANSFERS = 8,
 };
 
 struct error_facts {
@@ -33,10 +38,16 @@ static const struct error_facts facts[] = {
     [FETCH_TOO_LARGE] = {"too_large", MEDIA_PERMANENT, ST_LIMIT},
     [FETCH_BAD_MEMBER] = {"bad_member", MEDIA_PERMANENT, ST_INVALID},
     [FETCH_BLOCKED_ADDRESS] = {"blocked_address", MEDIA_PERMANENT, ST_REFUSED},
+    [FETCH_NOT_ALLOWED] = {"not_allowed", MEDIA_PERMANENT, ST_REFUSED},
+    [FETCH_UNKNOWN_HOST] = {"unknown_host", MEDIA_PERMANENT, ST_MISSING},
+    [FETCH_CERTIFICATE] = {"bad_certificate", MEDIA_PERMANENT, ST_REFUSED},
+    [FETCH_NO_AUTHORITIES] = {"no_authorities", MEDIA_ENVIRONMENT, ST_IO},
+    [FETCH_NO_NAME_SERVICE] = {"no_name_service", MEDIA_ENVIRONMENT, ST_IO},
     [FETCH_HTTP_STATUS] = {"http_status", MEDIA_PERMANENT, ST_REFUSED},
     [FETCH_HTTP_SERVER] = {"http_server", MEDIA_TRANSIENT, ST_IO},
     [FETCH_UNREACHABLE] = {"unreachable", MEDIA_TRANSIENT, ST_IO},
     [FETCH_TIMEOUT] = {"timeout", MEDIA_TRANSIENT, ST_TIMEOUT},
+    [FETCH_STOPPED] = {"stopped", MEDIA_TRANSIENT, ST_CANCELLED},
     [FETCH_IO] = {"io", MEDIA_TRANSIENT, ST_IO},
     [FETCH_NOMEM] = {"nomem", MEDIA_TRANSIENT, ST_NOMEM},
 };
@@ -220,6 +231,25 @@ static enum status fetch_local(const struct fetcher *f, char *uri, const struct 
     return fetch_path(f, uri, range, shown, out, kind, why);
 }
 
+/* copy: the URI without a member, which is written to. */
+static enum status fetch_range(const struct fetcher *f, char *copy, const struct range *range, struct bytes *out,
+                               enum fetch_error *kind, struct diag *why)
+{
+    char shown[SHOWN_BYTES];
+    bool keep;
+    snprintf(shown, sizeof shown, "%s", copy);
+    if (!*copy)
+        return fetch_refuse(kind, FETCH_BAD_URI, why, "fetch: an empty address");
+    bool s3 = has_scheme(copy, "s3://");
+    if (!s3 && !has_scheme(copy, "http://") && !has_scheme(copy, "https://"))
+        return fetch_local(f, copy, range, shown, out, kind, why);
+    if (!f->http)
+        return fetch_refuse(kind, FETCH_BAD_URI, why, "fetch: http is switched off here");
+    if (s3)
+        return fetch_s3(f->s3, copy, range, out, kind, why);
+    return fetch_http(f->http, copy, range, out, &keep, kind, why);
+}
+
 enum status fetch(const struct fetcher *f, const char *uri, struct bytes *out, enum fetch_error *kind, struct diag *why)
 {
     enum fetch_error unused;
@@ -227,25 +257,66 @@ enum status fetch(const struct fetcher *f, const char *uri, struct bytes *out, e
     *kind = FETCH_OK;
     if (has_scheme(uri, "data:"))
         return fetch_data(uri, out, kind, why);
-    char *copy = strdup(uri), shown[SHOWN_BYTES];
+    char *copy = strdup(uri);
     if (!copy)
         return fetch_refuse(kind, FETCH_NOMEM, why, "fetch: no memory");
-    snprintf(shown, sizeof shown, "%s", uri);
     struct range range;
-    bool sound = take_member(copy, &range);
-    enum status s;
-    if (!sound)
-        s = fetch_refuse(kind, FETCH_BAD_MEMBER, why, "%s: want shard.tar#name@offset+length", shown);
-    else if (!*copy)
-        s = fetch_refuse(kind, FETCH_BAD_URI, why, "fetch: an empty address");
-    else if (!has_scheme(uri, "http://") && !has_scheme(uri, "https://"))
-        s = fetch_local(f, copy, &range, shown, out, kind, why);
-    else if (!f->http)
-        s = fetch_refuse(kind, FETCH_BAD_URI, why, "fetch: http is switched off here");
-    else
-        s = fetch_http(f->http, copy, &range, out, kind, why);
+    enum status s =
+        take_member(copy, &range)
+            ? fetch_range(f, copy, &range, out, kind, why)
+            : fetch_refuse(kind, FETCH_BAD_MEMBER, why, "%.*s: want shard.tar#name@offset+length", SHOWN_BYTES, uri);
     free(copy);
     return s;
+}
+
+enum status fetch_part(const struct fetcher *f, const char *uri, uint64_t offset, uint64_t length, struct bytes *out,
+                       enum fetch_error *kind, struct diag *why)
+{
+    enum fetch_error unused;
+    kind = kind ? kind : &unused;
+    *kind = FETCH_OK;
+    const struct range range = {.loose = true, .offset = offset, .length = length};
+    char *copy = strdup(uri);
+    if (!copy)
+        return fetch_refuse(kind, FETCH_NOMEM, why, "fetch: no memory");
+    enum status s = fetch_range(f, copy, &range, out, kind, why);
+    free(copy);
+    return s;
+}
+
+enum status fetch_list(const struct fetcher *f, const char *uri, char **token, struct uri_list *out,
+                       enum fetch_error *kind, struct diag *why)
+{
+    enum fetch_error unused;
+    kind = kind ? kind : &unused;
+    *kind = FETCH_OK;
+    if (!has_scheme(uri, "s3://"))
+        return fetch_refuse(kind, FETCH_BAD_URI, why, "%.*s: only s3://BUCKET/PREFIX can be listed", SHOWN_BYTES, uri);
+    if (!f->s3)
+        return fetch_refuse(kind, FETCH_BAD_URI, why, "fetch: s3 is switched off here");
+    return s3_list(f->s3, uri, token, out, kind, why);
+}
+
+static void fill_in(struct fetch_options *o)
+{
+    if (o->max_bytes == 0)
+        o->max_bytes = (size_t)256 << 20;
+    if (o->connect_timeout_ms <= 0)
+        o->connect_timeout_ms = DEFAULT_CONNECT_MS;
+    if (o->first_byte_timeout_ms <= 0)
+        o->first_byte_timeout_ms = DEFAULT_FIRST_BYTE_MS;
+    if (o->timeout_ms <= 0)
+        o->timeout_ms = DEFAULT_TIMEOUT_MS;
+    if (o->max_redirects <= 0)
+        o->max_redirects = DEFAULT_REDIRECTS;
+    if (o->max_transfers <= 0)
+        o->max_transfers = DEFAULT_TRANSFERS;
+    if (o->host_transfers <= 0)
+        o->host_transfers = DEFAULT_HOST_TRANSFERS;
+    if (!o->s3.profile)
+        o->s3.profile = "default";
+    if (!o->user_agent)
+        o->user_agent = "ferretry/" FERRETRY_VERSION;
 }
 
 enum status fetcher_open(const struct fetch_options *o, struct fetcher **out, struct diag *why)
@@ -254,18 +325,13 @@ enum status fetcher_open(const struct fetch_options *o, struct fetcher **out, st
     if (!f)
         return ST_NOMEM;
     f->options = *o;
-    if (f->options.max_bytes == 0)
-        f->options.max_bytes = (size_t)256 << 20;
-    if (f->options.connect_timeout_ms <= 0)
-        f->options.connect_timeout_ms = DEFAULT_CONNECT_MS;
-    if (f->options.timeout_ms <= 0)
-        f->options.timeout_ms = DEFAULT_TIMEOUT_MS;
-    if (f->options.max_redirects <= 0)
-        f->options.max_redirects = DEFAULT_REDIRECTS;
+    fill_in(&f->options);
     if (!o->no_http) {
         enum status s = http_open(&f->options, &f->http, why);
+        if (s == ST_OK)
+            s = s3_open(f->http, &f->s3);
         if (s != ST_OK) {
-            free(f);
+            fetcher_close(f);
             return s;
         }
     }
@@ -273,10 +339,16 @@ enum status fetcher_open(const struct fetch_options *o, struct fetcher **out, st
     return ST_OK;
 }
 
+void fetcher_stop(struct fetcher *f)
+{
+    http_stop(f->http);
+}
+
 void fetcher_close(struct fetcher *f)
 {
     if (!f)
         return;
+    s3_close(f->s3);
     http_close(f->http);
     free(f);
 }

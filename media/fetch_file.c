@@ -128,10 +128,14 @@ static enum status read_range(int fd, uint64_t size, const struct range *range, 
                               struct bytes *out, enum fetch_error *kind, struct diag *why)
 {
     uint64_t offset = range->whole ? 0 : range->offset, length = range->whole ? size : range->length;
-    if (!range->whole && (offset > size || length > size - offset))
+    if (range->loose) {
+        offset = offset < size ? offset : size;
+        length = length < size - offset ? length : size - offset;
+    } else if (!range->whole && (offset > size || length > size - offset)) {
         return fetch_refuse(kind, FETCH_BAD_MEMBER, why, "%s: bytes %llu to %llu of a file of %llu", shown,
                             (unsigned long long)offset, (unsigned long long)(offset + length),
                             (unsigned long long)size);
+    }
     if (length > max_bytes)
         return fetch_refuse(kind, FETCH_TOO_LARGE, why, "%s: %llu bytes, the limit is %zu", shown,
                             (unsigned long long)length, max_bytes);

@@ -7,11 +7,12 @@
 struct fetcher {
     struct fetch_options options; /* defaults filled in */
     struct http *http;            /* NULL under no_http */
+    struct s3 *s3;                /* likewise */
 };
 
-/* Part of a source, at least one byte; whole: all of it. */
+/* Part of a source, at least one byte; whole: all of it; loose: as much of it as there is. */
 struct range {
-    bool whole;
+    bool whole, loose;
     uint64_t offset, length;
 };
 
@@ -30,10 +31,13 @@ MUST_CHECK enum status fetch_file(const char *dir, const char *path, const struc
                                   const char *shown, struct bytes *out, enum fetch_error *kind, struct diag *why);
 MUST_CHECK enum status fetch_data(const char *uri, struct bytes *out, enum fetch_error *kind, struct diag *why);
 
+/* options: borrowed; defaults filled in. */
 MUST_CHECK enum status http_open(const struct fetch_options *o, struct http **out, struct diag *why);
 void http_close(struct http *h); /* NULL is fine */
+void http_stop(struct http *h);  /* NULL is fine */
+/* *keep: whether the server lets its answer be kept. */
 MUST_CHECK enum status fetch_http(struct http *h, const char *url, const struct range *range, struct bytes *out,
-                                  enum fetch_error *kind, struct diag *why);
+                                  bool *keep, enum fetch_error *kind, struct diag *why);
 
 /* Resolves %XX; returns the number of bytes, never more than len. out may be the text itself. */
 size_t percent_decode(const char *text, size_t len, uint8_t *out);

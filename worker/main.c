@@ -13,6 +13,7 @@
 #include "protocol/key_file.h"
 #include "protocol/paths.h"
 #include "protocol/redis_login.h"
+#include "worker/fetch_flags.h"
 #include "worker/model_flags.h"
 #include "worker/pipeline.h"
 #include "worker/session.h"
@@ -30,13 +31,14 @@ struct worker_flags {
     const char *data, *broker;
     struct setting_list roots;
     int64_t credit, drain_ms;
-    bool allow_private_hosts, verbose;
+    bool verbose;
     const char *trace;
     uint8_t background[3];
     struct key_flags keys;
     struct redis_flags login;
     struct service_flags service;
     struct model_flags model;
+    struct fetch_flags fetch;
 };
 
 #define ROW(field, flag, kind, def, ...)                                                                               \
@@ -53,8 +55,6 @@ static const struct setting rows[] = {
         .help = "images in flight at most, fetching and decoding included"),
     ROW(drain_ms, "drain-ms", SETTING_INT, "25000", .min = 0, .max = 86400000, .value = "MS",
         .help = "grace of a stop: what is unfinished then goes back to the queue"),
-    ROW(allow_private_hosts, "allow-private-hosts", SETTING_BOOL, NULL,
-        .help = "fetch from private and loopback addresses too"),
     ROW(background, "background", SETTING_COLOUR, "ffffff", .help = "behind transparent pixels"),
     ROW(trace, "trace", SETTING_STRING, NULL, .value = "FILE",
         .help = "write what the stages did when as Chrome trace events, for Perfetto"),
@@ -144,17 +144,19 @@ static void make_label(char *out, size_t size, const char *device)
 }
 
 static enum status open_pipeline(const struct worker_flags *f, const struct engine_choice *choice,
-                                 struct media_roots **roots, struct worker *w, struct diag *why)
+                                 struct media_roots **roots, struct fetch_choice *fetch, struct worker *w,
+                                 struct diag *why)
 {
     enum status s = media_roots_new(f->roots.items, f->roots.n, roots, why);
+    if (s == ST_OK)
+        s = fetch_flags_resolve(&f->fetch, *roots, fetch, why);
     if (s != ST_OK)
         return s;
     struct engine_options engine = choice->options;
     engine.stop = &stop;
     struct pipeline_options o = {.engine = engine,
                                  .queue_images = (int)f->credit,
-                                 .roots = *roots,
-                                 .allow_private_hosts = f->allow_private_hosts,
+                                 .fetch = fetch->options,
                                  .background = f->background,
                                  .meters = view_meters(w->view),
                                  .on_load = on_load,
@@ -207,6 +209,7 @@ static enum status work(const struct worker_flags *f, const struct log *log, str
     struct redis_login login;
     struct engine_choice choice = {.notice = NULL};
     struct media_roots *roots = NULL;
+    struct fetch_choice fetch;
     struct worker w = {.log = log};
     enum status s = find_broker(f, buffer, &broker, why);
     if (s == ST_OK)
@@ -220,7 +223,7 @@ static enum status work(const struct worker_flags *f, const struct log *log, str
     if (s == ST_OK && choice.notice)
         fputs(choice.notice, stderr);
     if (s == ST_OK)
-        s = open_pipeline(f, &choice, &roots, &w, why);
+        s = open_pipeline(f, &choice, &roots, &fetch, &w, why);
     if (s == ST_OK)
         s = run_session(f, &w, broker, ring.use, login.use, dtype_name(choice.options.backend.dtype), why);
     pipeline_close(w.pipeline);
@@ -243,6 +246,7 @@ int main(int argc, char **argv)
         key_flags_group(offsetof(struct worker_flags, keys)),
         redis_flags_group(offsetof(struct worker_flags, login)),
         model_flags_group(offsetof(struct worker_flags, model)),
+        fetch_flags_group(offsetof(struct worker_flags, fetch)),
     };
     const struct settings_program program = {
         .name = "ferret-worker",

@@ -167,7 +167,7 @@ static enum status build(struct pipeline *p, struct diag *why)
 {
     const struct pipeline_options *o = &p->options;
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    int fetchers = o->fetchers ? o->fetchers : DEFAULT_FETCHERS, decoders = o->decoders;
+    int fetchers = o->fetchers ? o->fetchers : o->fetch.max_transfers, decoders = o->decoders;
     int room = o->queue_images ? o->queue_images : DEFAULT_QUEUE;
     if (decoders == 0)
         decoders = cores > 0 ? (int)cores : 1;
@@ -175,12 +175,13 @@ static enum status build(struct pipeline *p, struct diag *why)
     meters_threads(o->meters, STATION_DECODE, decoders);
     meters_threads(o->meters, STATION_ENGINE, 1);
     struct decoder_options decoding = {.children = decoders};
-    struct fetch_options fetching = {.roots = o->roots, .allow_private_hosts = o->allow_private_hosts};
+    if (fetchers <= 0)
+        fetchers = DEFAULT_FETCHERS;
     enum status s = make_lock(p);
     if (s == ST_OK)
         s = decoder_pool_open(&decoding, &p->decoders, why);
     if (s == ST_OK)
-        s = fetcher_open(&fetching, &p->fetcher, why);
+        s = fetcher_open(&o->fetch, &p->fetcher, why);
     if (s == ST_OK)
         s = stage_queue_init(&p->to_fetch, room);
     if (s == ST_OK)
@@ -331,6 +332,7 @@ void pipeline_drain(struct pipeline *p, bool hand_back)
     p->hand_back = p->hand_back || hand_back;
     pthread_mutex_unlock(&p->lock);
     if (hand_back) {
+        fetcher_stop(p->fetcher);
         empty(p, &p->to_fetch);
         empty(p, &p->to_decode);
         empty(p, &p->to_engine);

@@ -10,12 +10,12 @@
 
 #include "base/json.h"
 #include "base/status.h"
+#include "media/fetch.h"
 #include "model/engine.h"
 #include "protocol/job.h"
 #include "protocol/result.h"
 
-struct media_roots; /* media/fetch.h */
-struct meters;      /* worker/meters.h */
+struct meters; /* worker/meters.h */
 
 struct pipeline_done {
     void *job_ctx;       /* as given to pipeline_put */
@@ -30,12 +30,11 @@ typedef void (*pipeline_done_fn)(void *ctx, struct pipeline_done *done);
 
 struct pipeline_options {
     struct engine_options engine;
-    int fetchers, decoders;          /* 0 = 2 and one a core */
-    int queue_images;                /* capacity of each queue; 0 = 32 */
-    const struct media_roots *roots; /* borrowed while the pipeline lives */
-    bool allow_private_hosts;
-    const uint8_t *background; /* 3 bytes, behind alpha; NULL: white */
-    struct meters *meters;     /* borrowed while the pipeline lives; NULL: nobody looks */
+    struct fetch_options fetch; /* what it points to: borrowed while the pipeline lives */
+    int fetchers, decoders;     /* 0 = one a transfer, or 2, and one a core */
+    int queue_images;           /* capacity of each queue; 0 = 32 */
+    const uint8_t *background;  /* 3 bytes, behind alpha; NULL: white */
+    struct meters *meters;      /* borrowed while the pipeline lives; NULL: nobody looks */
     /* May be NULL: pipeline_open has forked what it forks and is about to load the model; from here on there may be
      * other threads. Not ST_OK: it fails with that. */
     enum status (*on_load)(void *ctx, struct diag *why);

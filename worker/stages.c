@@ -22,7 +22,8 @@ static const char *fetch_code(enum fetch_error e)
     case FETCH_TOO_LARGE: return "too_large";
     case FETCH_TIMEOUT: return "timeout";
     case FETCH_NOMEM: return "out_of_memory";
-    default: return "fetch_failed";
+    case FETCH_IO: return "fetch_failed";
+    default: return fetch_error_word(e);
     }
 }
 
@@ -40,6 +41,10 @@ static void fetch_item(struct pipeline *p, struct item *item)
     int64_t now = clock_us();
     item->fetch_us = now - start;
     meters_stage(p->options.meters, STAGE_FETCH, item_name(item), start, now);
+    if (kind == FETCH_STOPPED) {
+        item_hand_back(p, item);
+        return;
+    }
     if (s != ST_OK) {
         item_fail(p, item, (enum error_class)fetch_error_class(kind), fetch_code(kind), why.text);
         return;

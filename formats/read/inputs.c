@@ -9,15 +9,18 @@
 #include <unistd.h>
 
 #include "base/sha256.h"
+#include "formats/read/bucket.h"
 #include "formats/read/lines.h"
 #include "formats/read/local_path.h"
 #include "formats/read/make_input.h"
+#include "formats/read/shard.h"
 #include "formats/read/walk.h"
 
 struct inputs {
     struct inputs_options options;
     int next_path;
     /* what is being read, innermost first; each may be absent */
+    struct source *source;
     struct walk *walk;
     struct lines *lines;
     char *manifest;        /* as given */
@@ -72,10 +75,18 @@ static void close_glob(struct inputs *in)
     in->has_glob = false;
 }
 
+static void close_source(struct inputs *in)
+{
+    if (in->source)
+        in->source->close(in->source);
+    in->source = NULL;
+}
+
 void inputs_close(struct inputs *in)
 {
     if (!in)
         return;
+    close_source(in);
     close_manifest(in);
     close_glob(in);
     walk_close(in->walk);
@@ -137,6 +148,14 @@ static enum status next_line(struct inputs *in, struct input *out)
 /* ---- folders -------------------------------------------------------------------------------------------------------
  */
 
+/* ST_CLOSED: opened, go on. */
+static enum status open_shard(struct inputs *in, const char *path, bool uri)
+{
+    enum status s = shard_open(&in->options, path, uri, &in->source);
+    return s == ST_OK ? ST_CLOSED : s;
+}
+
+/* ST_CLOSED: the walk is over, or a shard was met and opened. */
 static enum status next_entry(struct inputs *in, struct input *out)
 {
     enum walk_found found;
@@ -145,7 +164,9 @@ static enum status next_entry(struct inputs *in, struct input *out)
     enum status s = walk_next(in->walk, &found, &path);
     if (s != ST_OK)
         return s;
-    if (found == WALK_ENTRY) {
+    if (found == WALK_ENTRY && is_shard_name(path)) {
+        s = open_shard(in, path, false);
+    } else if (found == WALK_ENTRY) {
         s = make_from_path(&in->options, path, out);
     } else if (found == WALK_UNREADABLE) {
         diag_set(&why, ST_IO, "%s: the folder can't be read", path);
@@ -163,6 +184,17 @@ static enum status next_entry(struct inputs *in, struct input *out)
 /* ---- arguments -----------------------------------------------------------------------------------------------------
  */
 
+/* A shard or a bucket is opened; all else is an image. */
+static enum status open_uri(struct inputs *in, const char *uri, struct input *out)
+{
+    if (is_shard_name(uri))
+        return open_shard(in, uri, true);
+    if (!is_bucket_folder(uri))
+        return make_from_uri(&in->options, uri, out);
+    enum status s = bucket_open(&in->options, uri, &in->source);
+    return s == ST_OK ? ST_CLOSED : s;
+}
+
 /* One path, which may be a folder, a manifest or anything. ST_CLOSED: opened, go on. */
 static enum status open_path(struct inputs *in, const char *path, struct input *out)
 {
@@ -173,7 +205,7 @@ static enum status open_path(struct inputs *in, const char *path, struct input *
     if (stat(path, &st) != 0) {
         if (lstat(path, &st) == 0 || !is_uri(path))
             return make_from_path(&in->options, path, out); /* reading it will say what is wrong */
-        return make_from_uri(&in->options, path, out);
+        return open_uri(in, path, out);
     }
     if (S_ISDIR(st.st_mode) && walk_is_image_name(path)) {
         diag_set(&why, ST_IO, "%s: a folder, not an image (with a slash behind it, its files are meant)", path);
@@ -185,6 +217,8 @@ static enum status open_path(struct inputs *in, const char *path, struct input *
     }
     if (is_manifest_name(path))
         return open_manifest(in, path, out);
+    if (is_shard_name(path))
+        return open_shard(in, path, false);
     if (ends_with(path, ".json") || ends_with(path, ".ndjson")) {
         diag_set(&why, ST_FORMAT, "%s: no image; the names of manifests end in .jsonl, .jsonl.gz or .jsonl.zst", path);
         return make_error(&in->options, path, "not_an_image", why.text, out);
@@ -221,11 +255,14 @@ enum status inputs_next(struct inputs *in, struct input *out, struct diag *why)
     (void)why; /* what is wrong with an input is the input's; only memory can fail here */
     for (;;) {
         enum status s = ST_CLOSED;
-        if (in->lines) {
+        if (in->source) {
+            if ((s = in->source->next(in->source, out)) == ST_CLOSED)
+                close_source(in);
+        } else if (in->lines) {
             if ((s = next_line(in, out)) == ST_CLOSED)
                 close_manifest(in);
         } else if (in->walk) {
-            if ((s = next_entry(in, out)) == ST_CLOSED) {
+            if ((s = next_entry(in, out)) == ST_CLOSED && !in->source) {
                 walk_close(in->walk);
                 in->walk = NULL;
             }

@@ -1,8 +1,9 @@
-/* PATH arguments -> jobs, one at a time: image files, folders, globs, manifests (*.jsonl, .jsonl.gz, .jsonl.zst), "-"
- * for a manifest on stdin. Whatever is wrong with one input is an item of its own, and the next one follows; nothing
- * is skipped but hidden entries of folders.
+/* PATH arguments -> jobs, one at a time: image files, folders, globs, tar shards (*.tar, here or by URI), buckets
+ * (s3://bucket/prefix/), manifests (*.jsonl, .jsonl.gz, .jsonl.zst), "-" for a manifest on stdin. Whatever is wrong
+ * with one input is an item of its own, and the next one follows; nothing is skipped but hidden entries of folders.
  *
- * Memory: one manifest line, and the names of the folders on the way down. One thread.
+ * Memory: one manifest line, a page of a bucket, a window of a shard, and the names of the folders on the way down. One
+ * thread.
  *
  * Order: arguments as given; a folder's entries sorted by byte value, folders among them at their place. Links to
  * folders are followed, but not into a folder that is being read already. An entry that is a folder but has an image's
@@ -24,17 +25,30 @@ enum { INPUTS_LINE_BYTES = 1 << 20, INPUTS_IDENTITY_BYTES = 32 };
  * `unknown_root`. */
 typedef enum status (*inputs_uri_fn)(void *ctx, const char *path, char **uri, struct diag *why);
 
+/* What lies on other machines, or under a root's name. ST_MISSING, ST_REFUSED, ST_IO, ST_TIMEOUT...: an input with that
+ * error. */
+struct inputs_remote {
+    void *ctx;
+    /* Up to `length` bytes from `offset` of what the URI names; fewer at its end. *bytes malloc'ed. */
+    enum status (*read)(void *ctx, const char *uri, uint64_t offset, uint64_t length, uint8_t **bytes, size_t *len,
+                        struct diag *why);
+    /* A page of names below a URI; *token: NULL at first, NULL behind the last page. *names and all malloc'ed. */
+    enum status (*list)(void *ctx, const char *uri, char **token, char ***names, int *n, struct diag *why);
+};
+
 struct inputs_options {
     const char *const *paths; /* borrowed while the inputs live */
     int n_paths;
     const struct job *defaults; /* tasks, regions, options...; borrowed likewise */
     inputs_uri_fn uri;          /* NULL: the absolute path itself */
     void *uri_ctx;
+    const struct inputs_remote *remote; /* NULL: what lies elsewhere is an error; borrowed likewise */
 };
 
 /* One input. job is always there: complete where error is NULL, else with key and image only ("FILE:LINE" as key of a
  * manifest line without an id that can be read or may be so long), cut to what a job may have. The key is the URI of
- * the file that was given or found (the path where it has none), or the line's id, or the URI of the line's image.
+ * the file that was given or found (the path where it has none), or the line's id, or the URI of the line's image; of a
+ * shard's member "SHARD#NAME".
  * Relative paths in a manifest are relative to its folder; those on stdin to the current one. */
 struct input {
     struct job *job;

@@ -98,29 +98,57 @@ char *path_folder(const char *path)
     return slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
 }
 
+/* Bytes of the UTF-8 sequence at s, or 0. */
+static size_t utf8_len(const unsigned char *s)
+{
+    size_t n = *s < 0x80                  ? 1
+               : *s >= 0xC2 && *s <= 0xDF ? 2
+               : *s >= 0xE0 && *s <= 0xEF ? 3
+               : *s >= 0xF0 && *s <= 0xF4 ? 4
+                                          : 0;
+    bool wrong = n == 0 || (s[0] == 0xE0 && s[1] < 0xA0) || (s[0] == 0xED && s[1] > 0x9F) ||
+                 (s[0] == 0xF0 && s[1] < 0x90) || (s[0] == 0xF4 && s[1] > 0x8F);
+    for (size_t i = 1; !wrong && i < n; i++)
+        wrong = (s[i] & 0xC0) != 0x80;
+    return wrong ? 0 : n;
+}
+
 static bool is_utf8(const char *text)
 {
-    const unsigned char *s = (const unsigned char *)text;
-    while (*s) {
-        size_t n = *s < 0x80                  ? 1
-                   : *s >= 0xC2 && *s <= 0xDF ? 2
-                   : *s >= 0xE0 && *s <= 0xEF ? 3
-                   : *s >= 0xF0 && *s <= 0xF4 ? 4
-                                              : 0;
-        bool wrong = n == 0 || (s[0] == 0xE0 && s[1] < 0xA0) || (s[0] == 0xED && s[1] > 0x9F) ||
-                     (s[0] == 0xF0 && s[1] < 0x90) || (s[0] == 0xF4 && s[1] > 0x8F);
-        for (size_t i = 1; !wrong && i < n; i++)
-            wrong = (s[i] & 0xC0) != 0x80;
-        if (wrong)
-            return false;
-        s += n;
+    size_t n = 1;
+    for (const unsigned char *s = (const unsigned char *)text; *s && n; s += n)
+        n = utf8_len(s);
+    return n > 0;
+}
+
+static char *put_percent(char *to, unsigned char byte)
+{
+    static const char hex[] = "0123456789ABCDEF";
+    *to++ = '%';
+    *to++ = hex[byte >> 4];
+    *to++ = hex[byte & 15];
+    return to;
+}
+
+enum status path_as_name(const char *name, char **out)
+{
+    char *text = malloc(3 * strlen(name) + 1), *to = text;
+    if (!text)
+        return ST_NOMEM;
+    for (const unsigned char *s = (const unsigned char *)name; *s;) {
+        size_t n = *s < ' ' || *s == '%' || *s == 0x7F ? 0 : utf8_len(s);
+        if (n == 0)
+            to = put_percent(to, *s++);
+        while (n-- > 0)
+            *to++ = (char)*s++;
     }
-    return true;
+    *to = '\0';
+    *out = text;
+    return ST_OK;
 }
 
 enum status path_as_text(const char *path, char **out)
 {
-    static const char hex[] = "0123456789ABCDEF";
     if (is_utf8(path))
         return (*out = strdup(path)) ? ST_OK : ST_NOMEM;
     char *text = malloc(3 * strlen(path) + sizeof "file://"), *to = text;
@@ -131,9 +159,7 @@ enum status path_as_text(const char *path, char **out)
         if (isalnum(*s) || strchr("/-_.~", *s)) {
             *to++ = (char)*s;
         } else {
-            *to++ = '%';
-            *to++ = hex[*s >> 4];
-            *to++ = hex[*s & 15];
+            to = put_percent(to, *s);
         }
     }
     *to = '\0';

@@ -16,5 +16,7 @@ char *path_folder(const char *path);
 /* JSON and MessagePack carry UTF-8 only: an absolute path that is not UTF-8 becomes "file://" with percent signs; any
  * other is copied. *out malloc'ed. */
 MUST_CHECK enum status path_as_text(const char *path, char **out);
+/* A member's name as text: bytes that are no UTF-8, control characters and percent signs become %XX. *out malloc'ed. */
+MUST_CHECK enum status path_as_name(const char *name, char **out);
 
 #endif

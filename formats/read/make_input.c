@@ -72,27 +72,34 @@ static enum status fail(const struct inputs_options *o, const char *key, const c
     return ST_OK;
 }
 
-/* A job of the defaults' tasks over one image, whose URI is the key too. */
-static enum status plain_job(const struct inputs_options *o, const char *image, struct input *out)
+/* v: a manifest's object; key and image: what the input is called where that is no job. */
+static enum status make_job(const struct inputs_options *o, const struct json *v, const char *key, const char *image,
+                            struct input *out)
 {
     struct diag why = {""};
     struct job *job = NULL;
-    struct json *v = jsn_new_object();
-    enum status s = jsn_put(v, "image", jsn_new_string(image));
-    if (s == ST_OK)
-        s = job_from_json(v, o->defaults, &job, &why);
-    jsn_free(v);
+    enum status s = job_from_json(v, o->defaults, &job, &why);
     if (s == ST_NOMEM)
         return s;
     if (s != ST_OK)
-        return fail(o, image, image, code_of(s), why.text, out);
+        return fail(o, key, image, code_of(s), why.text, out);
     *out = (struct input){.job = job};
     return ST_OK;
 }
 
-/* The URI of a local file, by the caller's rule. */
-static enum status local_uri(const struct inputs_options *o, const char *folder, const char *path, char **uri,
-                             struct diag *why)
+/* A job of the defaults' tasks over one image, whose URI is the key too. */
+static enum status plain_job(const struct inputs_options *o, const char *image, struct input *out)
+{
+    struct json *v = jsn_new_object();
+    enum status s = jsn_put(v, "image", jsn_new_string(image));
+    if (s == ST_OK)
+        s = make_job(o, v, image, image, out);
+    jsn_free(v);
+    return s;
+}
+
+enum status make_local_uri(const struct inputs_options *o, const char *folder, const char *path, char **uri,
+                           struct diag *why)
 {
     char *absolute = NULL, *named = NULL;
     enum status s = path_absolute(folder, path, &absolute, why);
@@ -114,7 +121,7 @@ enum status make_from_path(const struct inputs_options *o, const char *path, str
 {
     struct diag why = {""};
     char *uri = NULL;
-    enum status s = local_uri(o, NULL, path, &uri, &why);
+    enum status s = make_local_uri(o, NULL, path, &uri, &why);
     if (s == ST_OK)
         s = plain_job(o, uri, out);
     else if (s != ST_NOMEM)
@@ -128,11 +135,47 @@ enum status make_error(const struct inputs_options *o, const char *path, const c
                        struct input *out)
 {
     char *uri = NULL;
-    enum status s = local_uri(o, NULL, path, &uri, NULL);
+    enum status s = make_local_uri(o, NULL, path, &uri, NULL);
     if (s == ST_NOMEM)
         return s;
     s = fail(o, uri ? uri : path, uri ? uri : path, code, message, out);
     free(uri);
+    return s;
+}
+
+const char *make_code_of_reading(enum status s)
+{
+    return s == ST_MISSING ? "missing_file" : s == ST_FORMAT ? "bad_shard" : "unreadable";
+}
+
+enum status make_error_of_uri(const struct inputs_options *o, const char *uri, const char *code, const char *message,
+                              struct input *out)
+{
+    return fail(o, uri, uri, code, message, out);
+}
+
+/* The end of a name, which tells more than its beginning, in what a group may have. */
+static const char *group_tail(const char *name)
+{
+    size_t len = strlen(name);
+    const char *from = len > LIMIT_NAME_BYTES ? name + len - LIMIT_NAME_BYTES : name;
+    while ((*from & 0xC0) == 0x80)
+        from++;
+    return from;
+}
+
+enum status make_of_group(const struct inputs_options *o, const char *key, const char *uri, const char *group,
+                          struct input *out)
+{
+    struct json *v = jsn_new_object();
+    enum status s = jsn_put(v, "id", jsn_new_string(key));
+    if (s == ST_OK)
+        s = jsn_put(v, "image", jsn_new_string(uri));
+    if (s == ST_OK)
+        s = jsn_put(v, "group", jsn_new_string(group_tail(group)));
+    if (s == ST_OK)
+        s = make_job(o, v, key, uri, out);
+    jsn_free(v);
     return s;
 }
 
@@ -153,7 +196,7 @@ static enum status read_line(const struct inputs_options *o, const char *folder,
         return s;
     if (!is_uri(job->image)) {
         char *uri = NULL;
-        s = local_uri(o, folder, job->image, &uri, why);
+        s = make_local_uri(o, folder, job->image, &uri, why);
         if (s == ST_OK) {
             free(job->image);
             job->image = uri;

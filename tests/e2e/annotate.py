@@ -105,7 +105,7 @@ EXPECTED = {
     'good': 'ok', 'partial': 'partial', 'outside': 'invalid_region', 'empty mask': 'invalid_region', 'wrong mask': 'invalid_region',
     'no area': 'invalid_region', 'long': 'partial', 'longer': 'too_long', 'region in a question': 'ok',
     'unknown region': 'invalid_job', 'two turns': 'ok', 'phrases': 'ok', 'unknown task': 'unknown_task',
-    'unknown field': 'invalid_job', 'absent': 'missing_file', 'other root': 'unknown_root', 'private': 'fetch_failed',
+    'unknown field': 'invalid_job', 'absent': 'missing_file', 'other root': 'unknown_root', 'private': 'blocked_address',
     'late': 'expired', 'jobs.jsonl:18': 'invalid_job', 'jobs.jsonl:19': 'invalid_job',
 }
 

@@ -23,8 +23,12 @@ die() {
 # want WHAT EXPECTED FOUND
 want() { [ "$2" = "$3" ] || die "$1: expected $2, found $3"; }
 
+# What a test starts itself it ends by defining this anew.
+at_end() { :; }
+
 finish() {
     local code=$?
+    at_end
     [ -z "$UP_PID" ] || up_stop
     rm -rf "$WORK"
     exit $code

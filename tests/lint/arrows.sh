@@ -53,8 +53,9 @@ done >"$complaints" <<'TABLE'
 ZeroMQ        | zmq\.h         | protocol/link.c
 hiredis       | hiredis/       | protocol/store_node.c
 libvips       | vips/          | media/vips_image.h
-libcurl       | curl/          | media/fetch_http.c
+libcurl       | curl/          | media/curl.h
 libmicrohttpd | microhttpd\.h | observe/web_impl.h
+expat         | expat\.h       | media/s3_page.c
 Jansson       | jansson\.h     | base/json.c
 SentencePiece | sentencepiece  | model/tokenizer.cc
 MessagePack   | msgpack        | protocol/wire.c

@@ -21,6 +21,7 @@ build | pkg-config --exists libzmq               | libzmq3-dev
 build | pkg-config --exists hiredis              | libhiredis-dev
 build | pkg-config --exists vips                 | libvips-dev
 build | pkg-config --exists libcurl              | libcurl4-openssl-dev libcurl4-gnutls-dev
+build | pkg-config --exists expat                | libexpat1-dev
 build | pkg-config --exists jansson              | libjansson-dev
 build | echo '#include <sentencepiece_processor.h>' \| g++ -E -x c++ - | libsentencepiece-dev
 build | pkg-config --exists libzstd              | libzstd-dev
@@ -36,6 +37,8 @@ eval  | /usr/bin/python3 -c 'import PIL'         | python3-pil
 eval  | ls /usr/share/fonts/truetype/noto/NotoColorEmoji.ttf | fonts-noto-color-emoji
 test  | pkg-config --exists lua5.1              | liblua5.1-0-dev
 test  | ls ${CUDA:-/usr/local/cuda}/include/cuda_fp16.h \|\| python3 -m pip --version | python3-pip
+test  | command -v nginx \|\| ls /usr/sbin/nginx     | nginx-light nginx
+test  | command -v openssl                       | openssl
 test  | command -v flock                         | util-linux
 full  | command -v mandoc                        | mandoc
 full  | command -v zsh                           | zsh

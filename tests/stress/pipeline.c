@@ -102,7 +102,7 @@ static void run(struct load *l, const struct media_roots *roots, bool hand_back)
                    .tower_dir = "tests/parity/fixtures/tiny-ferret-a-clip",
                    .backend = {.device = "cpu", .isa = "auto", .threads = 2, .memory_bytes = (size_t)256 << 20}},
         .queue_images = 4,
-        .roots = roots,
+        .fetch = {.roots = roots},
         .on_start = on_start,
     };
     struct diag why = {""};

@@ -299,6 +299,27 @@ Test(settings, print_flags_gives_a_program_each_row_in_its_own_line_of_fields)
     settings_free(s);
 }
 
+Test(settings, what_is_set_goes_on_as_flags_and_defaults_and_secrets_do_not)
+{
+    struct options o;
+    struct settings *s = NULL;
+    struct diag why = {0};
+    char **flags = NULL;
+    int n = 0;
+    setenv("FERRET_REDIS_PASSWORD", "hush", 1);
+    cr_assert_eq(read_line("--json --size=2MiB --root a=/a --root=b=/b --dtype bf16", &o, &s, &why), ST_OK, "%s",
+                 why.text);
+    const struct setting_group own = {.rows = own_rows, .n_rows = sizeof own_rows / sizeof *own_rows};
+    cr_assert_eq(settings_flags(s, &own, &flags, &n), ST_OK);
+    static const char *const want[] = {"--json=true", "--size=2097152", "--dtype=bf16", "--root=a=/a", "--root=b=/b"};
+    cr_assert_eq(n, 5);
+    for (int i = 0; i < n; i++)
+        cr_expect_str_eq(flags[i], want[i]);
+    settings_flags_free(flags, n);
+    settings_free(s);
+    unsetenv("FERRET_REDIS_PASSWORD");
+}
+
 Test(settings, sizes)
 {
     int64_t n;

@@ -1,15 +1,11 @@
-/* Claims of media/fetch.h: what is read, what is refused and under which name. HTTP is tried against a small server of
- * our own. */
+/* Claims of media/fetch.h: what is read, what is refused and under which name. HTTP is the business of http.c. */
 #include "media/fetch.h"
 
-#include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -220,95 +216,4 @@ Test(fetch, roots_are_checked_when_they_are_named)
     cr_expect_str_eq(uri, "all:xy/z.jpg");
     free(uri);
     media_roots_free(roots);
-}
-
-/* ---- HTTP: a server that answers by path ---- */
-
-struct server {
-    int fd, port;
-    pthread_t thread;
-};
-
-static void answer(int fd)
-{
-    char request[2048] = {0};
-    if (read(fd, request, sizeof request - 1) <= 0)
-        return;
-    const char *reply = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-    if (strncmp(request, "GET /hello", 10) == 0)
-        reply = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello";
-    else if (strncmp(request, "GET /busy", 9) == 0)
-        reply = "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-    else if (strncmp(request, "GET /loop", 9) == 0)
-        reply = "HTTP/1.1 302 Found\r\nLocation: /loop\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-    else if (strncmp(request, "GET /endless", 12) == 0)
-        reply = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nmore than sixteen bytes are sent here";
-    else if (strncmp(request, "GET /file", 9) == 0)
-        reply = "HTTP/1.1 302 Found\r\nLocation: file:///etc/passwd\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-    else if (strncmp(request, "GET /s.tar", 10) == 0 && strstr(request, "ange: bytes=2-4"))
-        reply = "HTTP/1.1 206 Partial\r\nContent-Length: 3\r\nConnection: close\r\n\r\n234";
-    if (write(fd, reply, strlen(reply)) < 0)
-        return;
-}
-
-static void *serve(void *ctx)
-{
-    struct server *s = ctx;
-    for (int fd; (fd = accept(s->fd, NULL, NULL)) >= 0; close(fd))
-        answer(fd);
-    return NULL;
-}
-
-static struct server server_open(void)
-{
-    struct server s = {.fd = socket(AF_INET, SOCK_STREAM, 0)};
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof a;
-    cr_assert_eq(bind(s.fd, (struct sockaddr *)(void *)&a, sizeof a), 0);
-    cr_assert_eq(listen(s.fd, 8), 0);
-    cr_assert_eq(getsockname(s.fd, (struct sockaddr *)(void *)&a, &len), 0);
-    s.port = ntohs(a.sin_port);
-    return s;
-}
-
-static void expect_http(const struct place *p, const struct server *s, const char *path, enum fetch_error want,
-                        const char *text)
-{
-    char uri[128];
-    snprintf(uri, sizeof uri, "http://user:word@127.0.0.1:%d%s", s->port, path);
-    expect(p, uri, want, text);
-}
-
-Test(fetch, http_answers_map_to_kinds_and_bounds_hold, .timeout = 30)
-{
-    struct place p = place_open(true, 16);
-    struct server s = server_open();
-    cr_assert_eq(pthread_create(&s.thread, NULL, serve, &s), 0);
-    expect_http(&p, &s, "/hello?token=x", FETCH_OK, "hello");
-    expect_http(&p, &s, "/gone", FETCH_MISSING, NULL);
-    expect_http(&p, &s, "/busy", FETCH_HTTP_SERVER, NULL);
-    expect_http(&p, &s, "/loop", FETCH_HTTP_STATUS, NULL);
-    expect_http(&p, &s, "/endless", FETCH_TOO_LARGE, NULL);
-    expect_http(&p, &s, "/file", FETCH_BAD_URI, NULL);
-    expect_http(&p, &s, "/s.tar#m.jpg@2+3", FETCH_OK, "234");
-    expect_http(&p, &s, "/hello.tar#m.jpg@2+3", FETCH_BAD_MEMBER, NULL);
-    shutdown(s.fd, SHUT_RDWR);
-    pthread_join(s.thread, NULL);
-    close(s.fd);
-    place_close(&p);
-}
-
-Test(fetch, private_addresses_are_refused_unless_allowed_and_secrets_are_not_shown, .timeout = 30)
-{
-    struct place p = place_open(false, 0);
-    struct diag why = {0};
-    struct bytes b = {0};
-    enum fetch_error kind;
-    expect(&p, "http://127.0.0.1:9/", FETCH_BLOCKED_ADDRESS, NULL);
-    expect(&p, "http://[::1]:9/", FETCH_BLOCKED_ADDRESS, NULL);
-    expect(&p, "http://169.254.169.254/latest", FETCH_BLOCKED_ADDRESS, NULL);
-    expect(&p, "http://[::ffff:10.0.0.1]/", FETCH_BLOCKED_ADDRESS, NULL);
-    cr_expect_eq(fetch(p.fetcher, "http://user:word@127.0.0.1:9/a?token=hidden", &b, &kind, &why), ST_REFUSED);
-    cr_expect_not(strstr(why.text, "word") || strstr(why.text, "hidden"), "%s", why.text);
-    place_close(&p);
 }
