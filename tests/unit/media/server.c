@@ -12,13 +12,6 @@
 
 enum { BIG = 1 << 20, SLOW_MS = 400 };
 
-static long long now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec * 1000LL + t.tv_nsec / 1000000;
-}
-
 static void pause_ms(long ms)
 {
     nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000}, NULL);
@@ -113,13 +106,9 @@ static bool answer(struct server *s, int fd, const char *request)
 
 static void count(struct server *s)
 {
-    long long now = now_ms(), last = atomic_exchange(&s->last_ms, now);
     int running = atomic_fetch_add(&s->now, 1) + 1, most = atomic_load(&s->most_at_once);
     atomic_fetch_add(&s->requests, 1);
     while (running > most && !atomic_compare_exchange_weak(&s->most_at_once, &most, running))
-        ;
-    long long gap = now - last, shortest = atomic_load(&s->shortest_gap_ms);
-    while (last && gap < shortest && !atomic_compare_exchange_weak(&s->shortest_gap_ms, &shortest, gap))
         ;
 }
 
@@ -141,7 +130,7 @@ static void *converse(void *ctx)
         more = answer(c.server, c.fd, request);
         atomic_fetch_sub(&c.server->now, 1);
     }
-    close(c.fd);
+    shutdown(c.fd, SHUT_RDWR);
     return NULL;
 }
 
@@ -150,12 +139,12 @@ static void *serve(void *ctx)
     struct server *s = ctx;
     for (int fd; (fd = accept(s->fd, NULL, NULL)) >= 0;) {
         struct connection *c = malloc(sizeof *c);
-        pthread_t thread;
         *c = (struct connection){s, fd};
         atomic_fetch_add(&s->connections, 1);
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
-        cr_assert_eq(pthread_create(&thread, NULL, converse, c), 0);
-        pthread_detach(thread);
+        cr_assert(s->n_talks < SERVER_CONNECTIONS);
+        s->talks[s->n_talks].fd = fd;
+        cr_assert_eq(pthread_create(&s->talks[s->n_talks++].thread, NULL, converse, c), 0);
     }
     return NULL;
 }
@@ -165,7 +154,6 @@ void server_open(struct server *s, const char *address)
     struct sockaddr_in a = {.sin_family = AF_INET};
     socklen_t len = sizeof a;
     memset(s, 0, sizeof *s);
-    atomic_store(&s->shortest_gap_ms, 1000000);
     cr_assert_eq(inet_pton(AF_INET, address, &a.sin_addr), 1);
     s->fd = socket(AF_INET, SOCK_STREAM, 0);
     cr_assert_eq(bind(s->fd, (struct sockaddr *)(void *)&a, sizeof a), 0);
@@ -180,4 +168,9 @@ void server_close(struct server *s)
     shutdown(s->fd, SHUT_RDWR);
     pthread_join(s->thread, NULL);
     close(s->fd);
+    for (int i = 0; i < s->n_talks; i++) {
+        shutdown(s->talks[i].fd, SHUT_RDWR);
+        pthread_join(s->talks[i].thread, NULL);
+        close(s->talks[i].fd);
+    }
 }

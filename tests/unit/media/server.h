@@ -13,11 +13,17 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+enum { SERVER_CONNECTIONS = 128 };
+
 struct server {
     int fd, port;
+    struct {
+        int fd;
+        pthread_t thread;
+    } talks[SERVER_CONNECTIONS];
+    int n_talks; /* the accepting thread's, until that has ended */
     pthread_t thread;
     atomic_int connections, requests, now, most_at_once, heals;
-    atomic_llong last_ms, shortest_gap_ms; /* between two requests */
 };
 
 /* address: "127.0.0.1" or another of this machine's. Asserts on failure. */
