@@ -22,7 +22,7 @@
 #include "base/status.h"
 
 struct bytes {
-    uint8_t *data; /* malloc'ed */
+    uint8_t *data; /* malloc'ed; may be NULL where len is 0 */
     size_t len;
 };
 void bytes_fini(struct bytes *b); /* zeroed or filled; leaves it zeroed */
