@@ -378,6 +378,12 @@ int dispatch_tick(struct dispatch *d, int64_t now_ms)
     return claim < wait ? claim : (int)wait;
 }
 
+struct dispatch_counts dispatch_counts(const struct dispatch *d)
+{
+    return (struct dispatch_counts){
+        .accepted = d->accepted, .handed_out = d->handed_out, .sessions = d->n_sessions, .held_bytes = d->held_bytes};
+}
+
 bool dispatch_wants_clients(const struct dispatch *d)
 {
     return d->held_bytes < d->options.max_held_bytes;

@@ -56,6 +56,13 @@ int dispatch_tick(struct dispatch *d, int64_t now_ms);
 /* Takes the next output; its bytes and args go to the caller. */
 bool dispatch_next(struct dispatch *d, struct dispatch_output *out);
 
+/* What it has done since its start, and holds now. */
+struct dispatch_counts {
+    uint64_t accepted, handed_out; /* jobs */
+    uint64_t sessions, held_bytes;
+};
+struct dispatch_counts dispatch_counts(const struct dispatch *d);
+
 bool dispatch_wants_clients(const struct dispatch *d); /* false: held bytes are at their limit */
 /* No new work is taken from here on; idle once everything on the way has been answered. */
 void dispatch_drain(struct dispatch *d);

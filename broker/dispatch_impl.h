@@ -122,6 +122,7 @@ struct dispatch {
     int claims_on_the_way;
 
     struct chore_state chores[CHORE_COUNT_];
+    uint64_t accepted, handed_out; /* jobs, since the start */
 };
 
 /* dispatch.c */

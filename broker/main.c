@@ -9,6 +9,7 @@
 #include "base/program.h"
 #include "base/settings.h"
 #include "broker/server.h"
+#include "broker/view.h"
 #include "protocol/key_file.h"
 #include "protocol/message.h"
 #include "protocol/paths.h"
@@ -38,6 +39,7 @@ struct broker_flags {
     int64_t lease_ms, beat_ms, window, held_bytes, drain_ms;
     struct setting_memory result_memory;
     bool is_unsafe, insecure, verbose;
+    struct service_flags service;
 };
 
 #define ROW(field, flag, kind, def, ...)                                                                               \
@@ -186,6 +188,26 @@ static enum status open_store(const struct broker_flags *f, const struct address
     return ST_OK;
 }
 
+static double result_budget(const struct broker_flags *f)
+{
+    return f->result_memory.bytes ? (double)f->result_memory.bytes : f->result_memory.share;
+}
+
+/* Looking has a connection of its own, as to the one that works. */
+static enum status open_view(const struct broker_flags *f, const struct addresses *a, const struct store *working,
+                             const struct store_login *login, const struct log *log, struct view **out,
+                             struct diag *why)
+{
+    if (!f->service.http)
+        return ST_OK;
+    struct view_options o = {.flags = &f->service, .result_budget = result_budget(f), .log = log};
+    enum status s = store_open(a->redis, store_shards(working), &o.store, why);
+    if (s != ST_OK)
+        return s;
+    store_log_in(o.store, login);
+    return view_open(&o, out, why);
+}
+
 static enum status serve(const struct broker_flags *f, const struct log *log, struct diag *why)
 {
     struct addresses a;
@@ -216,16 +238,19 @@ static enum status serve(const struct broker_flags *f, const struct log *log, st
                      .lease_ms = f->lease_ms,
                      .beat_ms = f->beat_ms,
                      .window = (uint64_t)f->window,
-                     .result_budget = f->result_memory.bytes ? (double)f->result_memory.bytes : f->result_memory.share,
+                     .result_budget = result_budget(f),
                      .max_held_bytes = (size_t)f->held_bytes},
     };
-    s = server_open(&o, &server, why);
+    s = open_view(f, &a, store, login.use, log, &o.view, why);
+    if (s == ST_OK)
+        s = server_open(&o, &server, why);
     if (s == ST_OK) {
         log_line(log, LOG_INFO, "ready: clients at %s, workers at %s, Redis at %s", a.clients, a.workers, a.redis);
         s = server_run(server, &stop, &reload);
         log_line(log, LOG_INFO, "stopped");
     }
     server_close(server);
+    view_close(o.view);
     store_close(store);
     return s;
 }
@@ -233,15 +258,16 @@ static enum status serve(const struct broker_flags *f, const struct log *log, st
 int main(int argc, char **argv)
 {
     const struct setting_group groups[] = {
-        {"Broker", rows, sizeof rows / sizeof rows[0], 0},
+        {.title = "Broker", .rows = rows, .n_rows = sizeof rows / sizeof rows[0]},
         redis_flags_group(offsetof(struct broker_flags, login)),
+        service_flags_group(offsetof(struct broker_flags, service)),
     };
     const struct settings_program program = {
         .name = "ferret-broker",
         .args = "",
         .summary = "Hands out jobs between clients and workers; everything durable is in Redis.",
         .examples =
-            "  ferret-broker --data /var/lib/ferretry\n"
+            "  ferret-broker --data /var/lib/ferretry --http 127.0.0.1:7420\n"
             "  ferret-broker --redis 127.0.0.1:6379 --client-bind 'tcp://*:7411' --worker-bind 'tcp://*:7412' \\\n"
             "                --key-file /etc/ferretry/broker.key\n",
         .groups = groups,

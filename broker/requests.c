@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "broker/dispatch_impl.h"
+#include "broker/rows.h"
 
 static void arg_view(struct store_args *args, struct wire_view v)
 {
@@ -108,58 +109,19 @@ void requests_on_message(struct dispatch *d, const struct link_peer *peer, const
 /* ---- answers -------------------------------------------------------------------------------------------------------
  */
 
-static void copy_text(const struct reply *r, size_t i, char *out, size_t max)
-{
-    size_t len;
-    const char *bytes = reply_bytes(r, i, &len);
-    len = len < max ? len : max;
-    memcpy(out, bytes, len);
-    out[len] = '\0';
-}
-
 static void put_campaign(struct wire_writer *w, const struct reply *row)
 {
-    enum { STATE_AT = 3, COUNTERS_AT = 4, MANIFEST_AT = 13, OFFSET_AT = 14, LABELS_AT, STOPPED_AT, COMPLETED_AT };
-    struct campaign_status c = {.state = CAMPAIGN_ACTIVE};
-    copy_text(row, 0, c.name, LIMIT_NAME_BYTES);
-    copy_text(row, 1, c.tenant, LIMIT_NAME_BYTES);
-    copy_text(row, 2, c.class_name, CLASS_BYTES);
-    for (int i = 0; i < CAMPAIGN_STATE_COUNT_; i++)
-        if (reply_is(row, STATE_AT, campaign_state_name((enum campaign_state)i)))
-            c.state = (enum campaign_state)i;
-    uint64_t *counters[] = {&c.total,  &c.ready,     &c.running, &c.delayed, &c.done,
-                            &c.failed, &c.cancelled, &c.trimmed, &c.workers};
-    for (size_t i = 0; i < sizeof counters / sizeof counters[0]; i++)
-        *counters[i] = (uint64_t)reply_number(row, COUNTERS_AT + i);
-    size_t len;
-    const char *manifest = reply_bytes(row, MANIFEST_AT, &len);
-    if (len == PLACE_HASH_BYTES) {
-        memcpy(c.place.manifest, manifest, PLACE_HASH_BYTES);
-        c.place.offset = (uint64_t)reply_number(row, OFFSET_AT);
-    }
-    copy_text(row, LABELS_AT, c.labels, LIMIT_NAME_BYTES);
-    copy_text(row, STOPPED_AT, c.stopped, STOPPED_BYTES);
-    c.completed = reply_number(row, COMPLETED_AT) != 0;
+    struct campaign_status c;
+    row_campaign(row, &c);
     message_campaign_put(w, &c);
 }
 
 static void put_worker(struct wire_writer *w, const struct reply *r, size_t at, bool named)
 {
-    struct worker_status s = {.lease_ms = reply_number(r, at + 3), .running = (uint64_t)reply_number(r, at + 2)};
-    size_t len;
-    const char *bytes = reply_bytes(r, at, &len);
-    for (size_t i = 0; named && i < len && i < SESSION_BYTES; i++)
-        snprintf(s.session + 2 * i, 3, "%02x", (unsigned char)bytes[i]);
-    const char *info = reply_bytes(r, at + 1, &len);
-    const char *bar = memchr(info, '|', len);
-    size_t n = bar ? (size_t)(bar - info) : len;
-    memcpy(s.class_name, info, n < CLASS_BYTES ? n : CLASS_BYTES);
-    const char *label = memrchr(info, '|', len);
-    size_t left = label ? (size_t)(info + len - label - 1) : 0;
-    if (left)
-        memcpy(s.label, label + 1, left < LIMIT_NAME_BYTES ? left : LIMIT_NAME_BYTES);
-    copy_text(r, at + 4, s.state, STOPPED_BYTES);
-    copy_text(r, at + 5, s.said, SAID_BYTES);
+    struct worker_status s;
+    row_worker(r, at, &s);
+    if (!named)
+        s.session[0] = '\0';
     message_worker_put(w, &s);
 }
 
@@ -202,8 +164,8 @@ static void answer_made(struct dispatch *d, const struct pending *p, const struc
     } else if (!p->sees_tenants && reply_is(r, 1, "tenant")) {
         dispatch_error(d, SIDE_CLIENT, &p->peer, &m, CODE_REFUSED, "the name is taken; choose another one");
     } else {
-        copy_text(r, 1, field, LIMIT_NAME_BYTES);
-        copy_text(r, 2, found, LIMIT_NAME_BYTES);
+        row_text(r, 1, field, LIMIT_NAME_BYTES);
+        row_text(r, 2, found, LIMIT_NAME_BYTES);
         snprintf(text, sizeof text, "the campaign exists with %s of its own (%s); choose another name", field, found);
         dispatch_error(d, SIDE_CLIENT, &p->peer, &m, CODE_REFUSED, text);
     }
@@ -214,8 +176,8 @@ static void answer_workers(struct dispatch *d, const struct pending *p, const st
     struct message m = {.kind = MESSAGE_SESSIONS, .request = p->request};
     struct wire_writer w;
     wire_writer_init(&w, LIMIT_FRAME_BYTES);
-    wire_put_array(&w, r->n / 6);
-    for (size_t i = 0; i + 5 < r->n; i += 6)
+    wire_put_array(&w, r->n / ROW_WORKER_ELEMENTS);
+    for (size_t i = 0; i + ROW_WORKER_ELEMENTS <= r->n; i += ROW_WORKER_ELEMENTS)
         put_worker(&w, r, i, p->sees_sessions);
     requests_send_rows(d, p, &m, &w);
     wire_writer_fini(&w);

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "broker/guard.h"
+#include "broker/view.h"
 
 struct server {
     struct server_options options;
@@ -74,6 +75,7 @@ static void read_side(struct server *s, enum side side)
             return;
         if (link_receive(l, &f) != ST_OK)
             return;
+        meters_message(view_meters(s->options.view), false, f.bytes, f.len);
         dispatch_on_message(s->dispatch, side, &f.peer, f.bytes, f.len, clock_ms());
         link_frame_free(&f);
     }
@@ -83,6 +85,7 @@ static void read_store(struct server *s)
 {
     struct store_answer a;
     while (store_take(s->options.store, &a)) {
+        meters_reply(view_meters(s->options.view), a.tag, clock_us());
         dispatch_on_reply(s->dispatch, a.tag, &a.reply, clock_ms());
         store_answer_free(&a);
     }
@@ -103,12 +106,15 @@ static void flush(struct server *s)
         if (o.kind == OUTPUT_SEND) {
             uint8_t *bytes = o.bytes;
             o.bytes = NULL;
+            meters_message(view_meters(s->options.view), true, bytes, o.len);
             enum status st = link_send(o.side == SIDE_CLIENT ? s->clients : s->workers, &o.peer, bytes, o.len);
             if (st != ST_OK)
                 log_line(s->options.log, LOG_DEBUG, "a message was dropped: its receiver is %s",
                          st == ST_BUSY ? "slow" : "gone");
         } else if (store_send(s->options.store, o.script, &o.args, o.tag) != ST_OK) {
             dispatch_on_reply(s->dispatch, o.tag, &lost, clock_ms());
+        } else {
+            meters_call(view_meters(s->options.view), o.script, o.tag, clock_us());
         }
         dispatch_output_fini(&o);
     }
@@ -145,6 +151,8 @@ enum status server_run(struct server *s, const volatile sig_atomic_t *stop, vola
         read_side(s, SIDE_WORKER);
         read_side(s, SIDE_CLIENT);
         int due = dispatch_tick(s->dispatch, clock_ms());
+        meters_loop(view_meters(s->options.view), s->dispatch, s->was_ready);
+        view_turn(s->options.view, s->was_ready);
         flush(s);
         int store_due = store_pump(s->options.store, clock_ms()); /* writes at once what was just queued */
         if (stop_at >= 0 && (dispatch_is_idle(s->dispatch) || now >= stop_at))

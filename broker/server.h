@@ -10,6 +10,8 @@
 #include "protocol/link.h"
 #include "protocol/store.h"
 
+struct view; /* broker/view.h */
+
 struct server_options {
     const char *client_address, *worker_address;
     const struct link_keys *keys; /* CURVE, or NULL */
@@ -17,6 +19,7 @@ struct server_options {
     bool insecure;                /* plain addresses that other hosts reach */
     struct store *store;          /* ready; borrowed */
     struct dispatch_options dispatch;
+    struct view *view; /* NULL: nobody looks; borrowed */
     const struct log *log;
     int drain_ms; /* how long a stop waits for answers of Redis */
 };

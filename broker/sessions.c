@@ -346,6 +346,7 @@ void session_send_jobs(struct dispatch *d, const struct session *s, uint64_t seq
     struct message m = {.kind = MESSAGE_JOBS, .session = session_view(s->id), .seq = seq};
     if (put_jobs(&w, r, at, n) == ST_OK) {
         m.rows = (struct wire_view){.bytes = w.bytes, .len = w.len};
+        d->handed_out += n;
         dispatch_send(d, SIDE_WORKER, &s->peer, &m);
     }
     wire_writer_fini(&w);

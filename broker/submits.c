@@ -238,6 +238,8 @@ static void answer_group(struct dispatch *d, const struct submit_group *g, const
     m.unfinished = (uint64_t)reply_number(r, at + 1);
     if (len == g->n && !(len == 1 && strchr("BMFQXCT", *statuses))) {
         m.statuses = (struct wire_view){.bytes = (const uint8_t *)statuses, .len = len};
+        for (size_t i = 0; i < len; i++)
+            d->accepted += statuses[i] == 'n';
         dispatch_send(d, SIDE_CLIENT, &g->peer, &m);
     } else if (reply_is(r, at, "X")) {
         dispatch_error(d, SIDE_CLIENT, &g->peer, &m, CODE_MISSING, "no such campaign");

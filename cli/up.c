@@ -16,6 +16,7 @@
 #include "cli/crew.h"
 #include "cli/private_redis.h"
 #include "cli/up_file.h"
+#include "cli/up_http.h"
 #include "worker/fetch_flags.h"
 
 enum {
@@ -37,6 +38,7 @@ struct up_options {
     double grace_s;
     uint8_t background[3];
     struct setting_list roots;
+    struct service_flags service;
     struct model_flags model;
     struct fetch_flags fetch; /* read by the workers */
 };
@@ -51,6 +53,9 @@ struct up {
     int n_fetch_flags;
     char dtype[16], device[48], memory[32], threads[16], isa[16], drain_ms[32], background[8];
     char clients[PATHS_BYTES], to_workers[PATHS_BYTES]; /* the broker's sockets */
+    struct up_http http;
+    char broker_http[UP_HTTP_ADDRESS];
+    char (*worker_http)[UP_HTTP_ADDRESS]; /* one a worker */
     struct private_redis redis;
     struct children children;
     struct child *broker;
@@ -108,6 +113,27 @@ static struct setting_group up_group(void)
          .help = "behind transparent pixels"},
     };
     return (struct setting_group){.title = "service", .rows = rows, .n_rows = sizeof rows / sizeof *rows};
+}
+
+/* --http means the broker's here, and has a default. */
+static struct setting_group up_service_group(void)
+{
+    static const struct setting rows[] = {
+        {.name = "http",
+         .type = SETTING_STRING,
+         .offset = offsetof(struct up_options, service.http),
+         .value = "ADDR|off",
+         .help =
+             "where the status page is shown, the workers' metrics at the ports behind it; default: " UP_HTTP_DEFAULT
+             ", or the next free ports"},
+        {.name = "http-token",
+         .type = SETTING_STRING,
+         .offset = offsetof(struct up_options, service.token),
+         .value = "TOKEN",
+         .help = "who looks must bring it; default: a random one, kept in DIR/http.token",
+         .secret = true},
+    };
+    return (struct setting_group){.title = "looking at it", .rows = rows, .n_rows = sizeof rows / sizeof *rows};
 }
 
 /* ---- before anything starts ------------------------------------------------------------------------------------- */
@@ -183,7 +209,7 @@ static enum status add_worker(struct up *u, int index, struct diag *why)
         {"--base", u->o->model.base},     {"--dtype", u->dtype},
         {"--device", u->device},          {"--memory", u->memory},
         {"--threads", u->threads},        {"--isa", u->isa},
-        {"--background", u->background},
+        {"--background", u->background},  {"--http", u->http.is_off ? NULL : u->worker_http[index]},
     };
     int n = 0;
     child->argv[n++] = u->worker_program;
@@ -208,6 +234,22 @@ static enum status add_worker(struct up *u, int index, struct diag *why)
     return ST_OK;
 }
 
+/* The token travels in the environment: others can read command lines. */
+static enum status prepare_http(struct up *u, struct diag *why)
+{
+    int workers = (int)u->o->workers;
+    u->worker_http = calloc((size_t)workers, sizeof *u->worker_http);
+    if (!u->worker_http)
+        return ST_NOMEM;
+    enum status s = up_http_prepare(&u->o->service, u->data, workers, &u->http, why);
+    if (s != ST_OK || u->http.is_off)
+        return s;
+    up_http_address(&u->http, 0, u->broker_http);
+    for (int i = 0; i < workers; i++)
+        up_http_address(&u->http, 1 + i, u->worker_http[i]);
+    return setenv("FERRET_HTTP_TOKEN", u->http.token, 1) == 0 ? ST_OK : ST_NOMEM;
+}
+
 static enum status prepare(struct up *u, struct diag *why)
 {
     enum status s = children_init(&u->children, why); /* from here on a stop waits until it can be done in order */
@@ -223,7 +265,9 @@ static enum status prepare(struct up *u, struct diag *why)
         return s;
     fputs(u->choice.notice, stderr);
     struct child *redis = children_add(&u->children, "redis");
-    s = private_redis_prepare(u->data, u->o->redis_server, u->o->redis_memory, &u->redis, redis, why);
+    s = prepare_http(u, why);
+    if (s == ST_OK)
+        s = private_redis_prepare(u->data, u->o->redis_server, u->o->redis_memory, &u->redis, redis, why);
     if (s != ST_OK)
         return s;
     if ((s = paths_client(u->data, u->clients, why)) != ST_OK ||
@@ -233,6 +277,10 @@ static enum status prepare(struct up *u, struct diag *why)
     const char *const argv[] = {u->broker_program, "--redis",       u->redis.socket, "--client-bind",
                                 u->clients,        "--worker-bind", u->to_workers};
     memcpy(u->broker->argv, argv, sizeof argv);
+    if (!u->http.is_off) {
+        u->broker->argv[sizeof argv / sizeof *argv] = "--http";
+        u->broker->argv[sizeof argv / sizeof *argv + 1] = u->broker_http;
+    }
     u->broker->catches_stops = true;
     u->broker->keep_fd = u->redis.lock_fd; /* its sockets are in the folder too */
     worker_values(u);
@@ -366,6 +414,11 @@ static void run_until_stopped(struct up *u)
 {
     fprintf(stderr, "ferret up: ready: %d worker%s, data in %s\n", (int)u->o->workers, u->o->workers == 1 ? "" : "s",
             u->data);
+    if (!u->http.is_off) {
+        char url[UP_HTTP_URL];
+        up_http_url(&u->http, url);
+        fprintf(stderr, "ferret up: status page: %s\n", url);
+    }
     while (tick(u))
         ;
     log_line(&u->children.log, LOG_INFO, "stopping (%s)", strsignal(u->stop_signal));
@@ -382,9 +435,15 @@ static enum status run(void *options, const struct settings *settings, int *exit
 {
     (void)exit_code;
     /* A file of settings for this command has keys that the children refuse, and a client's keys are not theirs. */
-    static const char *const not_theirs[] = {
-        "FERRET_CONFIG",     "FERRET_KEY_FILE",       "FERRET_BROKER_KEY_FILE",    "FERRET_ALLOW_FILE",
-        "FERRET_REDIS_USER", "FERRET_REDIS_PASSWORD", "FERRET_REDIS_PASSWORD_FILE"};
+    static const char *const not_theirs[] = {"FERRET_CONFIG",
+                                             "FERRET_HTTP",
+                                             "FERRET_TRACE",
+                                             "FERRET_KEY_FILE",
+                                             "FERRET_BROKER_KEY_FILE",
+                                             "FERRET_ALLOW_FILE",
+                                             "FERRET_REDIS_USER",
+                                             "FERRET_REDIS_PASSWORD",
+                                             "FERRET_REDIS_PASSWORD_FILE"};
     for (size_t i = 0; i < sizeof not_theirs / sizeof *not_theirs; i++)
         unsetenv(not_theirs[i]);
     struct up *u = calloc(1, sizeof *u);
@@ -405,6 +464,7 @@ static enum status run(void *options, const struct settings *settings, int *exit
             stop(u);
         }
         private_redis_fini(&u->redis);
+        free(u->worker_http);
         engine_choice_fini(&u->choice);
         settings_flags_free(u->fetch_flags, u->n_fetch_flags);
         if (u->lock_fd >= 0)
@@ -417,7 +477,8 @@ static enum status run(void *options, const struct settings *settings, int *exit
 int cmd_up(int argc, char **argv)
 {
     struct up_options o = {0};
-    const struct setting_group groups[] = {up_group(), model_flags_group(offsetof(struct up_options, model)),
+    const struct setting_group groups[] = {up_group(), up_service_group(),
+                                           model_flags_group(offsetof(struct up_options, model)),
                                            fetch_flags_group(offsetof(struct up_options, fetch))};
     const struct settings_program program = {
         .name = "ferret up",

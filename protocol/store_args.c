@@ -36,6 +36,10 @@ LUA(dead);
 LUA(queue);
 LUA(forget);
 LUA(forgotten);
+LUA(board);
+LUA(news);
+LUA(newest);
+LUA(elect);
 LUA(fsck_walk);
 LUA(fsck_look);
 LUA(fsck_fix);
@@ -78,6 +82,10 @@ static const struct {
     [SCRIPT_QUEUE] = ROW(queue, false),
     [SCRIPT_FORGET] = ROW(forget, false),
     [SCRIPT_FORGOTTEN] = ROW(forgotten, false),
+    [SCRIPT_BOARD] = ROW(board, false),
+    [SCRIPT_NEWS] = ROW(news, false),
+    [SCRIPT_NEWEST] = ROW(newest, false),
+    [SCRIPT_ELECT] = ROW(elect, false),
     [SCRIPT_FSCK_WALK] = ROW(fsck_walk, false),
     [SCRIPT_FSCK_LOOK] = ROW(fsck_look, false),
     [SCRIPT_FSCK_FIX] = ROW(fsck_fix, false),
@@ -110,7 +118,8 @@ enum status script_text(enum script s, char **text, size_t *len)
 size_t script_common_len(enum script s)
 {
     const char *shebang = scripts[s].grows ? SHEBANG : SHEBANG_OOM;
-    return strlen(shebang) + (size_t)(_binary_protocol_scripts_common_lua_end - _binary_protocol_scripts_common_lua_start);
+    return strlen(shebang) +
+           (size_t)(_binary_protocol_scripts_common_lua_end - _binary_protocol_scripts_common_lua_start);
 }
 
 static bool reserve(struct store_args *a, size_t len)

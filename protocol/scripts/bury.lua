@@ -16,6 +16,7 @@ call('HSET', K .. 'res:' .. no, id .. again, ARGV[2])
 hold(no, #ARGV[2])
 call('SADD', K .. 'fin:' .. no, fin_id(id))
 call('RPUSH', K .. 'out:' .. no, id .. again)
+show_errors({error_row(no, ARGV[2])})
 move(no, 'delayed', 'failed', 1)
 look_at_end(no)
 return 1

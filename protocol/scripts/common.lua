@@ -203,6 +203,23 @@ local function tell(what, no)
     end
 end
 
+-- What failed for good last, for people who look: "ms|campaign number|" and the record, unless it is long. The last 100 are
+-- kept.
+local function show_errors(rows)
+    local MOST = 100
+    if #rows > 0 then
+        local n = call('RPUSH', K .. 'errs', unpack(rows))
+        if n > MOST then
+            call('LPOP', K .. 'errs', n - MOST)
+        end
+    end
+end
+
+local function error_row(no, record)
+    local LONG = 4096
+    return string.format('%.0f|%s|', now_ms(), no) .. (#record <= LONG and record or '')
+end
+
 -- After jobs of a campaign have ended: is it complete (nothing is left and nothing more will be handed in), and have too
 -- many failed? The rate counts from the last resume, over 100 jobs at least.
 local function look_at_end(no)

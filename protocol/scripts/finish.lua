@@ -52,7 +52,7 @@ local function ends_of(no)
     return ends[no]
 end
 
-local answer, mine, gone = {}, {}, {}
+local answer, mine, gone, errors = {}, {}, {}, {}
 
 local function add(e, field)
     e.by[field] = (e.by[field] or 0) + 1
@@ -96,6 +96,7 @@ local function fail(i, e, row)
     else
         keep_dead(row.no, ids[i], stored)
         store(i, e, 'failed', row.again)
+        errors[#errors + 1] = error_row(row.no, records[i])
     end
 end
 
@@ -164,4 +165,5 @@ if #gone > 0 then
         call('HDEL', K .. 'retry', unpack(gone))
     end
 end
+show_errors(errors)
 return {table.concat(answer)}

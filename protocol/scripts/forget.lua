@@ -44,6 +44,7 @@ end
 
 if not phase then
     call('ZADD', K .. 'forgot', 'NX', string.format('%.0f', now_ms()), ARGV[1])
+    call('DEL', K .. 'errs') -- whose they are is not known any more
     phase, no, cursor = 'jobs', '0', '0'
 end
 local key = phase == 'jobs' and 'job' or phase == 'records' and 'res:' .. no or 'dead:' .. no

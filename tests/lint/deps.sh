@@ -51,6 +51,10 @@ full  | /usr/bin/python3 -c 'import selenium'    | python3-selenium
 full  | command -v clang                         | clang
 full  | command -v clang-format                  | clang-format
 full  | command -v clang-tidy                    | clang-tidy
+full  | command -v promtool                      | prometheus
+full  | command -v chromium \|\| command -v chromium-browser | chromium chromium-browser
+full  | command -v chromedriver                  | chromium-driver chromium-chromedriver
+full  | /usr/bin/python3 -c 'import selenium'    | python3-selenium
 TABLE
 }
 

@@ -1,0 +1,133 @@
+#include "cli/up_http.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "protocol/paths.h"
+
+void up_http_address(const struct up_http *h, int index, char out[UP_HTTP_ADDRESS])
+{
+    snprintf(out, UP_HTTP_ADDRESS, "%s:%d", h->host, h->port + index);
+}
+
+void up_http_url(const struct up_http *h, char out[UP_HTTP_URL])
+{
+    snprintf(out, UP_HTTP_URL, "http://%s:%d/?token=%s", h->host, h->port, h->token);
+}
+
+/* ---- token ---------------------------------------------------------------------------------------------------------
+ */
+
+/* ST_MISSING: there is none yet. */
+static enum status read_token(const char *path, struct up_http *h)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return errno == ENOENT ? ST_MISSING : ST_IO;
+    ssize_t n = read(fd, h->token, sizeof h->token - 1);
+    close(fd);
+    if (n <= 0)
+        return ST_IO;
+    h->token[n] = '\0';
+    h->token[strcspn(h->token, "\n")] = '\0';
+    return ST_OK;
+}
+
+static enum status make_token(const char *path, struct up_http *h)
+{
+    enum { RANDOM_BYTES = 16 };
+    unsigned char bytes[RANDOM_BYTES];
+    if (getrandom(bytes, sizeof bytes, 0) != sizeof bytes)
+        return ST_IO;
+    for (int i = 0; i < RANDOM_BYTES; i++)
+        snprintf(h->token + 2 * i, 3, "%02x", bytes[i]);
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return ST_IO;
+    bool ok = dprintf(fd, "%s\n", h->token) > 0;
+    ok = close(fd) == 0 && ok;
+    return ok ? ST_OK : ST_IO;
+}
+
+/* Kept from start to start, so that an address that somebody noted still works. */
+static enum status find_token(const char *given, const char *data, struct up_http *h, struct diag *why)
+{
+    char path[PATHS_BYTES + 16];
+    if (given && strlen(given) >= sizeof h->token)
+        return diag_set(why, ST_INVALID, "http-token: over %zu bytes", sizeof h->token - 1);
+    if (given) {
+        snprintf(h->token, sizeof h->token, "%s", given);
+        return ST_OK;
+    }
+    snprintf(path, sizeof path, "%s/http.token", data);
+    enum status s = read_token(path, h);
+    if (s == ST_MISSING)
+        s = make_token(path, h);
+    return s == ST_OK ? ST_OK : diag_set(why, s, "%s: %s", path, strerror(errno ? errno : EIO));
+}
+
+/* ---- ports ---------------------------------------------------------------------------------------------------------
+ */
+
+static bool is_free(const char *host, int port)
+{
+    char service[16];
+    snprintf(service, sizeof service, "%d", port);
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV}, *list = NULL;
+    if (getaddrinfo(host, service, &hints, &list) != 0)
+        return true; /* the broker says what is wrong with it */
+    int fd = socket(list->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0), yes = 1;
+    bool free_port = fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) == 0 &&
+                     bind(fd, list->ai_addr, list->ai_addrlen) == 0 && listen(fd, 1) == 0;
+    if (fd >= 0)
+        close(fd);
+    freeaddrinfo(list);
+    return free_port;
+}
+
+/* The first that is taken of a run of n, or 0. */
+static int first_taken(const char *host, int port, int n)
+{
+    for (int i = 0; i < n; i++)
+        if (!is_free(host, port + i))
+            return port + i;
+    return 0;
+}
+
+static enum status find_ports(struct up_http *h, bool may_move, int n, struct diag *why)
+{
+    enum { TRIES = 200, LAST_PORT = 65535 };
+    int taken = first_taken(h->host, h->port, n);
+    for (int i = 0; may_move && taken && i < TRIES && taken + n < LAST_PORT; i++) {
+        h->port = taken + 1;
+        taken = first_taken(h->host, h->port, n);
+    }
+    return taken ? diag_set(why, ST_IO, "http %s:%d: %s", h->host, taken, strerror(EADDRINUSE)) : ST_OK;
+}
+
+enum status up_http_prepare(const struct service_flags *flags, const char *data, int workers, struct up_http *out,
+                            struct diag *why)
+{
+    enum { LAST_PORT = 65535 };
+    const char *address = flags->http ? flags->http : UP_HTTP_DEFAULT;
+    *out = (struct up_http){.is_off = strcmp(address, "off") == 0};
+    if (out->is_off)
+        return ST_OK;
+    const char *colon = strrchr(address, ':');
+    char *end;
+    long port = colon ? strtol(colon + 1, &end, 10) : 0;
+    if (!colon || colon == address || *end || port < 1 || port + workers > LAST_PORT ||
+        (size_t)(colon - address) >= sizeof out->host)
+        return diag_set(why, ST_INVALID, "http \"%s\": want HOST:PORT, such as %s, or off", address, UP_HTTP_DEFAULT);
+    snprintf(out->host, sizeof out->host, "%.*s", (int)(colon - address), address);
+    out->port = (int)port;
+    enum status s = find_token(flags->token, data, out, why);
+    return s == ST_OK ? find_ports(out, !flags->http, 1 + workers, why) : s;
+}
