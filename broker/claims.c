@@ -1,4 +1,6 @@
 /* CLAIM: the credit of all sessions of a class that wait is served by one call, as far as its bound allows. */
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -6,7 +8,7 @@
 
 /* The sessions whose credit a call carries. */
 struct claim_batch {
-    int class_index;
+    int class_index, shard;
     size_t n;
     struct claim {
         uint8_t session[SESSION_BYTES];
@@ -21,32 +23,49 @@ void claim_batch_free(struct claim_batch *b)
 
 void sessions_wake(struct dispatch *d)
 {
-    for (size_t i = 0; i < d->n_classes; i++) {
-        d->classes[i].dry_until = 0;
-        d->classes[i].pause_ms = 0;
-        d->classes[i].woken = true;
-    }
+    for (size_t i = 0; i < d->n_classes; i++)
+        for (int k = 0; k < d->options.shards; k++) {
+            struct class_on_shard *on = &d->classes[i].on[k];
+            on->dry_until = 0;
+            on->pause_ms = 0;
+            on->woken = true;
+        }
 }
 
 /* ---- asking --------------------------------------------------------------------------------------------------------
  */
 
 /* So much a session gets at once that all who wait get as much: nobody hoards what others could begin. How much there
- * is was said by the last answer; since then there may be more. */
-static uint64_t share_of(const struct work_class *c)
+ * is was said by the last answer; since then there may be more. Of several shards each serves its part of the sessions.
+ */
+static uint64_t share_of(const struct dispatch *d, const struct work_class *c, int shard)
 {
+    const struct class_on_shard *on = &c->on[shard];
     if (c->waiting <= 1)
         return LIMIT_JOBS_PER_MESSAGE;
-    uint64_t share = c->left / (uint64_t)c->waiting, least = c->woken ? CLAIM_SHARE : 1;
+    uint64_t share = on->left * (uint64_t)d->options.shards / (uint64_t)c->waiting, least = on->woken ? CLAIM_SHARE : 1;
     return share < least ? least : share < LIMIT_JOBS_PER_MESSAGE ? share : LIMIT_JOBS_PER_MESSAGE;
 }
 
-/* In how many ms its credit is due; 0: now. */
-static int64_t due_in(const struct dispatch *d, const struct session *s, int64_t now_ms)
+/* The shard whose turn it is for this session, of those that may have work; -1: none now, and *due says in how many ms.
+ */
+static int shard_for(const struct dispatch *d, struct session *s, int64_t now_ms, int64_t *due)
 {
-    int64_t from = d->classes[s->class_index].dry_until;
-    from = s->not_before > from ? s->not_before : from;
-    return from > now_ms ? from - now_ms : 0;
+    enum { LONG_MS = 1000 };
+    *due = LONG_MS;
+    if (s->pinned >= 0 && !d->shards[s->pinned].ready)
+        s->pinned = -1;
+    for (int i = 0; i < d->options.shards; i++) {
+        int shard = s->pinned >= 0 ? s->pinned : (s->next_shard + i) % d->options.shards;
+        int64_t from = d->classes[s->class_index].on[shard].dry_until;
+        from = s->not_before > from ? s->not_before : from;
+        if (!d->shards[shard].ready)
+            continue;
+        if (from <= now_ms)
+            return shard;
+        *due = from - now_ms < *due ? from - now_ms : *due;
+    }
+    return -1;
 }
 
 static bool is_waiting(const struct session *s)
@@ -55,29 +74,43 @@ static bool is_waiting(const struct session *s)
 }
 
 /* What stands in front of the sessions in CLAIM's arguments. */
-static void begin_args(const struct dispatch *d, struct store_args *args)
+static void begin_args(const struct dispatch *d, int shard, struct store_args *args)
 {
+    args->shard = shard;
     store_arg_u64(args, CLAIM_QUANTUM);
     store_arg_u64(args, LIMIT_HELD_JOBS);
     store_arg_u64(args, ANSWER_BYTES);
-    dispatch_arg_pressure(d, args);
+    dispatch_arg_pressure(d, shard, args);
+}
+
+static void arg_want(const struct dispatch *d, const struct session *s, uint64_t want, struct store_args *args)
+{
+    enum { DIGITS = 48 };
+    char text[DIGITS];
+    int n = snprintf(text, sizeof text, "%" PRIu64, want);
+    if (d->options.shards > 1) /* what runs alone runs alone on all shards */
+        snprintf(text + n, sizeof text - (size_t)n, "|%" PRIu64, s->owned);
+    store_arg_str(args, text);
 }
 
 /* Credit of a class, in turns, up to what one call may touch. Where it had no work just now one session asks for all.
  */
-static struct claim_batch *gather(struct dispatch *d, int class_index, struct store_args *args, int64_t now_ms)
+static struct claim_batch *gather(struct dispatch *d, int class_index, int shard, struct store_args *args,
+                                  int64_t now_ms)
 {
     struct claim_batch *b = calloc(1, sizeof *b);
     if (!b)
         return NULL;
     const struct work_class *c = &d->classes[class_index];
-    size_t most = c->pause_ms > 0 ? 1 : CLAIM_SESSIONS;
-    uint64_t share = share_of(c), jobs = 0;
+    size_t most = c->on[shard].pause_ms > 0 ? 1 : CLAIM_SESSIONS;
+    uint64_t share = share_of(d, c, shard), jobs = 0;
+    int64_t due;
     b->class_index = class_index;
-    begin_args(d, args);
+    b->shard = shard;
+    begin_args(d, shard, args);
     for (size_t i = 0; i < d->n_sessions && b->n < most && jobs < CLAIM_JOBS; i++) {
         struct session *s = &d->sessions[(d->next_session + i) % d->n_sessions];
-        if (s->class_index != class_index || !is_waiting(s) || due_in(d, s, now_ms) > 0)
+        if (s->class_index != class_index || !is_waiting(s) || shard_for(d, s, now_ms, &due) != shard)
             continue;
         uint64_t want = s->want < share ? s->want : share;
         want = want < CLAIM_JOBS - jobs ? want : CLAIM_JOBS - jobs;
@@ -88,7 +121,7 @@ static struct claim_batch *gather(struct dispatch *d, int class_index, struct st
         of->seq = s->seq;
         store_arg(args, s->id, SESSION_BYTES);
         store_arg_u64(args, s->seq);
-        store_arg_u64(args, want);
+        arg_want(d, s, want, args);
     }
     return b;
 }
@@ -103,10 +136,10 @@ static void put_back(struct dispatch *d, const struct claim_batch *b)
 }
 
 /* False: nobody waits, or it could not be sent. */
-static bool start_claim(struct dispatch *d, int class_index, int64_t now_ms)
+static bool start_claim(struct dispatch *d, int class_index, int shard, int64_t now_ms)
 {
     struct store_args args = {0};
-    struct claim_batch *b = gather(d, class_index, &args, now_ms);
+    struct claim_batch *b = gather(d, class_index, shard, &args, now_ms);
     struct pending *p = b && b->n ? dispatch_call(d, SCRIPT_CLAIM, &args) : NULL;
     if (!p) {
         if (b)
@@ -117,7 +150,7 @@ static bool start_claim(struct dispatch *d, int class_index, int64_t now_ms)
     }
     p->side = SIDE_WORKER;
     p->claim = b;
-    d->claims_on_the_way++;
+    d->shards[shard].claims_on_the_way++;
     d->next_session = (d->next_session + b->n) % d->n_sessions;
     return true;
 }
@@ -131,6 +164,14 @@ static void forget_silent(struct dispatch *d, int64_t now_ms)
             d->sessions[i] = d->sessions[--d->n_sessions];
 }
 
+/* As many calls to a shard as there may be. */
+static void claim_from(struct dispatch *d, int class_index, int shard, int64_t now_ms)
+{
+    while (d->shards[shard].ready && d->shards[shard].claims_on_the_way < CLAIMS_AT_ONCE &&
+           start_claim(d, class_index, shard, now_ms))
+        ;
+}
+
 int sessions_claim(struct dispatch *d, int64_t now_ms)
 {
     enum { LONGEST_MS = 1000 };
@@ -139,27 +180,35 @@ int sessions_claim(struct dispatch *d, int64_t now_ms)
     for (size_t i = 0; i < d->n_classes; i++)
         d->classes[i].waiting = 0;
     for (size_t i = 0; i < d->n_sessions; i++) {
-        const struct session *s = &d->sessions[i];
-        int64_t due = due_in(d, s, now_ms);
+        struct session *s = &d->sessions[i];
+        int64_t due = 0;
         d->classes[s->class_index].waiting += s->want > 0;
-        if (is_waiting(s) && due > 0 && due < wait)
+        if (is_waiting(s) && shard_for(d, s, now_ms, &due) < 0 && due < wait)
             wait = due;
     }
     for (size_t i = 0; i < d->n_classes; i++)
-        while (d->claims_on_the_way < CLAIMS_AT_ONCE && start_claim(d, (int)i, now_ms))
-            ;
+        for (int shard = 0; shard < d->options.shards; shard++)
+            claim_from(d, (int)i, shard, now_ms);
     return (int)wait;
 }
 
 /* ---- answers -------------------------------------------------------------------------------------------------------
  */
 
-static void run_dry(struct work_class *c, int64_t now_ms)
+static void run_dry(struct class_on_shard *on, int64_t now_ms)
 {
-    c->pause_ms = c->pause_ms == 0 ? IDLE_POLL_MS : c->pause_ms * 2;
-    if (c->pause_ms > IDLE_POLL_MOST_MS)
-        c->pause_ms = IDLE_POLL_MOST_MS;
-    c->dry_until = now_ms + c->pause_ms;
+    on->pause_ms = on->pause_ms == 0 ? IDLE_POLL_MS : on->pause_ms * 2;
+    if (on->pause_ms > IDLE_POLL_MOST_MS)
+        on->pause_ms = IDLE_POLL_MOST_MS;
+    on->dry_until = now_ms + on->pause_ms;
+}
+
+/* Whom a shard keeps to itself, by what it said, and whose turn is next. */
+static void take_turn(const struct dispatch *d, struct session *s, int shard, const struct reply *r, size_t at)
+{
+    bool keeps = reply_is(r, at, "alone") || reply_is(r, at, "suspects") || reply_is(r, at, "ill");
+    s->pinned = keeps && d->options.shards > 1 ? shard : -1;
+    s->next_shard = (shard + 1) % d->options.shards;
 }
 
 /* n jobs from element `at` on, for one session. */
@@ -188,13 +237,15 @@ static void on_state(struct dispatch *d, struct session *s, uint64_t seq, const 
 }
 
 /* What becomes of one session; how many jobs it got. */
-static size_t on_one(struct dispatch *d, const struct claim *c, const struct reply *r, size_t at, int64_t now_ms)
+static size_t on_one(struct dispatch *d, const struct claim *c, int shard, const struct reply *r, size_t at,
+                     int64_t now_ms)
 {
     size_t n = (size_t)reply_number(r, at + 1);
     struct session *s = session_find(d, c->session);
     if (!s)
         return n; /* said BYE in between; its jobs, if any, have gone back or will be reaped */
     s->claiming = false;
+    take_turn(d, s, shard, r, at);
     if (n > 0)
         on_jobs(d, s, c->seq, r, at + 2, n);
     else
@@ -220,10 +271,10 @@ static void on_lost(struct dispatch *d, const struct claim_batch *b, const struc
 void claims_on_reply(struct dispatch *d, struct claim_batch *b, const struct reply *r, int64_t now_ms)
 {
     enum { FIRST = 1, JOB = 3 };
-    struct work_class *c = &d->classes[b->class_index];
+    struct class_on_shard *on = &d->classes[b->class_index].on[b->shard];
     size_t at = FIRST, jobs = 0;
     bool asked = false;
-    d->claims_on_the_way--;
+    d->shards[b->shard].claims_on_the_way--;
     if (r->kind != REPLY_ARRAY || r->n < FIRST + 2 * b->n) {
         on_lost(d, b, r, now_ms);
         claim_batch_free(b);
@@ -231,15 +282,15 @@ void claims_on_reply(struct dispatch *d, struct claim_batch *b, const struct rep
     }
     for (size_t i = 0; i < b->n; i++) {
         asked = asked || reply_is(r, at, "ok");
-        size_t n = on_one(d, &b->of[i], r, at, now_ms);
+        size_t n = on_one(d, &b->of[i], b->shard, r, at, now_ms);
         jobs += n;
         at += 2 + JOB * n;
     }
-    c->left = (uint64_t)reply_number(r, 0);
-    c->woken = false;
+    on->left = (uint64_t)reply_number(r, 0);
+    on->woken = false;
     if (jobs > 0)
-        c->pause_ms = 0;
+        on->pause_ms = 0;
     else if (asked)
-        run_dry(c, now_ms);
+        run_dry(on, now_ms);
     claim_batch_free(b);
 }

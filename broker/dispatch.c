@@ -20,10 +20,12 @@ void dispatch_output_fini(struct dispatch_output *o)
     o->bytes = NULL;
 }
 
-void dispatch_arg_pressure(const struct dispatch *d, struct store_args *args)
+void dispatch_arg_pressure(const struct dispatch *d, int shard, struct store_args *args)
 {
     char budget[32];
-    snprintf(budget, sizeof budget, "%.17g", d->options.result_budget);
+    double whole = d->options.result_budget; /* bytes of all shards, or a share of the memory of one Redis */
+    int parts = whole > 1 ? d->options.shards : d->shards[shard].beside;
+    snprintf(budget, sizeof budget, "%.17g", whole / parts);
     store_arg_u64(args, CLAIM_STOPS_AT);
     store_arg_str(args, budget);
 }
@@ -34,6 +36,9 @@ enum status dispatch_new(const struct dispatch_options *o, struct dispatch **out
     if (!d)
         return ST_NOMEM;
     d->options = *o;
+    d->options.shards = o->shards > 0 ? o->shards : 1;
+    for (int i = 0; i < LIMIT_SHARDS; i++)
+        d->shards[i].beside = 1;
     const struct budget_limits limits = {
         .bytes = PEER_BYTES, .key_bytes = o->max_held_bytes / KEY_SHARE, .calls = PEER_CALLS, .key_calls = KEY_CALLS};
     d->worker_redis = strdup(o->worker_redis ? o->worker_redis : "");
@@ -170,7 +175,7 @@ struct pending *dispatch_call(struct dispatch *d, enum script script, struct sto
         store_args_fini(args);
         return NULL;
     }
-    *p = (struct pending){.used = true, .generation = p->generation + 1, .script = script};
+    *p = (struct pending){.used = true, .generation = p->generation + 1, .script = script, .shard = args->shard};
     o->kind = OUTPUT_CALL;
     o->script = script;
     o->args = *args;
@@ -203,11 +208,11 @@ struct pending *dispatch_question(struct dispatch *d, enum side side, const stru
 /* ---- chores -------------------------------------------------------------------------------------------------------
  */
 
-static void start_chore(struct dispatch *d, enum chore c)
+static void start_chore(struct dispatch *d, int shard, enum chore c)
 {
     static const enum script scripts[CHORE_COUNT_] = {SCRIPT_REAP, SCRIPT_PROMOTE, SCRIPT_SWEEP, SCRIPT_DOOMED};
     enum { PROMOTE_MOST = 256, SWEEP_MOST = 340 }; /* SWEEP takes from three queues */
-    struct store_args args = {0};
+    struct store_args args = {.shard = shard};
     if (c == CHORE_REAP) {
         store_arg_u64(&args, (uint64_t)d->options.lease_ms);
         store_arg_u64(&args, (uint64_t)d->options.beat_ms);
@@ -217,7 +222,7 @@ static void start_chore(struct dispatch *d, enum chore c)
     } else if (c == CHORE_SWEEP) {
         store_arg_u64(&args, SWEEP_MOST / 2);
     }
-    d->chores[c].on_the_way = dispatch_call(d, scripts[c], &args) != NULL;
+    d->shards[shard].chores[c].on_the_way = dispatch_call(d, scripts[c], &args) != NULL;
 }
 
 /* Jobs given up on: the record says why. Their bodies come from our own SUBMIT, but are read as carefully as any. */
@@ -247,11 +252,11 @@ static void bury(struct dispatch *d, const struct reply *r, size_t i)
     dispatch_call(d, SCRIPT_BURY, &args);
 }
 
-static void on_chore(struct dispatch *d, enum chore c, const struct reply *r, int64_t now_ms)
+static void on_chore(struct dispatch *d, int shard, enum chore c, const struct reply *r, int64_t now_ms)
 {
     enum { SOON_MS = 1, PROMOTE_MS = 200, DOOMED_MS = 1000 };
     const int64_t period[CHORE_COUNT_] = {d->options.beat_ms / 2, PROMOTE_MS, PROMOTE_MS, DOOMED_MS};
-    struct chore_state *state = &d->chores[c];
+    struct chore_state *state = &d->shards[shard].chores[c];
     int64_t moved = r->kind == REPLY_INT ? r->integer : c == CHORE_REAP ? reply_number(r, 0) : 0;
     bool more = c == CHORE_REAP ? moved > 0 && reply_number(r, 1) > 0 : moved > 0;
     if (c == CHORE_DOOMED)
@@ -318,7 +323,10 @@ void dispatch_on_message(struct dispatch *d, enum side side, const struct link_p
         else
             dispatch_error(d, side, peer, &m, CODE_STORE, text);
     } else if (m.kind == MESSAGE_PING) {
-        struct message pong = {.kind = MESSAGE_PONG, .request = m.request, .text = view_of_text("ferret-broker")};
+        struct message pong = {.kind = MESSAGE_PONG,
+                               .request = m.request,
+                               .text = view_of_text("ferret-broker"),
+                               .shards = (uint64_t)d->options.shards};
         dispatch_send(d, side, peer, &pong);
     } else if (side == SIDE_WORKER) {
         sessions_on_message(d, peer, &m, now_ms);
@@ -342,10 +350,10 @@ void dispatch_on_reply(struct dispatch *d, uint64_t tag, const struct reply *rep
         budget_give(d->budget, p.side, &p.peer, 0);
     switch (p.script) {
     case SCRIPT_SUBMIT: submits_on_reply(d, p.batch, reply); break;
-    case SCRIPT_REAP: on_chore(d, CHORE_REAP, reply, now_ms); break;
-    case SCRIPT_PROMOTE: on_chore(d, CHORE_PROMOTE, reply, now_ms); break;
-    case SCRIPT_SWEEP: on_chore(d, CHORE_SWEEP, reply, now_ms); break;
-    case SCRIPT_DOOMED: on_chore(d, CHORE_DOOMED, reply, now_ms); break;
+    case SCRIPT_REAP: on_chore(d, p.shard, CHORE_REAP, reply, now_ms); break;
+    case SCRIPT_PROMOTE: on_chore(d, p.shard, CHORE_PROMOTE, reply, now_ms); break;
+    case SCRIPT_SWEEP: on_chore(d, p.shard, CHORE_SWEEP, reply, now_ms); break;
+    case SCRIPT_DOOMED: on_chore(d, p.shard, CHORE_DOOMED, reply, now_ms); break;
     case SCRIPT_BURY: break; /* lost: DOOMED lists it again */
     default:
         if (p.side == SIDE_WORKER)
@@ -355,9 +363,33 @@ void dispatch_on_reply(struct dispatch *d, uint64_t tag, const struct reply *rep
     }
 }
 
-void dispatch_on_store(struct dispatch *d, bool ready)
+void dispatch_on_store(struct dispatch *d, int shard, bool ready, int beside)
 {
-    d->ready = ready;
+    d->shards[shard].ready = ready;
+    d->shards[shard].beside = beside;
+    d->ready = false;
+    for (int i = 0; i < d->options.shards; i++)
+        d->ready = d->ready || d->shards[i].ready;
+}
+
+int dispatch_shard_of(const struct dispatch *d, const struct message *m)
+{
+    if (m->shard > 0 && m->shard <= (uint64_t)d->options.shards)
+        return (int)m->shard - 1;
+    return m->shard == 0 && d->options.shards == 1 ? 0 : -1;
+}
+
+/* What is due on a shard; in how many ms again. */
+static int64_t do_chores(struct dispatch *d, int shard, int64_t now_ms, int64_t wait)
+{
+    for (int c = 0; c < CHORE_COUNT_ && d->shards[shard].ready; c++) {
+        struct chore_state *state = &d->shards[shard].chores[c];
+        if (!state->on_the_way && state->due <= now_ms)
+            start_chore(d, shard, (enum chore)c);
+        if (!state->on_the_way && state->due > now_ms && state->due - now_ms < wait)
+            wait = state->due - now_ms;
+    }
+    return wait;
 }
 
 int dispatch_tick(struct dispatch *d, int64_t now_ms)
@@ -367,13 +399,8 @@ int dispatch_tick(struct dispatch *d, int64_t now_ms)
         return LONGEST_MS;
     submits_flush(d);
     int64_t wait = LONGEST_MS;
-    for (int c = 0; c < CHORE_COUNT_ && !d->draining; c++) {
-        struct chore_state *state = &d->chores[c];
-        if (!state->on_the_way && state->due <= now_ms)
-            start_chore(d, (enum chore)c);
-        if (!state->on_the_way && state->due > now_ms && state->due - now_ms < wait)
-            wait = state->due - now_ms;
-    }
+    for (int i = 0; i < d->options.shards && !d->draining; i++)
+        wait = do_chores(d, i, now_ms, wait);
     int claim = d->draining ? LONGEST_MS : sessions_claim(d, now_ms);
     return claim < wait ? claim : (int)wait;
 }

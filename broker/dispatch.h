@@ -25,6 +25,8 @@ struct dispatch_options {
     uint64_t window;       /* unfinished jobs a campaign may have; a SUBMIT over it gets BUSY */
     double result_budget;  /* of records in Redis: bytes, or up to 1 a share of its maxmemory; over it no CLAIM */
     size_t max_held_bytes; /* of SUBMITs not yet answered; over it clients are not read */
+    int shards;            /* of the queue; 0 counts as 1 */
+    int replicas;          /* that an accepted job is asked to be on, beside its Redis */
 };
 
 struct dispatch_output {
@@ -49,8 +51,9 @@ void dispatch_on_message(struct dispatch *d, enum side side, const struct link_p
                          size_t len, int64_t now_ms);
 /* The answer to an OUTPUT_CALL; REPLY_LOST when there will be none. Each call gets exactly one. */
 void dispatch_on_reply(struct dispatch *d, uint64_t tag, const struct reply *reply, int64_t now_ms);
-/* Redis can be reached, or not: then clients get BUSY and workers nothing. */
-void dispatch_on_store(struct dispatch *d, bool ready);
+/* A shard can be reached, or not: then what concerns it waits, and with all of them away clients get BUSY and workers
+ * nothing. beside: how many shards share its Redis, itself included. */
+void dispatch_on_store(struct dispatch *d, int shard, bool ready, int beside);
 /* Starts what is due; call it after each round of messages and replies. Returns in how many ms to call again. */
 int dispatch_tick(struct dispatch *d, int64_t now_ms);
 /* Takes the next output; its bytes and args go to the caller. */

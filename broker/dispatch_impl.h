@@ -12,8 +12,8 @@ enum {
     MAX_CALLS = 8192, /* on the way; over it clients get BUSY */
     SUBMIT_GROUP_JOBS = 256,
     SUBMITS_AT_ONCE = 2,
-    CLAIMS_AT_ONCE = 2,
-    CLAIM_JOBS = 512, /* of a call */
+    CLAIMS_AT_ONCE = 2, /* a shard */
+    CLAIM_JOBS = 512,   /* of a call */
     CLAIM_SESSIONS = 128,
     CLAIM_QUANTUM = 16,
     CLAIM_SHARE = 8,        /* a session's while others wait too and nobody knows how much work there is */
@@ -55,19 +55,24 @@ struct session {
     int class_index;
     struct link_peer peer;
     uint64_t seq, want; /* credit not yet answered: want > 0 */
+    uint64_t owned;     /* jobs it has, as it said with its credit */
     bool claiming;
+    int next_shard; /* whose turn it is */
+    int pinned; /* shard that it may only claim from: it has suspects of that one, or is in quarantine there; or -1 */
     int64_t not_before; /* of its next CLAIM */
     int64_t heard_at;
 };
 
-/* While a class had no work its sessions are asked for rarely. */
+/* While a class has no work on a shard its sessions are asked for rarely there. */
 struct work_class {
     char name[CLASS_BYTES + 1];
-    int64_t dry_until;
-    int pause_ms;
-    int waiting;   /* sessions with credit, as of this round of claims */
-    uint64_t left; /* jobs that wait, as of the last answer */
-    bool woken;    /* since then there may be more */
+    struct class_on_shard {
+        int64_t dry_until;
+        int pause_ms;
+        uint64_t left; /* jobs that wait, as of the last answer */
+        bool woken;    /* since then there may be more */
+    } on[LIMIT_SHARDS];
+    int waiting; /* sessions with credit, as of this round of claims */
 };
 
 struct claim_batch;
@@ -77,6 +82,7 @@ struct pending {
     bool used;
     uint32_t generation;
     enum script script;
+    int shard;
     enum side side;
     struct link_peer peer;
     uint64_t request, seq;
@@ -98,10 +104,18 @@ struct chore_state {
     int64_t due;
 };
 
+struct shard_state {
+    bool ready;
+    int beside; /* shards on its Redis */
+    int claims_on_the_way;
+    struct chore_state chores[CHORE_COUNT_];
+};
+
 struct dispatch {
     struct dispatch_options options;
     char *worker_redis;
-    bool ready, draining;
+    bool ready, draining; /* ready: some shard is */
+    struct shard_state shards[LIMIT_SHARDS];
     const struct allow_list *allowed; /* NULL: everybody everything */
     struct budget *budget;
 
@@ -119,9 +133,6 @@ struct dispatch {
     size_t n_sessions, cap_sessions, next_session;
     struct work_class *classes;
     size_t n_classes;
-    int claims_on_the_way;
-
-    struct chore_state chores[CHORE_COUNT_];
     uint64_t accepted, handed_out; /* jobs, since the start */
 };
 
@@ -136,8 +147,10 @@ void dispatch_send(struct dispatch *d, enum side side, const struct link_peer *p
 void dispatch_error(struct dispatch *d, enum side side, const struct link_peer *peer, const struct message *to,
                     enum message_code code, const char *text);
 struct wire_view view_of_text(const char *text);
-/* What CLAIM and STATUS are told of memory: the stop, and the budget of records. */
-void dispatch_arg_pressure(const struct dispatch *d, struct store_args *args);
+/* What CLAIM and STATUS are told of memory: the stop, and the shard's budget of records. */
+void dispatch_arg_pressure(const struct dispatch *d, int shard, struct store_args *args);
+/* The shard that a message names; -1 where it does not, and there are several. */
+int dispatch_shard_of(const struct dispatch *d, const struct message *m);
 
 /* submits.c */
 void submits_add(struct dispatch *d, const struct link_peer *peer, const struct allowed *who, const struct message *m);

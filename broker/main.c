@@ -36,7 +36,7 @@ struct broker_flags {
     const char *key_file, *allow_file;
     struct redis_flags login;
     int route;
-    int64_t lease_ms, beat_ms, window, held_bytes, drain_ms;
+    int64_t lease_ms, beat_ms, window, held_bytes, drain_ms, shards, replicas, replicas_ms;
     struct setting_memory result_memory;
     bool is_unsafe, insecure, verbose;
     struct service_flags service;
@@ -49,7 +49,14 @@ struct broker_flags {
 static const struct setting rows[] = {
     ROW(data, "data", SETTING_STRING, NULL, .value = "DIR", .help = "folder with redis.sock; sockets are made there"),
     ROW(redis, "redis", SETTING_STRING, NULL, .value = "ADDR",
-        .help = "Redis: /path/of/socket or host:port; default: DIR/redis.sock"),
+        .help = "Redis: /path/of/socket or host:port, of a cluster several nodes joined by commas; default: "
+                "DIR/redis.sock"),
+    ROW(shards, "shards", SETTING_INT, "0", .min = 0, .max = LIMIT_SHARDS, .value = "N",
+        .help = "parts of a queue that is made now; 0: as it was made, else 1 (4 to 8 on a cluster)"),
+    ROW(replicas, "replicas", SETTING_INT, "0", .min = 0, .max = 16, .value = "N",
+        .help = "replicas of Redis that are to have a job before it is accepted"),
+    ROW(replicas_ms, "replicas-ms", SETTING_INT, "200", .min = 1, .max = 10000, .value = "MS",
+        .help = "how long they are waited for; then the answer says that only Redis itself has it"),
     ROW(client_bind, "client-bind", SETTING_STRING, NULL, .value = "URL",
         .help = "where clients connect, e.g. tcp://*:7411, or several joined by commas; default: a socket in DIR"),
     ROW(worker_bind, "worker-bind", SETTING_STRING, NULL, .value = "URL",
@@ -131,24 +138,52 @@ static enum status load_keys(const struct broker_flags *f, struct keys *k, struc
     return ST_OK;
 }
 
-/* Redis must have been made for this layout and one shard; the first broker writes that down. */
-static enum status check_layout(struct store *store, struct diag *why)
+static enum status boot(struct store *store, int shard, int64_t shards, long long *version, long long *has,
+                        struct diag *why)
 {
-    struct store_args args = {0};
+    struct store_args args = {.shard = shard};
     store_arg_u64(&args, LAYOUT_VERSION);
-    store_arg_u64(&args, 1);
+    if (shards > 0)
+        store_arg_u64(&args, (uint64_t)shards);
+    else
+        store_arg_str(&args, "");
     struct store_answer a;
     enum status s = store_call(store, SCRIPT_BOOT, &args, START_MS, &a, why);
     store_args_fini(&args);
     if (s != ST_OK)
         return s;
-    long long version = reply_number(&a.reply, 0), shards = reply_number(&a.reply, 1);
+    *version = reply_number(&a.reply, 0);
+    *has = reply_number(&a.reply, 1);
     store_answer_free(&a);
-    if (version != LAYOUT_VERSION || shards != 1)
-        return diag_set(why, ST_REFUSED,
-                        "this Redis holds layout %lld with %lld shards; this program uses layout %d, 1 shard", version,
-                        shards, LAYOUT_VERSION);
     return ST_OK;
+}
+
+/* The queue must be of this layout and, where shards were asked for, of so many. The first broker writes both down, on
+ * shard 0 first; what a shard lost with its Redis is written again. */
+static enum status check_layout(struct store *store, int64_t asked, struct diag *why)
+{
+    long long version = 0, shards = 0;
+    enum status s = boot(store, 0, 0, &version, &shards, why);
+    if (s == ST_OK && shards == 0)
+        s = boot(store, 0, asked > 0 ? asked : 1, &version, &shards, why);
+    if (s == ST_OK && (version != LAYOUT_VERSION || shards < 1 || shards > LIMIT_SHARDS))
+        return diag_set(why, ST_REFUSED,
+                        "this Redis holds layout %lld with %lld shards; this program uses layout %d, up to %d shards",
+                        version, shards, LAYOUT_VERSION, LIMIT_SHARDS);
+    if (s == ST_OK && asked > 0 && asked != shards)
+        return diag_set(why, ST_REFUSED, "--shards %lld: this queue was made with %lld shards, which can't be changed",
+                        (long long)asked, shards);
+    if (s == ST_OK)
+        store_set_shards(store, (int)shards);
+    for (int i = 1; s == ST_OK && i < shards; i++) {
+        long long its = 0;
+        s = boot(store, i, shards, &version, &its, why);
+        if (s == ST_OK && (its != shards || version != LAYOUT_VERSION))
+            s = diag_set(why, ST_REFUSED,
+                         "shard %d is of a queue with %lld shards in layout %lld, shard 0 of %lld in %d", i, its,
+                         version, shards, LAYOUT_VERSION);
+    }
+    return s;
 }
 
 /* A stop ends the wait. */
@@ -161,6 +196,17 @@ static enum status wait_store(struct store *store, struct diag *why)
     return stop ? ST_CANCELLED : s;
 }
 
+static enum status check_safety(const struct broker_flags *f, struct store *store, const struct log *log,
+                                struct diag *why)
+{
+    enum status s = store_check_safety(store, START_MS, why);
+    if (s == ST_REFUSED && f->is_unsafe) {
+        log_line(log, LOG_WARN, "%s", why->text);
+        return ST_OK;
+    }
+    return s == ST_REFUSED ? diag_wrap(why, ST_REFUSED, "refused (--unsafe runs all the same)") : s;
+}
+
 static enum status open_store(const struct broker_flags *f, const struct addresses *a, const struct store_login *login,
                               const struct log *log, struct store **out, struct diag *why)
 {
@@ -171,15 +217,11 @@ static enum status open_store(const struct broker_flags *f, const struct address
     store_log_in(store, login);
     s = wait_store(store, why);
     if (s == ST_OK)
-        s = store_check_safety(store, START_MS, why);
-    if (s == ST_REFUSED && f->is_unsafe) {
-        log_line(log, LOG_WARN, "%s", why->text);
-        s = ST_OK;
-    } else if (s == ST_REFUSED) {
-        s = diag_wrap(why, ST_REFUSED, "refused (--unsafe runs all the same)");
-    }
+        s = check_safety(f, store, log, why);
     if (s == ST_OK)
-        s = check_layout(store, why);
+        s = check_layout(store, f->shards, why);
+    if (s == ST_OK && store_shards(store) > 1) /* of the nodes that the other shards live on, too */
+        s = check_safety(f, store, log, why);
     if (s != ST_OK) {
         store_close(store);
         return stop ? ST_CANCELLED : s == ST_IO ? ST_TIMEOUT : s; /* all that a store reads and writes is Redis */
@@ -213,7 +255,7 @@ static enum status serve(const struct broker_flags *f, const struct log *log, st
     struct addresses a;
     struct keys k = {.allow_file = ""};
     struct redis_login login;
-    struct store *store = NULL;
+    struct store *store = NULL, *submits = NULL;
     struct server *server = NULL;
     enum status s = resolve(f, &a, why);
     if (s == ST_OK)
@@ -222,8 +264,17 @@ static enum status serve(const struct broker_flags *f, const struct log *log, st
         s = redis_flags_load(&f->login, true, &login, why);
     if (s == ST_OK)
         s = open_store(f, &a, login.use, log, &store, why);
-    if (s != ST_OK)
+    if (s == ST_OK && f->replicas > 0) {
+        s = store_open(a.redis, store_shards(store), &submits, why);
+        if (s == ST_OK) {
+            store_log_in(submits, login.use);
+            store_ask_replicas(submits, (int)f->replicas, (int)f->replicas_ms);
+        }
+    }
+    if (s != ST_OK) {
+        store_close(store);
         return s;
+    }
     struct server_options o = {
         .client_address = a.clients,
         .worker_address = a.workers,
@@ -231,6 +282,7 @@ static enum status serve(const struct broker_flags *f, const struct log *log, st
         .allow_file = f->key_file ? k.allow_file : NULL,
         .insecure = f->insecure,
         .store = store,
+        .submits = submits,
         .log = log,
         .drain_ms = (int)f->drain_ms,
         .dispatch = {.worker_redis = f->worker_redis ? f->worker_redis : a.redis,
@@ -238,6 +290,8 @@ static enum status serve(const struct broker_flags *f, const struct log *log, st
                      .lease_ms = f->lease_ms,
                      .beat_ms = f->beat_ms,
                      .window = (uint64_t)f->window,
+                     .shards = store_shards(store),
+                     .replicas = (int)f->replicas,
                      .result_budget = result_budget(f),
                      .max_held_bytes = (size_t)f->held_bytes},
     };
@@ -251,6 +305,7 @@ static enum status serve(const struct broker_flags *f, const struct log *log, st
     }
     server_close(server);
     view_close(o.view);
+    store_close(submits);
     store_close(store);
     return s;
 }

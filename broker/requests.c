@@ -58,7 +58,7 @@ static bool build(const struct dispatch *d, const struct allowed *who, const str
         *script = SCRIPT_STATUS;
         arg_view(args, m->campaign);
         store_arg_u64(args, m->cursor);
-        dispatch_arg_pressure(d, args);
+        dispatch_arg_pressure(d, 0, args);
         access_arg_tenants(who, args);
         return true;
     case MESSAGE_WORKERS: *script = SCRIPT_WORKERS; return true;
@@ -69,6 +69,7 @@ static bool build(const struct dispatch *d, const struct allowed *who, const str
         store_arg_u64(args, m->max ? m->max : 1);
         store_arg_u64(args, ANSWER_BYTES);
         access_arg_tenants(who, args);
+        args->shard = dispatch_shard_of(d, m);
         return true;
     case MESSAGE_TRIM:
         *script = SCRIPT_TRIM;
@@ -76,7 +77,9 @@ static bool build(const struct dispatch *d, const struct allowed *who, const str
         store_arg_u64(args, m->cursor);
         store_arg_u64(args, TRIM_MOST);
         access_arg_tenants(who, args);
+        args->shard = dispatch_shard_of(d, m);
         return true;
+    case MESSAGE_LIST: args->shard = wire_view_is(m->name, "events") ? dispatch_shard_of(d, m) : 0; /* fall through */
     default: return operate_build(who, m, script, args);
     }
 }
@@ -96,6 +99,12 @@ void requests_on_message(struct dispatch *d, const struct link_peer *peer, const
     if (!build(d, who, m, &script, &args)) {
         store_args_fini(&args);
         dispatch_error(d, SIDE_CLIENT, peer, m, CODE_FORMAT, "not a message for a broker");
+        return;
+    }
+    if (args.shard < 0) {
+        store_args_fini(&args);
+        dispatch_error(d, SIDE_CLIENT, peer, m, CODE_REFUSED,
+                       "the queue has several shards, and none of them was named: this client does not know of them");
         return;
     }
     struct pending *p = dispatch_question(d, SIDE_CLIENT, peer, m, script, &args);

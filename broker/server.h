@@ -18,6 +18,7 @@ struct server_options {
     const char *allow_file;       /* of protocol/allow_list.h; NULL: everybody may do everything */
     bool insecure;                /* plain addresses that other hosts reach */
     struct store *store;          /* ready; borrowed */
+    struct store *submits;        /* SUBMIT goes here, where replicas are waited for; NULL: to store. Borrowed */
     struct dispatch_options dispatch;
     struct view *view; /* NULL: nobody looks; borrowed */
     const struct log *log;

@@ -25,7 +25,9 @@ static int class_of(struct dispatch *d, const char *name)
     if (!classes)
         return -1;
     d->classes = classes;
-    classes[d->n_classes] = (struct work_class){.woken = true};
+    classes[d->n_classes] = (struct work_class){.waiting = 0};
+    for (int i = 0; i < d->options.shards; i++)
+        classes[d->n_classes].on[i].woken = true;
     memcpy(classes[d->n_classes].name, name, strlen(name) + 1);
     return (int)d->n_classes++;
 }
@@ -42,7 +44,8 @@ static struct session *add_session(struct dispatch *d, const uint8_t *id)
         d->cap_sessions = cap;
     }
     struct session *s = &d->sessions[d->n_sessions++];
-    *s = (struct session){.class_index = -1};
+    *s = (struct session){.class_index = -1, .pinned = -1};
+    s->next_shard = (int)(d->n_sessions % (size_t)d->options.shards); /* they begin spread out */
     memcpy(s->id, id, SESSION_BYTES);
     return s;
 }
@@ -143,13 +146,15 @@ static bool is_plain(struct wire_view v)
     return true;
 }
 
-static const char *wrong_with(const struct message *m)
+static const char *wrong_with(const struct dispatch *d, const struct message *m)
 {
     struct wire_reader r;
     if (m->kind == MESSAGE_HELLO && (m->class_name.len == 0 || !is_plain(m->class_name) || !is_plain(m->tasks)))
         return "HELLO: class and tasks are words without | and :";
     if (m->kind == MESSAGE_BEAT && !worker_said_is_sound((const char *)m->text.bytes, m->text.len))
         return "BEAT: text is numbers with bars between them";
+    if (m->kind == MESSAGE_HELLO && m->shards < (uint64_t)d->options.shards && d->options.shards > 1)
+        return "HELLO: the queue has several shards, which this worker does not know of";
     if (m->kind != MESSAGE_DONE)
         return NULL;
     size_t n = message_rows_open(m, &r);
@@ -173,6 +178,8 @@ static void on_credit(struct dispatch *d, const struct link_peer *peer, const st
     }
     s->peer = *peer;
     s->heard_at = now_ms;
+    if (m->seq >= s->seq)
+        s->owned = m->owned;
     if (m->seq < s->seq || s->claiming)
         return;
     s->seq = m->seq;
@@ -216,7 +223,7 @@ static bool script_for(struct dispatch *d, const struct message *m, enum script 
 
 void sessions_on_message(struct dispatch *d, const struct link_peer *peer, const struct message *m, int64_t now_ms)
 {
-    const char *wrong = wrong_with(m);
+    const char *wrong = wrong_with(d, m);
     if (wrong) {
         dispatch_error(d, SIDE_WORKER, peer, m, CODE_FORMAT, wrong);
         return;
@@ -301,6 +308,7 @@ static enum status put_jobs(struct wire_writer *w, const struct reply *r, size_t
 
 static void welcome(struct dispatch *d, const struct pending *p, const struct reply *r, int64_t now_ms)
 {
+    enum { ALONE = 2 };
     struct session *s = session_find(d, p->session);
     if (!s)
         s = add_session(d, p->session);
@@ -311,11 +319,13 @@ static void welcome(struct dispatch *d, const struct pending *p, const struct re
     s->peer = p->peer;
     s->heard_at = now_ms;
     s->want = 0;
+    s->owned = (uint64_t)reply_number(r, 1);
+    s->pinned = d->options.shards > 1 ? (int)reply_number(r, ALONE) - 1 : -1;
     struct message m = {.kind = MESSAGE_WELCOME,
                         .request = p->request,
                         .session = session_view(p->session),
                         .route = (uint64_t)d->options.route,
-                        .shards = 1,
+                        .shards = (uint64_t)d->options.shards,
                         .lease_ms = (uint64_t)d->options.lease_ms,
                         .beat_ms = (uint64_t)d->options.beat_ms,
                         .owned = (uint64_t)reply_number(r, 1)};
@@ -394,6 +404,8 @@ void sessions_on_reply(struct dispatch *d, const struct pending *p, const struct
         m.kind = MESSAGE_BEAT_ACK;
         m.owned = (uint64_t)reply_number(r, 1);
         m.ids = bytes_at(r, 2);
+        m.flags = (uint64_t)reply_number(r, 3);
+        m.away = (uint64_t)reply_number(r, 4);
         dispatch_send(d, SIDE_WORKER, &p->peer, &m);
         break;
     case SCRIPT_HANDBACK:

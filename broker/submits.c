@@ -220,7 +220,8 @@ static const char window_text[] = "the campaign has as many unfinished jobs as i
                                   "--follow)",
                   small_text[] =
                       "Redis is over 70 % full and has no results that could leave it: it needs more memory, "
-                      "or campaigns that are over removed (ferret admin purge)";
+                      "or campaigns that are over removed (ferret admin purge)",
+                  away_text[] = "a shard of the queue is away";
 
 static const char *busy_text(const struct reply *r, size_t at)
 {
@@ -236,7 +237,9 @@ static void answer_group(struct dispatch *d, const struct submit_group *g, const
     const char *statuses = reply_bytes(r, at, &len);
     struct message m = {.kind = MESSAGE_ACCEPTED, .request = g->request};
     m.unfinished = (uint64_t)reply_number(r, at + 1);
-    if (len == g->n && !(len == 1 && strchr("BMFQXCT", *statuses))) {
+    if (len == g->n && !(len == 1 && strchr("BMFQXCTw", *statuses))) {
+        bool replicated = d->options.replicas > 0 && r->replicas >= d->options.replicas;
+        m.durability = view_of_text(replicated ? "replicated" : "local");
         m.statuses = (struct wire_view){.bytes = (const uint8_t *)statuses, .len = len};
         for (size_t i = 0; i < len; i++)
             d->accepted += statuses[i] == 'n';
@@ -247,6 +250,8 @@ static void answer_group(struct dispatch *d, const struct submit_group *g, const
         dispatch_error(d, SIDE_CLIENT, &g->peer, &m, CODE_REFUSED, "the campaign is another tenant's");
     } else if (reply_is(r, at, "C")) {
         dispatch_error(d, SIDE_CLIENT, &g->peer, &m, CODE_REFUSED, "the campaign is cancelled");
+    } else if (reply_is(r, at, "w")) {
+        answer_busy(d, &g->peer, g->request, RETRY_MS, away_text);
     } else {
         bool window = reply_is(r, at, "B");
         m.kind = MESSAGE_BUSY;

@@ -88,9 +88,48 @@ static enum status queue(struct client *client, const struct admin_options *o, c
     return o->json ? print_object(l.object, s) : s;
 }
 
-static bool print_event(void *ctx, const char *text, size_t len, uint64_t value)
+/* Each shard tells of its own part: in the order of time they are one list, and a campaign is complete once the last
+ * shard says so. */
+struct event {
+    uint64_t ms;
+    char *text;
+};
+struct events {
+    struct event *list;
+    size_t n;
+    enum status status;
+};
+
+static bool keep_event(void *ctx, const char *text, size_t len, uint64_t value)
 {
-    struct listing *l = ctx;
+    struct events *all = ctx;
+    struct event *grown = realloc(all->list, (all->n + 1) * sizeof *grown);
+    char *copy = grown ? strndup(text, len) : NULL;
+    all->list = grown ? grown : all->list;
+    all->status = copy ? ST_OK : ST_NOMEM;
+    if (copy)
+        all->list[all->n++] = (struct event){.ms = value, .text = copy};
+    return copy != NULL;
+}
+
+static int by_time(const void *a, const void *b)
+{
+    const struct event *x = a, *y = b;
+    return x->ms < y->ms ? -1 : x->ms > y->ms;
+}
+
+/* The same of other shards comes later. */
+static bool is_early(const struct events *all, size_t i, int shards)
+{
+    int before = 0;
+    for (size_t k = 0; k < i; k++)
+        before += strcmp(all->list[k].text, all->list[i].text) == 0;
+    return strncmp(all->list[i].text, "completed|", strlen("completed|")) == 0 && (before + 1) % shards != 0;
+}
+
+static bool print_event(struct listing *l, const char *text, uint64_t value)
+{
+    size_t len = strlen(text);
     const char *bar = memchr(text, '|', len);
     int what = bar ? (int)(bar - text) : 0;
     if (!l->json) {
@@ -111,10 +150,20 @@ static enum status events(struct client *client, const struct admin_options *o, 
                           struct diag *why)
 {
     struct listing l = {.json = o->json};
+    struct events all = {.n = 0};
     uint64_t cursor = 0;
     (void)settings;
-    enum status s = client_entries(client, "events", &cursor, print_event, &l, why);
-    return l.status != ST_OK ? l.status : s;
+    enum status s = client_entries(client, "events", &cursor, keep_event, &all, why);
+    s = all.status != ST_OK ? all.status : s;
+    if (all.n)
+        qsort(all.list, all.n, sizeof *all.list, by_time);
+    for (size_t i = 0; s == ST_OK && i < all.n; i++)
+        if (!is_early(&all, i, client_shards(client)) && !print_event(&l, all.list[i].text, all.list[i].ms))
+            s = l.status;
+    while (all.n)
+        free(all.list[--all.n].text);
+    free(all.list);
+    return s;
 }
 
 /* ---- dead ------------------------------------------------------------------------------------------------------- */

@@ -1,4 +1,4 @@
-/* `ferret admin fsck`: walks through one shard in Redis, by bounded steps, while the queue works. What looks wrong in
+/* `ferret admin fsck`: walks through each shard in Redis, by bounded steps, while the queue works. What looks wrong in
  * passing (a job may move meanwhile) is looked at again in one step; counters are compared only where nothing moved. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,6 +37,7 @@ struct campaign_count {
 struct fsck {
     const struct fsck_options *o;
     struct store *store;
+    int shard; /* that is looked at */
     struct id_table ids;
     struct name *runs; /* keys of ownership */
     size_t n_runs;
@@ -44,7 +45,11 @@ struct fsck {
     size_t n_queues;
     struct campaign_count *campaigns;
     size_t n_campaigns;
-    unsigned long long problems, repaired, moved;
+    unsigned long long problems, repaired, moved; /* of this shard, this round */
+    struct {
+        unsigned long long jobs, problems, repaired, moved;
+        size_t campaigns;
+    } all;
     struct diag *why;
 };
 
@@ -59,7 +64,7 @@ static const struct setting rows[] = {
      .type = SETTING_STRING,
      .offset = offsetof(struct fsck_options, redis),
      .value = "ADDR",
-     .help = "Redis: /path/of/socket or host:port; wins over --data"},
+     .help = "Redis: /path/of/socket or host:port, of a cluster several nodes; wins over --data"},
     {.name = "repair",
      .type = SETTING_BOOL,
      .offset = offsetof(struct fsck_options, repair),
@@ -73,6 +78,7 @@ static const struct setting rows[] = {
 /* Takes args over. */
 static enum status call(struct fsck *f, enum script script, struct store_args *args, struct store_answer *a)
 {
+    args->shard = f->shard;
     enum status s = store_call(f->store, script, args, CALL_MS, a, f->why);
     store_args_fini(args);
     return s;
@@ -250,8 +256,11 @@ static void tell(struct fsck *f, const char *what, const char *of, bool repaired
 {
     f->problems++;
     f->repaired += repaired;
-    if (f->problems <= SHOWN && !f->o->json)
-        printf("%s: %s%s\n", of, what, repaired ? ": put right" : "");
+    if (f->all.problems + f->problems > SHOWN || f->o->json)
+        return;
+    if (store_shards(f->store) > 1)
+        printf("shard %d: ", f->shard);
+    printf("%s: %s%s\n", of, what, repaired ? ": put right" : "");
 }
 
 static enum status look_again(struct fsck *f, const uint8_t id[ID_BYTES])
@@ -432,11 +441,49 @@ static enum status check(struct fsck *f)
 static void report(const struct fsck *f)
 {
     if (f->o->json)
-        printf("{\"jobs\":%zu,\"campaigns\":%zu,\"problems\":%llu,\"repaired\":%llu,\"not_compared\":%llu}\n", f->ids.n,
-               f->n_campaigns, f->problems, f->repaired, f->moved);
+        printf("{\"jobs\":%llu,\"campaigns\":%zu,\"shards\":%d,\"problems\":%llu,\"repaired\":%llu,"
+               "\"not_compared\":%llu}\n",
+               f->all.jobs, f->all.campaigns, store_shards(f->store), f->all.problems, f->all.repaired, f->all.moved);
     else
-        printf("%zu jobs in %zu campaigns: %llu problems, %llu put right%s\n", f->ids.n, f->n_campaigns, f->problems,
-               f->repaired, f->moved ? "; some counters moved and were not compared" : "");
+        printf("%llu jobs in %zu campaigns: %llu problems, %llu put right%s\n", f->all.jobs, f->all.campaigns,
+               f->all.problems, f->all.repaired, f->all.moved ? "; some counters moved and were not compared" : "");
+}
+
+/* How many shards the queue has; one that was never made has one, and nothing in it. */
+static enum status find_shards(struct fsck *f)
+{
+    struct store_args args = {.shard = 0};
+    struct store_answer a;
+    store_arg_str(&args, "");
+    store_arg_str(&args, "");
+    enum status s = call(f, SCRIPT_BOOT, &args, &a);
+    if (s != ST_OK)
+        return s;
+    long long shards = reply_number(&a.reply, 1);
+    store_answer_free(&a);
+    if (shards > LIMIT_SHARDS)
+        return diag_set(f->why, ST_UNSUPPORTED, "the queue has %lld shards; this program knows of at most %d", shards,
+                        LIMIT_SHARDS);
+    store_set_shards(f->store, shards > 1 ? (int)shards : 1);
+    return ST_OK;
+}
+
+/* Counters that moved are looked at again: a campaign at rest is compared at once, a busy one perhaps never. */
+static enum status check_shard(struct fsck *f, int shard)
+{
+    enum status s = ST_OK;
+    f->shard = shard;
+    for (int round = 0; s == ST_OK && (round == 0 || (round < ROUNDS && f->moved > 0 && f->problems == 0)); round++) {
+        clear(f);
+        s = check(f);
+    }
+    f->all.jobs += f->ids.n;
+    f->all.campaigns = f->n_campaigns > f->all.campaigns ? f->n_campaigns : f->all.campaigns;
+    f->all.problems += f->problems;
+    f->all.repaired += f->repaired;
+    f->all.moved += f->moved;
+    clear(f);
+    return s;
 }
 
 static enum status run(void *options, const struct settings *settings, int *exit_code, struct diag *why)
@@ -458,15 +505,13 @@ static enum status run(void *options, const struct settings *settings, int *exit
     store_log_in(f.store, login.use);
     s = store_wait_ready(f.store, CALL_MS, why);
     s = s == ST_IO ? ST_TIMEOUT : s;
-    /* Counters that moved are looked at again: a campaign at rest is compared at once, a busy one perhaps never. */
-    for (int round = 0; s == ST_OK && (round == 0 || (round < ROUNDS && f.moved > 0 && f.problems == 0)); round++) {
-        clear(&f);
-        s = check(&f);
-    }
+    if (s == ST_OK)
+        s = find_shards(&f);
+    for (int i = 0; s == ST_OK && i < store_shards(f.store); i++)
+        s = check_shard(&f, i);
     if (s == ST_OK)
         report(&f);
-    *exit_code = f.problems > f.repaired ? EXIT_ITEMS_FAILED : EXIT_OK;
-    clear(&f);
+    *exit_code = f.all.problems > f.all.repaired ? EXIT_ITEMS_FAILED : EXIT_OK;
     store_close(f.store);
     return s;
 }

@@ -18,8 +18,8 @@ struct collect {
     const struct collect_options *o;
     struct client *client;
     struct parts *out;
-    struct records in;  /* its cursor: behind the last record put */
-    uint64_t committed; /* and on disk */
+    struct records in;              /* its cursor: behind the last record put */
+    struct result_cursor committed; /* and on disk */
     uint64_t n, uncommitted;
     int64_t committed_at;
     bool told_away;
@@ -59,14 +59,14 @@ static void pause_ms(long ms)
 /* On disk first, then gone from Redis. */
 static enum status commit(struct collect *c)
 {
-    enum status s = c->in.cursor == c->committed ? ST_OK : parts_commit(c->out, c->in.cursor, c->why);
+    bool moved = memcmp(c->in.cursor.at, c->committed.at, sizeof c->committed.at) != 0;
+    enum status s = moved ? parts_commit(c->out, &c->in.cursor, c->why) : ST_OK;
     if (s != ST_OK)
         return s;
-    bool moved = c->in.cursor != c->committed;
     c->committed = c->in.cursor;
     c->uncommitted = 0;
     c->committed_at = clock_ms();
-    return moved && c->o->follow ? client_trim(c->client, c->o->campaign, c->committed, c->why) : ST_OK;
+    return moved && c->o->follow ? client_trim(c->client, c->o->campaign, &c->committed, c->why) : ST_OK;
 }
 
 /* The folder and the campaign must fit together: nothing between them may be missing that is to be the only copy. */
@@ -76,27 +76,49 @@ static enum status check_start(struct collect *c)
     enum status s = client_status(c->client, c->o->campaign, &campaign, c->why);
     if (s != ST_OK)
         return s;
-    if (campaign.trimmed > c->committed && c->o->follow)
+    uint64_t have = result_cursor_sum(&c->committed);
+    if (campaign.trimmed > have && c->o->follow)
         return diag_set(c->why, ST_REFUSED,
                         "%s: the records from %llu to %llu were taken out of the queue by another export; this folder "
                         "ends at %llu",
-                        c->o->dir, (unsigned long long)c->committed, (unsigned long long)campaign.trimmed,
-                        (unsigned long long)c->committed);
-    if (campaign.trimmed > c->committed)
+                        c->o->dir, (unsigned long long)have, (unsigned long long)campaign.trimmed,
+                        (unsigned long long)have);
+    if (campaign.trimmed > have)
         fprintf(stderr, "ferret export: the records from %llu to %llu were taken out earlier\n",
-                (unsigned long long)c->committed, (unsigned long long)campaign.trimmed);
+                (unsigned long long)have, (unsigned long long)campaign.trimmed);
     /* killed between the two: once more */
-    return c->o->follow ? client_trim(c->client, c->o->campaign, c->committed, c->why) : ST_OK;
+    return c->o->follow ? client_trim(c->client, c->o->campaign, &c->committed, c->why) : ST_OK;
+}
+
+/* Records that a failover of one shard lost are made again. Where all shards have less than was read it is not the
+ * campaign of these files. */
+static bool went_back(const struct result_cursor *now, const struct result_cursor *before)
+{
+    uint64_t lost = 0;
+    bool all = true;
+    for (int i = 0; i < now->shards; i++) {
+        bool less = now->at[i] < before->at[i];
+        lost += less ? before->at[i] - now->at[i] : 0;
+        all = all && (less || before->at[i] == 0);
+    }
+    if (lost > 0 && !all)
+        fprintf(stderr,
+                "ferret export: a shard of the queue lost %llu records that are in these files; their images run again "
+                "and come twice\n",
+                (unsigned long long)lost);
+    return lost > 0 && all;
 }
 
 static enum status read_some(struct collect *c, bool *more)
 {
-    uint64_t before = c->in.cursor;
+    struct result_cursor before = c->in.cursor;
     enum status s = records_some(&c->in, more, c->why);
-    if (s == ST_OK && c->in.cursor < before)
+    if (s == ST_OK && went_back(&c->in.cursor, &before))
         return diag_set(c->why, ST_REFUSED,
-                        "%s: holds %llu records, campaign \"%s\" has %llu so far: it is another one of that name",
-                        c->o->dir, (unsigned long long)before, c->o->campaign, (unsigned long long)c->in.cursor);
+                        "%s: holds %llu records, campaign \"%s\" has %llu so far: it is another one of that "
+                        "name, or a failover of Redis lost them",
+                        c->o->dir, (unsigned long long)result_cursor_sum(&before), c->o->campaign,
+                        (unsigned long long)result_cursor_sum(&c->in.cursor));
     bool due = c->uncommitted >= COMMIT_RECORDS || !*more || clock_ms() - c->committed_at >= COMMIT_MS;
     return s == ST_OK && due ? commit(c) : s;
 }
@@ -171,7 +193,7 @@ static enum status take_all(struct collect *c, bool *ended)
 static enum status tell(const struct collect *c, bool ended)
 {
     fprintf(stderr, "ferret export: %llu records into %s, %llu in all%s\n", (unsigned long long)c->n, c->o->dir,
-            (unsigned long long)c->committed, ended ? "; the campaign is complete" : "");
+            (unsigned long long)result_cursor_sum(&c->committed), ended ? "; the campaign is complete" : "");
     if (!c->o->json)
         return ST_OK;
     struct json *o = jsn_new_object();
@@ -179,7 +201,7 @@ static enum status tell(const struct collect *c, bool ended)
     if (s == ST_OK)
         s = jsn_put(o, "records", jsn_new_int((int64_t)c->n));
     if (s == ST_OK)
-        s = jsn_put(o, "cursor", jsn_new_int((int64_t)c->committed));
+        s = jsn_put(o, "cursor", jsn_new_int((int64_t)result_cursor_sum(&c->committed)));
     if (s == ST_OK)
         s = jsn_put(o, "completed", jsn_new_bool(ended));
     return print_object(o, s);
@@ -195,14 +217,14 @@ enum status collect_run(struct client *client, const struct collect_options *o, 
     catch_stops();
     enum status s = parts_open(&parts, &c.out, why);
     if (s == ST_OK) {
-        c.committed = parts_cursor(c.out);
+        c.committed = *parts_cursor(c.out);
         c.in = (struct records){
             .client = client, .campaign = o->campaign, .cursor = c.committed, .fn = on_record, .ctx = &c};
         s = o->follow ? follow_all(&c, &ended) : take_all(&c, &ended);
     }
     /* What was read behind the last commit is committed here; the next run deletes it at the broker. */
     if (s == ST_OK)
-        s = parts_finish(c.out, c.in.cursor, ended, why);
+        s = parts_finish(c.out, &c.in.cursor, ended, why);
     if (s == ST_OK)
         c.committed = c.in.cursor;
     parts_close(c.out);

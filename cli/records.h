@@ -16,7 +16,7 @@ typedef enum status (*record_fn)(void *ctx, const struct json *record, const cha
 struct records {
     struct client *client; /* the caller's */
     const char *campaign;
-    uint64_t cursor; /* behind the last record given out */
+    struct result_cursor cursor; /* behind the last record given out */
     struct tombstones forgotten;
     record_fn fn;
     void *ctx;

@@ -42,7 +42,7 @@ struct watch {
     struct campaign_status now;
     struct rate rate;
     struct failures failures;
-    uint64_t cursor; /* of results read so far */
+    struct result_cursor cursor; /* of results read so far */
     bool bar;
     int64_t next_print_ms, idle_since_ms;
     const char *end; /* why it is over; NULL until then */

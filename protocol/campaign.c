@@ -10,6 +10,14 @@ const char *campaign_state_name(enum campaign_state s)
     return names[s];
 }
 
+uint64_t result_cursor_sum(const struct result_cursor *c)
+{
+    uint64_t sum = 0;
+    for (int i = 0; i < LIMIT_SHARDS; i++)
+        sum += c->at[i];
+    return sum;
+}
+
 bool campaign_is_finished(const struct campaign_status *c)
 {
     return c->total > 0 && c->ready == 0 && c->running == 0 && c->delayed == 0;
@@ -24,6 +32,7 @@ const char *campaign_stopped_text(const struct campaign_status *c)
         {"memory", "Redis is nearly full: nothing is handed out until results leave it (ferret export --follow)"},
         {"results", "results fill their share of Redis: nothing is handed out until they leave it "
                     "(ferret export --follow)"},
+        {"shard-away", "a shard of the queue is away; counters are those of the others"},
         {"failures", "too many images failed (ferret resume goes on)"},
     };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)

@@ -27,18 +27,27 @@ struct campaign_status {
     enum campaign_state state;
     /* total = ready + running + delayed + done + failed + cancelled, at every moment */
     uint64_t total, ready, running, delayed, done, failed, cancelled;
-    uint64_t trimmed; /* first cursor that still has a record */
+    uint64_t trimmed; /* ended jobs whose records were taken out (result_cursor_sum) */
     uint64_t workers; /* live sessions of its class */
     struct place place;
     char labels[LIMIT_NAME_BYTES + 1]; /* "season=winter,team=a" */
     char stopped[STOPPED_BYTES + 1];   /* why nothing of it is handed out though it waits: "no-worker", "memory",
-                                          "results", "failures" (it is paused), or "" */
+                                          "results", "failures" (it is paused), "shard-away" (then the counters are
+                                          those of the others), or "" */
     bool completed;                    /* everything was handed in and has ended */
 };
 /* Nothing is left to do in it (a campaign without jobs counts as unfinished). */
 bool campaign_is_finished(const struct campaign_status *c);
 /* A sentence for people about `stopped`; "" where it is empty. */
 const char *campaign_stopped_text(const struct campaign_status *c);
+
+/* How far records were read: a number a shard, from 0. All zero: the beginning, of as many shards as there are. */
+struct result_cursor {
+    uint64_t at[LIMIT_SHARDS];
+    int shards; /* 0: not known yet */
+    int next;   /* shard that is read first */
+};
+uint64_t result_cursor_sum(const struct result_cursor *c); /* ended jobs in front of it */
 
 enum job_action { JOB_SHOW, JOB_CANCEL, JOB_RETRY, JOB_ACTION_COUNT_ };
 

@@ -32,9 +32,21 @@ enum status client_open(const struct client_options *o, struct client **out, str
         client_close(c);
         return s;
     }
+    c->shards = a.message.shards > 0 ? (int)a.message.shards : 1;
     link_frame_free(&a.frame);
+    if (c->shards > LIMIT_SHARDS) {
+        s = diag_set(why, ST_UNSUPPORTED, "the queue at %s has %d shards; this program knows of at most %d", c->address,
+                     c->shards, LIMIT_SHARDS);
+        client_close(c);
+        return s;
+    }
     *out = c;
     return ST_OK;
+}
+
+int client_shards(const struct client *c)
+{
+    return c->shards;
 }
 
 void client_close(struct client *c)
@@ -266,11 +278,20 @@ enum status client_workers(struct client *c, struct worker_status **out, size_t 
 /* ---- results
  * --------------------------------------------------------------------------------------------------------- */
 
-enum status client_results(struct client *c, const char *campaign, uint64_t *cursor, client_result_fn fn, void *ctx,
-                           bool *more, struct diag *why)
+/* The shard as messages name it; left out where there is only one. */
+static uint64_t shard_number(const struct client *c, int shard)
 {
-    struct message m = {
-        .kind = MESSAGE_RESULTS, .campaign = text_view(campaign), .cursor = *cursor, .max = LIMIT_JOBS_PER_MESSAGE};
+    return c->shards > 1 ? (uint64_t)shard + 1 : 0;
+}
+
+static enum status read_shard(struct client *c, const char *campaign, int shard, uint64_t *cursor, client_result_fn fn,
+                              void *ctx, bool *more, struct diag *why)
+{
+    struct message m = {.kind = MESSAGE_RESULTS,
+                        .campaign = text_view(campaign),
+                        .cursor = *cursor,
+                        .max = LIMIT_JOBS_PER_MESSAGE,
+                        .shard = shard_number(c, shard)};
     struct client_answer a;
     enum status s = client_ask(c, &m, MESSAGE_RECORDS, &a, why);
     if (s != ST_OK)
@@ -287,22 +308,49 @@ enum status client_results(struct client *c, const char *campaign, uint64_t *cur
     }
     if (s == ST_OK) {
         *cursor = a.message.cursor;
-        *more = a.message.more != 0;
+        *more = *more || a.message.more != 0;
     }
     link_frame_free(&a.frame);
     return s;
 }
 
-enum status client_trim(struct client *c, const char *campaign, uint64_t cursor, struct diag *why)
+static enum status check_cursor(const struct client *c, const struct result_cursor *cursor, struct diag *why)
 {
-    for (bool more = true; more;) {
-        struct message m = {.kind = MESSAGE_TRIM, .campaign = text_view(campaign), .cursor = cursor};
-        struct client_answer a;
-        enum status s = client_ask(c, &m, MESSAGE_TRIMMED, &a, why);
-        if (s != ST_OK)
-            return s;
-        more = a.message.more != 0;
-        link_frame_free(&a.frame);
+    return cursor->shards == 0 || cursor->shards == c->shards
+               ? ST_OK
+               : diag_set(why, ST_REFUSED, "the records were read from a queue of %d shards; this one has %d",
+                          cursor->shards, c->shards);
+}
+
+enum status client_results(struct client *c, const char *campaign, struct result_cursor *cursor, client_result_fn fn,
+                           void *ctx, bool *more, struct diag *why)
+{
+    enum status s = check_cursor(c, cursor, why);
+    cursor->shards = s == ST_OK ? c->shards : cursor->shards;
+    *more = false;
+    for (int i = 0; s == ST_OK && i < c->shards; i++) {
+        int shard = cursor->next;
+        cursor->next = (shard + 1) % c->shards; /* also where this one fails: the others are read by the next call */
+        s = read_shard(c, campaign, shard, &cursor->at[shard], fn, ctx, more, why);
     }
-    return ST_OK;
+    return s;
+}
+
+enum status client_trim(struct client *c, const char *campaign, const struct result_cursor *cursor, struct diag *why)
+{
+    enum status s = check_cursor(c, cursor, why);
+    for (int i = 0; i < c->shards; i++)
+        for (bool more = true; s == ST_OK && more;) {
+            struct message m = {.kind = MESSAGE_TRIM,
+                                .campaign = text_view(campaign),
+                                .cursor = cursor->at[i],
+                                .shard = shard_number(c, i)};
+            struct client_answer a;
+            s = client_ask(c, &m, MESSAGE_TRIMMED, &a, why);
+            if (s != ST_OK)
+                break;
+            more = a.message.more != 0;
+            link_frame_free(&a.frame);
+        }
+    return s;
 }

@@ -28,7 +28,8 @@ struct client_options {
 
 /* ST_TIMEOUT when no broker answers. The caller owns *out: client_close. */
 MUST_CHECK enum status client_open(const struct client_options *o, struct client **out, struct diag *why);
-void client_close(struct client *c); /* NULL is fine; what was not flushed may or may not have been accepted */
+int client_shards(const struct client *c); /* of the queue */
+void client_close(struct client *c);       /* NULL is fine; what was not flushed may or may not have been accepted */
 
 /* ---- campaigns ------------------------------------------------------------------------------------------------ */
 
@@ -61,6 +62,7 @@ struct submit_counts {
     uint64_t duplicate;  /* were there already, unfinished */
     uint64_t finished;   /* were there already, with a result */
     uint64_t unfinished; /* of the campaign, as of the last answer */
+    uint64_t local;      /* of the new ones: those that no replica had when they were accepted */
 };
 
 /* Hands a job in; job->campaign names the campaign, job->tenant must be the campaign's. Jobs travel in batches, several
@@ -87,20 +89,23 @@ void client_on_wait(struct client *c, bool (*fn)(void *ctx, const struct submit_
 /* One record, JSON text; false stops (the call then gives ST_CANCELLED). */
 typedef bool (*client_result_fn)(void *ctx, const uint8_t id[ID_BYTES], const char *record, size_t len);
 
-/* Records from *cursor on, in the order in which jobs ended; *cursor moves behind the last one given out. At most one
- * message's worth (up to 256) a call; *more: there were further ones. A cursor in front of what was trimmed moves up
- * to the first record that is left. */
-MUST_CHECK enum status client_results(struct client *c, const char *campaign, uint64_t *cursor, client_result_fn fn,
-                                      void *ctx, bool *more, struct diag *why);
+/* Records from *cursor on, of each shard in the order in which jobs ended; *cursor moves behind the last one given out.
+ * At most one message's worth (up to 256) a shard and call; *more: there were further ones. A cursor in front of what
+ * was trimmed moves up to the first record that is left, one behind the end (a failover lost the records there) back to
+ * it. ST_REFUSED: the cursor is of a queue with another number of shards. */
+MUST_CHECK enum status client_results(struct client *c, const char *campaign, struct result_cursor *cursor,
+                                      client_result_fn fn, void *ctx, bool *more, struct diag *why);
 /* Records in front of cursor may leave Redis: the caller has them on disk. Ids stay known. */
-MUST_CHECK enum status client_trim(struct client *c, const char *campaign, uint64_t cursor, struct diag *why);
+MUST_CHECK enum status client_trim(struct client *c, const char *campaign, const struct result_cursor *cursor,
+                                   struct diag *why);
 
 /* ---- for operators (client_operate.c) --------------------------------------------------------------------------- */
 
 /* A text and its number; borrowed. False stops, the call then gives ST_CANCELLED. */
 typedef bool (*client_row_fn)(void *ctx, const char *text, size_t len, uint64_t value);
-/* "events" (what|campaign, Unix ms), "forgotten" (tombstones), "queue" (the shard's numbers), from *cursor on to the
- * end. */
+/* "events" (what|campaign, Unix ms), "forgotten" (tombstones), "queue" (the queue's numbers), from *cursor on to the
+ * end. With several shards, events are those of one shard behind the other, each from its beginning, and each shard
+ * tells of its part of a campaign. */
 MUST_CHECK enum status client_entries(struct client *c, const char *what, uint64_t *cursor, client_row_fn fn, void *ctx,
                                       struct diag *why);
 

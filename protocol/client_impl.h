@@ -31,6 +31,7 @@ struct client {
     struct link *link;
     char *address;
     int timeout_ms;
+    int shards;
     uint64_t last_request;
     int64_t heard_at;
     int64_t well_at;   /* last answer of a broker that can reach Redis, or the last move to another one */

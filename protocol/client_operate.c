@@ -11,12 +11,12 @@ static struct wire_view text_view(const char *s)
     return (struct wire_view){.bytes = (const uint8_t *)s, .len = strlen(s)};
 }
 
-enum status client_entries(struct client *c, const char *what, uint64_t *cursor, client_row_fn fn, void *ctx,
-                           struct diag *why)
+static enum status shard_entries(struct client *c, const char *what, uint64_t shard, uint64_t *cursor, client_row_fn fn,
+                                 void *ctx, struct diag *why)
 {
     enum status s = ST_OK;
     for (bool more = true; s == ST_OK && more;) {
-        struct message m = {.kind = MESSAGE_LIST, .name = text_view(what), .cursor = *cursor};
+        struct message m = {.kind = MESSAGE_LIST, .name = text_view(what), .cursor = *cursor, .shard = shard};
         struct client_answer a;
         s = client_ask(c, &m, MESSAGE_LISTED, &a, why);
         if (s != ST_OK)
@@ -31,6 +31,19 @@ enum status client_entries(struct client *c, const char *what, uint64_t *cursor,
         *cursor = a.message.cursor;
         more = a.message.more != 0;
         link_frame_free(&a.frame);
+    }
+    return s;
+}
+
+enum status client_entries(struct client *c, const char *what, uint64_t *cursor, client_row_fn fn, void *ctx,
+                           struct diag *why)
+{
+    if (c->shards == 1 || strcmp(what, "events") != 0)
+        return shard_entries(c, what, 0, cursor, fn, ctx, why);
+    enum status s = ST_OK;
+    for (int i = 1; s == ST_OK && i <= c->shards; i++) {
+        *cursor = 0;
+        s = shard_entries(c, what, (uint64_t)i, cursor, fn, ctx, why);
     }
     return s;
 }

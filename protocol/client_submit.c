@@ -106,7 +106,10 @@ static void count_statuses(struct client *c, const struct message *m)
 {
     for (size_t i = 0; i < m->statuses.len; i++) {
         switch (m->statuses.bytes[i]) {
-        case 'n': c->counts.accepted++; break;
+        case 'n':
+            c->counts.accepted++;
+            c->counts.local += !wire_view_is(m->durability, "replicated");
+            break;
         case 'f': c->counts.finished++; break;
         default: c->counts.duplicate++; break;
         }

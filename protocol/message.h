@@ -89,7 +89,8 @@ struct message {
     struct wire_view statuses; /* a letter a job */
     struct wire_view rows;     /* an encoded array; see below */
     uint64_t offset, cursor, state, unfinished, retry_ms, max, more, seq, want, route, shards, lease_ms, beat_ms, owned,
-        context, bye, end, n, fail_stop, weight, quota, action, on, flags;
+        context, bye, end, n, fail_stop, weight, quota, action, on, flags, shard, away;
+    struct wire_view durability;
     struct wire_view name, place;  /* LIST's what, a URI or a hash; where FORGET goes on */
     struct wire_view body, record; /* JOB_IS */
 };

@@ -6,8 +6,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/status.h"
-
 enum reply_kind { REPLY_NIL, REPLY_INT, REPLY_BYTES, REPLY_ARRAY, REPLY_ERROR, REPLY_LOST };
 /* Bytes are not terminated. */
 struct reply {
@@ -25,9 +23,5 @@ int64_t reply_number(const struct reply *r, size_t i); /* integers, and decimal 
 bool reply_is(const struct reply *r, size_t i, const char *text);
 /* The same of a value itself. */
 bool reply_error_is(const struct reply *r, const char *prefix); /* REPLY_ERROR that begins so: "OOM", "LOADING" */
-
-/* A copy that owns all of its bytes and items: reply_copy_free. */
-MUST_CHECK enum status reply_copy(const struct reply *from, struct reply *out);
-void reply_copy_free(struct reply *r);
 
 #endif

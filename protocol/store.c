@@ -6,9 +6,10 @@
 
 #include "base/clock.h"
 #include "protocol/slots.h"
+#include "protocol/spread.h"
 #include "protocol/store_impl.h"
 
-enum { AGAIN_MS = 100, LOOK_ELSEWHERE_MS = 500, TOPOLOGY_MS = 500, TOPOLOGY_WELL_MS = 30000 };
+enum { AGAIN_MS = 100, LOOK_ELSEWHERE_MS = 500, TOPOLOGY_MS = 500, TOPOLOGY_WELL_MS = 30000, SILENCE_MS = 3000 };
 
 int store_shard_of(const uint8_t *id, int shards)
 {
@@ -143,12 +144,23 @@ void store_ask_replicas(struct store *s, int n, int wait_ms)
     s->wait_ms = wait_ms;
 }
 
+static void free_all(struct spread *sp)
+{
+    while (sp) {
+        struct spread *next = sp->next;
+        spread_free(sp);
+        sp = next;
+    }
+}
+
 void store_close(struct store *s)
 {
     if (!s)
         return;
     for (size_t i = 0; i < s->n_nodes; i++)
         node_free(s->nodes[i]);
+    free_all(s->spreads);
+    free_all(s->answered);
     free(s);
 }
 
@@ -160,6 +172,14 @@ bool store_shard_is_ready(const struct store *s, int shard)
 }
 
 bool store_is_ready(const struct store *s)
+{
+    for (int i = 0; i < s->n_shards; i++)
+        if (store_shard_is_ready(s, i))
+            return true;
+    return false;
+}
+
+bool store_all_are_ready(const struct store *s)
 {
     for (int i = 0; i < s->n_shards; i++)
         if (!store_shard_is_ready(s, i))
@@ -304,7 +324,7 @@ static void ask_topology(struct store *s, int64_t now_ms)
             break;
         }
     }
-    s->topology_at = now_ms + (store_is_ready(s) ? TOPOLOGY_WELL_MS : TOPOLOGY_MS);
+    s->topology_at = now_ms + (store_all_are_ready(s) ? TOPOLOGY_WELL_MS : TOPOLOGY_MS);
 }
 
 /* Asks a shard's node whether it lives there; looks for it on another one where that does not answer. Returns in how
@@ -345,6 +365,7 @@ static int64_t sooner(int64_t a, int64_t b)
 /* A node that no shard needs any more is left once it owes nothing. */
 static int64_t pump_node(struct store *s, struct node *n, int64_t now_ms)
 {
+    node_limit_silence(n, s->is_cluster ? SILENCE_MS : 0); /* one alone may be slow: nobody waits for it in vain */
     if (store_uses(s, n) || (node_fd(n) >= 0 && node_pending(n) > 0))
         return node_pump(n, now_ms);
     if (node_fd(n) >= 0)
@@ -369,44 +390,137 @@ int store_pump(struct store *s, int64_t now_ms)
     return (int)due;
 }
 
+/* ---- calls --------------------------------------------------------------------------------------------------------
+ */
+
+static enum status send_to(struct store *s, int shard, struct call c, enum script script, const struct store_args *args)
+{
+    if (!store_shard_is_ready(s, shard))
+        return ST_BUSY;
+    c.shard = (uint8_t)shard;
+    return node_send_script(s->shards[shard].node, c, script, args, s->replicas, s->wait_ms);
+}
+
+static void unlink_spread(struct store *s, struct spread *sp)
+{
+    if (sp->next)
+        sp->next->before = sp->before;
+    if (sp->before)
+        sp->before->next = sp->next;
+    else
+        s->spreads = sp->next;
+}
+
+/* The parts of a round. One whose shard is away counts as lost. */
+static void ask_parts(struct store *s, struct spread *sp)
+{
+    for (int i = 0; i < sp->shards; i++) {
+        struct store_args args = {.shard = i};
+        bool wanted = false;
+        enum status st = spread_part(sp, i, &args, &wanted);
+        if (st == ST_OK && wanted)
+            st = send_to(s, i, (struct call){.kind = CALL_PART, .tag = (uint64_t)(uintptr_t)sp}, sp->script, &args);
+        if (st != ST_OK || wanted)
+            sp->parts[i].reply.kind = REPLY_LOST;
+        sp->left += st == ST_OK && wanted;
+        store_args_fini(&args);
+    }
+}
+
+static void end_spread(struct store *s, struct spread *sp)
+{
+    while (sp->left == 0 && spread_goes_on(sp))
+        ask_parts(s, sp);
+    if (sp->left > 0)
+        return;
+    unlink_spread(s, sp);
+    spread_merge(sp);
+    sp->next = s->answered;
+    s->answered = sp;
+}
+
+static enum status send_spread(struct store *s, enum script script, const struct store_args *args, uint64_t tag)
+{
+    struct spread *sp;
+    enum status st = store_is_ready(s) ? spread_new(script, args, s->n_shards, tag, &sp) : ST_BUSY;
+    if (st != ST_OK)
+        return st;
+    sp->next = s->spreads;
+    if (sp->next)
+        sp->next->before = sp;
+    s->spreads = sp;
+    ask_parts(s, sp);
+    end_spread(s, sp);
+    return ST_OK;
+}
+
 enum status store_send(struct store *s, enum script script, const struct store_args *args, uint64_t tag)
 {
-    if (!store_shard_is_ready(s, args->shard))
-        return ST_BUSY;
-    return node_send_script(s->shards[args->shard].node, script, args, tag, s->replicas, s->wait_ms);
+    const struct call c = {.kind = CALL_SCRIPT, .tag = tag};
+    enum spread_target target = s->n_shards > 1 ? spread_target(script) : SPREAD_FIRST;
+    size_t len = 0;
+    const char *id = target == SPREAD_BY_ID && args->n > 0 ? store_args_at(args, 0, &len) : NULL;
+    switch (target) {
+    case SPREAD_MANY: return send_spread(s, script, args, tag);
+    case SPREAD_BY_ID:
+        return send_to(s, len == ID_BYTES ? store_shard_of((const uint8_t *)id, s->n_shards) : 0, c, script, args);
+    case SPREAD_FIRST: return send_to(s, 0, c, script, args);
+    case SPREAD_NAMED: break;
+    }
+    return args->shard < s->n_shards ? send_to(s, args->shard, c, script, args) : ST_INVALID;
+}
+
+static void take_part(struct store *s, const struct call *c, struct store_answer *a)
+{
+    struct spread *sp = (struct spread *)(uintptr_t)c->tag; /* put there by ask_parts; the node gives each back once */
+    sp->parts[c->shard] = *a;
+    *a = (struct store_answer){0};
+    sp->left--;
+    end_spread(s, sp);
 }
 
 /* True: an answer for the caller. */
 static bool handle(struct store *s, const struct node *from, const struct call *c, struct store_answer *a)
 {
     struct shard *shard = &s->shards[c->shard];
-    bool is_news = shard->node == from;
+    bool is_news = shard->node == from, is_script = c->kind == CALL_SCRIPT || c->kind == CALL_PART;
+    if (is_script && is_elsewhere(&a->reply)) {
+        if (is_news)
+            look_elsewhere(s, shard, &a->reply, clock_ms());
+        store_answer_free(a);
+        *a = (struct store_answer){.tag = c->tag, .reply.kind = REPLY_LOST};
+    }
     switch (c->kind) {
     case CALL_PROBE:
         if (is_news)
             on_probe(s, shard, &a->reply, clock_ms());
         break;
     case CALL_TOPOLOGY: on_topology(s, from, &a->reply, clock_ms()); break;
-    case CALL_SCRIPT:
-        if (is_elsewhere(&a->reply)) {
-            if (is_news)
-                look_elsewhere(s, shard, &a->reply, clock_ms());
-            store_answer_free(a);
-            *a = (struct store_answer){.tag = c->tag, .reply.kind = REPLY_LOST};
-        }
-        return true;
+    case CALL_PART: take_part(s, c, a); return false;
     default: return true;
     }
     store_answer_free(a);
     return false;
 }
 
+static bool take_answered(struct store *s, struct store_answer *out)
+{
+    struct spread *sp = s->answered;
+    if (!sp)
+        return false;
+    s->answered = sp->next;
+    *out = (struct store_answer){.tag = sp->tag, .reply = sp->merged, .spread = sp};
+    return true;
+}
+
 bool store_take(struct store *s, struct store_answer *out)
 {
     struct call c;
+    if (take_answered(s, out))
+        return true;
     for (size_t i = 0; i < s->n_nodes; i++)
         while (node_take(s->nodes[i], out, &c))
-            if (handle(s, s->nodes[i], &c, out))
+            if (handle(s, s->nodes[i], &c, out) || take_answered(s, out))
                 return true;
     settle(s, clock_ms());
     *out = (struct store_answer){0};

@@ -49,21 +49,24 @@ struct store_poll {
 size_t store_polls(const struct store *s, struct store_poll out[STORE_POLLS]);
 bool store_wants_write(const struct store *s);
 bool store_shard_is_ready(const struct store *s, int shard);
-bool store_is_ready(const struct store *s); /* all shards */
+bool store_is_ready(const struct store *s);      /* a shard is */
+bool store_all_are_ready(const struct store *s); /* all are */
 /* How many shards live where this one does. */
 int store_shards_beside(const struct store *s, int shard);
 /* Reads, writes, connects as due. Returns in how many ms it wants to be called again at the latest; -1: on its fds. */
 int store_pump(struct store *s, int64_t now_ms);
 const char *store_trouble(const struct store *s); /* why a shard is not ready; "" */
-/* Queues a call to args->shard; tag comes back with its answer. ST_BUSY while that one is not ready. Does not take args
- * over. */
+/* Queues a call; tag comes back with its answer. It goes to args->shard, or to the shards that the script's rule says
+ * (protocol/spread.h); the answer of several has the form of one. ST_BUSY while none of them is ready. Does not take
+ * args over. */
 MUST_CHECK enum status store_send(struct store *s, enum script script, const struct store_args *args, uint64_t tag);
 size_t store_pending(const struct store *s); /* calls without an answer */
 
 struct store_answer {
     uint64_t tag;
     struct reply reply;
-    void *owner;
+    void *owner;           /* of one Redis' answer */
+    struct spread *spread; /* of several shards' */
 };
 bool store_take(struct store *s, struct store_answer *out); /* false: no answer there */
 void store_answer_free(struct store_answer *a);

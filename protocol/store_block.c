@@ -26,7 +26,7 @@ enum status store_wait_ready(struct store *s, int timeout_ms, struct diag *why)
         (void)store_pump(s, clock_ms());
         if (store_take(s, &stray)) /* what the store asks itself is handled inside; nothing else is on the way */
             store_answer_free(&stray);
-        if (store_is_ready(s))
+        if (store_all_are_ready(s))
             return ST_OK;
         if (clock_ms() >= until)
             return diag_set(why, ST_IO, "%s", store_trouble(s));
@@ -63,7 +63,7 @@ enum status store_call(struct store *s, enum script script, const struct store_a
 {
     int64_t until = clock_ms() + timeout_ms;
     enum status st = store_wait_ready(s, timeout_ms, why);
-    struct node *n = s->shards[args->shard].node;
+    struct node *n = s->shards[args->shard].node; /* of a call to several shards it stands for all */
     if (st == ST_OK)
         st = store_send(s, script, args, 0);
     return st == ST_OK ? wait_answer(s, n, until, out, why) : st;

@@ -30,6 +30,8 @@ struct store {
     int64_t topology_at;
     int replicas, wait_ms;
     const struct store_login *login;
+    struct spread *spreads; /* calls over several shards without an answer, and those that have it */
+    struct spread *answered;
 };
 
 bool store_uses(const struct store *s, const struct node *n); /* a shard is thought to live there */

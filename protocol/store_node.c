@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "protocol/script_hash.h"
+#include "protocol/spread.h"
 
 enum { SHA_HEX = 40, BACKOFF_FIRST_MS = 20, BACKOFF_MOST_MS = 1000, CONNECT_MS = 2000 };
 
@@ -33,6 +34,8 @@ struct node {
     bool has_held;
     int backoff_ms;
     int64_t retry_at, connect_until;
+    int silence_ms;       /* allowed; 0: any */
+    int64_t silent_since; /* an answer came last, or was first owed */
     char trouble[DIAG_BYTES];
 };
 
@@ -79,7 +82,10 @@ static void free_items(struct reply *r)
 
 void store_answer_free(struct store_answer *a)
 {
-    free_items(&a->reply);
+    if (a->spread)
+        spread_free(a->spread);
+    else
+        free_items(&a->reply);
     if (a->owner)
         freeReplyObject(a->owner);
     *a = (struct store_answer){0};
@@ -282,6 +288,11 @@ size_t node_pending(const struct node *n)
     return n->sent.n + n->lost.n + n->has_held;
 }
 
+void node_limit_silence(struct node *n, int ms)
+{
+    n->silence_ms = ms;
+}
+
 static bool is_writable(int fd)
 {
     struct pollfd p = {.fd = fd, .events = POLLOUT};
@@ -317,8 +328,15 @@ int node_pump(struct node *n, int64_t now_ms)
         write_out(n, now_ms);
     if (n->redis && !n->connecting && redisBufferRead(n->redis) != REDIS_OK)
         node_drop(n, now_ms, n->redis->errstr);
+    bool owes = n->redis && !n->connecting && n->sent.n > 0;
+    if (!owes)
+        n->silent_since = now_ms;
+    else if (n->silence_ms > 0 && now_ms - n->silent_since >= n->silence_ms)
+        node_drop(n, now_ms, "no answer in time");
     if (!n->redis)
         return (int)(n->retry_at - now_ms);
+    if (owes && n->silence_ms > 0)
+        return (int)(n->silent_since + n->silence_ms - now_ms);
     return n->connecting ? (int)(n->connect_until - now_ms) : -1;
 }
 
@@ -360,7 +378,7 @@ static enum status send_wait(struct node *n, int replicas, int wait_ms)
     return node_send_words(n, (struct call){.kind = CALL_WAIT}, words, 3);
 }
 
-enum status node_send_script(struct node *n, enum script script, const struct store_args *args, uint64_t tag,
+enum status node_send_script(struct node *n, struct call c, enum script script, const struct store_args *args,
                              int replicas, int wait_ms)
 {
     enum { FRONT = 4, PREFIX_BYTES = 24 };
@@ -375,10 +393,10 @@ enum status node_send_script(struct node *n, enum script script, const struct st
         argv[0] = "EVALSHA", lens[0] = 7;
         argv[1] = n->sha[script], lens[1] = SHA_HEX;
         argv[2] = "1", lens[2] = 1;
-        argv[3] = prefix, lens[3] = (size_t)snprintf(prefix, sizeof prefix, "{q:%d}", args->shard);
+        argv[3] = prefix, lens[3] = (size_t)snprintf(prefix, sizeof prefix, "{q:%d}", c.shard);
         for (size_t i = 0; i < args->n; i++)
             argv[FRONT + i] = store_args_at(args, i, &lens[FRONT + i]);
-        struct call c = {.kind = CALL_SCRIPT, .shard = (uint8_t)args->shard, .waits = replicas > 0, .tag = tag};
+        c.waits = replicas > 0;
         st = append(n, c, (int)argc, argv, lens);
     }
     free(argv);
@@ -438,6 +456,7 @@ bool node_take(struct node *n, struct store_answer *out, struct call *to)
     void *raw = NULL;
     while (n->redis && redisReaderGetReply(n->redis->reader, &raw) == REDIS_OK && raw) {
         struct call c = n->sent.n ? queue_pop(&n->sent) : (struct call){.kind = CALL_PLAIN};
+        n->silent_since = clock_ms();
         if (c.kind == CALL_LOAD) {
             on_load(n, &c, raw, clock_ms());
             freeReplyObject(raw);

@@ -8,6 +8,7 @@
 
 enum call_kind {
     CALL_SCRIPT,
+    CALL_PART,     /* a script's, of a struct spread: tag is its address */
     CALL_LOAD,     /* the node's own; tag: which script */
     CALL_LOGIN,    /* its own too */
     CALL_PROBE,    /* does the shard live here? */
@@ -39,12 +40,14 @@ bool node_is_ready(const struct node *n);
 size_t node_pending(const struct node *n);
 /* As store_pump. */
 int node_pump(struct node *n, int64_t now_ms);
+/* Of a node among several: where it says nothing for so long while it owes answers, the connection ends. 0: never. */
+void node_limit_silence(struct node *n, int ms);
 /* Ends the connection: what was on the way is lost. */
 void node_drop(struct node *n, int64_t now_ms, const char *why);
 
-/* ST_BUSY while not ready. A script: args->shard's tag is its key. replicas > 0 (and wait_ms): WAIT follows. */
-MUST_CHECK enum status node_send_script(struct node *n, enum script script, const struct store_args *args, uint64_t tag,
-                                        int replicas, int wait_ms);
+/* ST_BUSY while not ready. A script: the tag of c.shard is its key. replicas > 0 (and wait_ms): WAIT follows. */
+MUST_CHECK enum status node_send_script(struct node *n, struct call c, enum script script,
+                                        const struct store_args *args, int replicas, int wait_ms);
 MUST_CHECK enum status node_send_words(struct node *n, struct call c, const char *const *words, int n_words);
 /* The next answer, and to what; loads and waits are taken care of. */
 bool node_take(struct node *n, struct store_answer *out, struct call *to);

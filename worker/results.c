@@ -52,7 +52,7 @@ static void outgoing_fini(struct outgoing *o)
 
 static bool wants_finish(const struct flight *f)
 {
-    return f->state == FLIGHT_ENDED && !f->end.handed_back && !f->lost;
+    return f->state == FLIGHT_ENDED && !f->end.handed_back && !f->lost && !f->waits;
 }
 
 static bool wants_handback(const struct flight *f)
@@ -244,6 +244,11 @@ void results_write(struct session *s, int64_t now_ms)
     for (int k = 0; k < WRITE_COUNT_; k++) /* on the relay route an answer may get lost */
         if (!s->store && s->writes[k].on_the_way && now_ms >= s->writes[k].again_at)
             forget_write(s, (enum write_kind)k);
+    if (s->wait_until > 0 && now_ms >= s->wait_until) {
+        s->wait_until = 0;
+        for (size_t i = 0; i < s->n_flights; i++)
+            s->flights[i]->waits = false;
+    }
     if (s->tell_begun && !any(s, wants_telling))
         s->tell_begun = false; /* they have ended since: their ends say it */
     if (!s->writes[WRITE_BEAT].on_the_way && (now_ms >= s->beat_at || (s->tell_begun && now_ms >= s->tell_at))) {
@@ -268,8 +273,9 @@ int results_due(const struct session *s, int64_t now_ms)
 /* ---- what comes back
  * ------------------------------------------------------------------------------------------------- */
 
-static void finished(struct session *s, struct wire_view statuses)
+static void finished(struct session *s, struct wire_view statuses, int64_t now_ms)
 {
+    enum { WAIT_MS = 500 };
     s->writes[WRITE_FINISH].on_the_way = false;
     size_t n = 0;
     for (size_t i = 0; i < s->n_flights;) {
@@ -279,14 +285,16 @@ static void finished(struct session *s, struct wire_view statuses)
             continue;
         }
         f->on_the_way = false;
-        if (n < statuses.len) {
+        uint8_t letter = n < statuses.len ? statuses.bytes[n++] : 0;
+        if (letter != 0 && letter != 'w') {
             /* 's'tored, 'r'etried later, 'c'ancelled, or '0', somebody else's by now: ended for this session. */
-            n++;
             meters_stored(s->options.meters, f->ended_us);
             session_drop_flight(s, f);
-        } else {
-            i++;
+            continue;
         }
+        f->waits = letter == 'w'; /* its shard is away, the others go on */
+        s->wait_until = f->waits ? now_ms + WAIT_MS : s->wait_until;
+        i++;
     }
 }
 
@@ -307,9 +315,13 @@ static void take_flags(struct session *s, uint64_t flags)
     s->told_to_drain = s->told_to_drain || flags & FLAG_DRAIN;
 }
 
-static void beaten(struct session *s, uint64_t owned, struct wire_view stop, uint64_t flags)
+/* away: a bit for each shard that did not hear it; what has begun there is told again. */
+static void beaten(struct session *s, uint64_t owned, struct wire_view stop, uint64_t flags, uint64_t away)
 {
     enum { STRAY_BEATS = 2 };
+    for (size_t i = 0; away && i < s->n_flights; i++)
+        if (away >> store_shard_of(s->flights[i]->id, s->shards) & 1)
+            s->flights[i]->began_is_told = false;
     s->writes[WRITE_BEAT].on_the_way = false;
     for (size_t at = 0; at + ID_BYTES <= stop.len; at += ID_BYTES) {
         struct flight *f = session_find(s, stop.bytes + at);
@@ -366,13 +378,14 @@ void results_on_store(struct session *s, const struct store_answer *a, int64_t n
         return;
     }
     switch (k) {
-    case WRITE_FINISH: finished(s, bytes_at(r, 0)); break;
+    case WRITE_FINISH: finished(s, bytes_at(r, 0), now_ms); break;
     case WRITE_BEAT:
         if (reply_is(r, 0, "gone")) {
             forget_write(s, WRITE_BEAT);
             session_say_hello(s);
         } else {
-            beaten(s, (uint64_t)reply_number(r, 1), bytes_at(r, 2), (uint64_t)reply_number(r, 3));
+            beaten(s, (uint64_t)reply_number(r, 1), bytes_at(r, 2), (uint64_t)reply_number(r, 3),
+                   (uint64_t)reply_number(r, 4));
         }
         break;
     case WRITE_HANDBACK: handed_back(s); break;
@@ -394,9 +407,9 @@ bool results_on_message(struct session *s, const struct message *m, int64_t now_
         if (m->kind == MESSAGE_ERROR)
             s->writes[k].again_at = now_ms + (int64_t)m->retry_ms; /* session: the caller says HELLO */
         else if (k == WRITE_FINISH)
-            finished(s, m->statuses);
+            finished(s, m->statuses, now_ms);
         else if (k == WRITE_BEAT)
-            beaten(s, m->owned, m->ids, m->flags);
+            beaten(s, m->owned, m->ids, m->flags, m->away);
         else
             handed_back(s);
         return m->kind != MESSAGE_ERROR;
@@ -421,7 +434,9 @@ static void drop_store(struct session *s)
 void results_use_route(struct session *s, const struct message *m)
 {
     char *address = m->route == ROUTE_DIRECT ? wire_view_dup(m->address) : NULL;
-    if (address && s->store && strcmp(address, s->store_address) == 0) {
+    bool same = s->shards == (int)m->shards && strcmp(address ? address : "", s->store_address) == 0;
+    s->shards = m->shards > 0 && m->shards <= LIMIT_SHARDS ? (int)m->shards : 1;
+    if (address && s->store && same) {
         free(address);
         return;
     }
@@ -429,7 +444,7 @@ void results_use_route(struct session *s, const struct message *m)
     drop_store(s);
     s->store_ready_at = clock_ms();
     s->store_was_ready = false;
-    if (address && store_open(address, 1, &s->store, &why) == ST_OK) {
+    if (address && store_open(address, s->shards, &s->store, &why) == ST_OK) {
         store_log_in(s->store, s->options.login);
         memcpy(s->store_address, address, strlen(address) + 1);
     } else if (address)

@@ -54,7 +54,8 @@ static bool post_hello(struct session *s)
                         .class_name = text_view(s->options.class_name),
                         .tasks = text_view(s->options.tasks),
                         .label = text_view(s->options.label),
-                        .context = (uint64_t)s->options.context};
+                        .context = (uint64_t)s->options.context,
+                        .shards = LIMIT_SHARDS};
     return post(s, &m);
 }
 
@@ -67,7 +68,7 @@ void session_tell_credit(struct session *s, int64_t now_ms)
     bool worth_it = want != s->told_want && (4 * want >= credit || s->n_flights == 0 || s->draining);
     if (s->state != SESSION_OPEN || (!worth_it && now_ms < s->credit_at))
         return;
-    struct message m = {.kind = MESSAGE_CREDIT, .seq = s->seq, .want = want};
+    struct message m = {.kind = MESSAGE_CREDIT, .seq = s->seq, .want = want, .owned = s->n_flights};
     if (post(s, &m))
         s->told_want = want;
     s->credit_at = now_ms + s->beat_ms;

@@ -23,6 +23,7 @@ struct flight {
     bool in_engine; /* session_finished is still to come */
     bool lost;      /* belongs to somebody else by now: whatever it comes to is dropped */
     bool on_the_way;
+    bool waits; /* ended, and its shard was away: it is written again later */
     bool began, began_is_told;
     int64_t began_at, max_runtime_ms; /* 0: any */
     struct session_end end;
@@ -48,6 +49,7 @@ struct session {
     struct link *link;
     struct store *store; /* direct route; NULL before the first WELCOME and on the relay route */
     char store_address[LIMIT_URI_BYTES + 1];
+    int shards; /* of the queue */
     int64_t store_ready_at;
     bool store_was_ready, store_complained;
 
@@ -71,7 +73,7 @@ struct session {
     bool jobs_came;
 
     struct write_state writes[WRITE_COUNT_];
-    int64_t beat_at, tell_at;
+    int64_t beat_at, tell_at, wait_until; /* wait_until: of those that wait */
     bool tell_begun;
 
     bool draining, engine_ended, bye, gone;

@@ -82,7 +82,7 @@ static enum status end_stream(struct parts *p, int stream, struct diag *why)
     return st == ST_OK ? enter(p, stream, &state) : st;
 }
 
-static enum status commit(struct parts *p, uint64_t cursor, bool end_all, struct diag *why)
+static enum status commit(struct parts *p, const struct result_cursor *cursor, bool end_all, struct diag *why)
 {
     enum status st = ST_OK;
     for (int i = 0; st == ST_OK && i <= p->shards; i++) {
@@ -97,12 +97,12 @@ static enum status commit(struct parts *p, uint64_t cursor, bool end_all, struct
     return st == ST_OK ? rename_ended(p, why) : st;
 }
 
-enum status parts_commit(struct parts *p, uint64_t cursor, struct diag *why)
+enum status parts_commit(struct parts *p, const struct result_cursor *cursor, struct diag *why)
 {
     return commit(p, cursor, false, why);
 }
 
-enum status parts_finish(struct parts *p, uint64_t cursor, bool complete, struct diag *why)
+enum status parts_finish(struct parts *p, const struct result_cursor *cursor, bool complete, struct diag *why)
 {
     enum status st = commit(p, cursor, true, why);
     return st == ST_OK ? parts_write_manifest(p, complete, why) : st;
@@ -174,7 +174,7 @@ static enum status put_in_order(struct parts *p, struct diag *why)
     for (int i = 0; st == ST_OK && i <= p->shards; i++)
         st = seal_stream(p, i, why);
     if (st == ST_OK && p->n != n)
-        st = parts_write_place(p, p->cursor, why);
+        st = parts_write_place(p, &p->cursor, why);
     return st == ST_OK ? rename_ended(p, why) : st;
 }
 
@@ -237,9 +237,9 @@ void parts_close(struct parts *p)
     free(p);
 }
 
-uint64_t parts_cursor(const struct parts *p)
+const struct result_cursor *parts_cursor(const struct parts *p)
 {
-    return p->cursor;
+    return &p->cursor;
 }
 
 /* ---- writing ---------------------------------------------------------------------------------------------------- */
@@ -357,7 +357,7 @@ static enum status drop_from(struct parts *p, struct part *part, parts_drop_fn f
     part->state = state;
     part->records -= dropped;
     part->renamed = false;
-    st = parts_write_place(p, p->cursor, why);
+    st = parts_write_place(p, &p->cursor, why);
     return st == ST_OK ? rename_ended(p, why) : st;
 }
 
@@ -365,7 +365,7 @@ enum status parts_drop(struct parts *p, parts_drop_fn fn, void *ctx, struct diag
 {
     enum status st = drop_manifest(p, why);
     if (st == ST_OK)
-        st = commit(p, p->cursor, true, why);
+        st = commit(p, &p->cursor, true, why);
     for (size_t i = 0; st == ST_OK && i < p->n; i++)
         st = drop_from(p, &p->list[i], fn, ctx, why);
     return st;

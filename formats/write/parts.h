@@ -18,6 +18,7 @@
 
 #include "base/json.h"
 #include "base/status.h"
+#include "protocol/campaign.h"
 
 enum { PARTS_SHARDS = 256 }; /* at most */
 
@@ -32,15 +33,16 @@ struct parts;
 /* ST_REFUSED: another writer has the folder, or it is another source's or was begun with another number of shards.
  * ST_FORMAT: files are missing or shorter than committed. The caller owns *out: parts_close. */
 MUST_CHECK enum status parts_open(const struct parts_options *o, struct parts **out, struct diag *why);
-uint64_t parts_cursor(const struct parts *p); /* as last committed; 0 in a new folder */
+const struct result_cursor *parts_cursor(const struct parts *p); /* as last committed; zero in a new folder */
 /* text: a record without newlines, and the same parsed. After an error only parts_close. */
 MUST_CHECK enum status parts_put(struct parts *p, const struct json *record, const char *text, size_t len,
                                  struct diag *why);
-/* Behind this everything put so far is on disk, and `cursor` is where the reader goes on. */
-MUST_CHECK enum status parts_commit(struct parts *p, uint64_t cursor, struct diag *why);
+/* Behind this everything put so far is on disk, and *cursor is where the reader goes on. */
+MUST_CHECK enum status parts_commit(struct parts *p, const struct result_cursor *cursor, struct diag *why);
 /* Commits, ends all parts and writes the manifest. complete: nothing will follow. More may be put all the same; the
  * manifest is gone then until the next parts_finish. */
-MUST_CHECK enum status parts_finish(struct parts *p, uint64_t cursor, bool complete, struct diag *why);
+MUST_CHECK enum status parts_finish(struct parts *p, const struct result_cursor *cursor, bool complete,
+                                    struct diag *why);
 void parts_close(struct parts *p); /* NULL is fine; what was not committed is dropped */
 
 /* Takes out of every file the lines for which fn says so. Only right after open or a commit. */

@@ -41,7 +41,7 @@ struct parts {
     struct part_stream streams[PARTS_SHARDS + 1]; /* [shards]: what failed */
     struct part *list;
     size_t n, room;
-    uint64_t cursor;              /* committed */
+    struct result_cursor cursor;  /* committed */
     uint64_t counts[PART_COUNTS]; /* put */
     struct json *models;          /* list of objects: what made the records */
     struct json *policies;        /* list of words */
@@ -56,7 +56,7 @@ MUST_CHECK enum status parts_add(struct parts *p, const struct part *part);
 
 /* Where the folder is; ST_OK and nothing else in a new one. */
 MUST_CHECK enum status parts_read_place(struct parts *p, struct diag *why);
-MUST_CHECK enum status parts_write_place(struct parts *p, uint64_t cursor, struct diag *why);
+MUST_CHECK enum status parts_write_place(struct parts *p, const struct result_cursor *cursor, struct diag *why);
 MUST_CHECK enum status parts_write_manifest(struct parts *p, bool complete, struct diag *why);
 /* Notes model, engine and policy of a record. */
 MUST_CHECK enum status parts_note(struct parts *p, const struct json *record);

@@ -158,13 +158,42 @@ static enum status replace(struct parts *p, const char *name, struct json *value
     return s;
 }
 
-enum status parts_write_place(struct parts *p, uint64_t cursor, struct diag *why)
+static struct json *cursor_json(const struct result_cursor *c)
+{
+    if (c->shards <= 1)
+        return jsn_new_int((int64_t)c->at[0]);
+    struct json *all = jsn_new_array();
+    for (int i = 0; all && i < c->shards; i++)
+        if (jsn_push(all, jsn_new_int((int64_t)c->at[i])) != ST_OK) {
+            jsn_free(all);
+            return NULL;
+        }
+    return all;
+}
+
+/* A number, or one a shard of the queue. */
+static bool read_cursor(const struct json *value, struct result_cursor *out)
+{
+    bool several = jsn_kind(value) == JSON_KIND_ARRAY;
+    struct result_cursor c = {.shards = several ? (int)jsn_size(value) : 1};
+    bool good = c.shards >= 1 && c.shards <= LIMIT_SHARDS;
+    for (int i = 0; good && i < c.shards; i++) {
+        int64_t at = jsn_int(several ? jsn_at(value, (size_t)i) : value, -1);
+        good = at >= 0;
+        c.at[i] = (uint64_t)at;
+    }
+    if (good)
+        *out = c;
+    return good;
+}
+
+enum status parts_write_place(struct parts *p, const struct result_cursor *cursor, struct diag *why)
 {
     enum status s = ST_OK;
     struct json *place = jsn_new_object();
     put(&s, place, "source", jsn_new_string(p->source));
     put(&s, place, "shards", jsn_new_int(p->shards));
-    put(&s, place, "cursor", jsn_new_int((int64_t)cursor));
+    put(&s, place, "cursor", cursor_json(cursor));
     put(&s, place, "counts", count_object(p));
     put(&s, place, "models", jsn_copy(p->models));
     put(&s, place, "policies", jsn_copy(p->policies));
@@ -172,7 +201,7 @@ enum status parts_write_place(struct parts *p, uint64_t cursor, struct diag *why
     put(&s, place, "files", part_array(p));
     s = replace(p, PARTS_PLACE, place, s, 0, why);
     if (s == ST_OK)
-        p->cursor = cursor;
+        p->cursor = *cursor;
     return s;
 }
 
@@ -246,8 +275,8 @@ static enum status take_list(struct json **list, const struct json *place, const
 static enum status read_rest(struct parts *p, const struct json *place, const char *path, struct diag *why)
 {
     const struct json *streams = jsn_get(place, "streams"), *files = jsn_get(place, "files");
-    int64_t cursor = jsn_int(jsn_get(place, "cursor"), -1);
-    bool ok = cursor >= 0 && jsn_size(streams) == (size_t)p->shards + 1;
+    struct result_cursor cursor;
+    bool ok = read_cursor(jsn_get(place, "cursor"), &cursor) && jsn_size(streams) == (size_t)p->shards + 1;
     for (int i = 0; ok && i <= p->shards; i++)
         ok = read_stream(jsn_at(streams, (size_t)i), &p->streams[i]);
     for (int i = 0; ok && i < PART_COUNTS; i++)
@@ -260,7 +289,7 @@ static enum status read_rest(struct parts *p, const struct json *place, const ch
     }
     if (!ok)
         return diag_set(why, ST_FORMAT, "%s: expected \"cursor\", \"streams\" and \"files\" of an export", path);
-    p->cursor = (uint64_t)cursor;
+    p->cursor = cursor;
     if (s == ST_OK)
         s = take_list(&p->models, place, "models");
     return s == ST_OK ? take_list(&p->policies, place, "policies") : s;

@@ -1,8 +1,9 @@
 -- ARGV: quantum, jobs a session may hold, bytes an answer may have, percent of maxmemory at which nothing is handed out,
 -- budget of records (bytes, or up to 1 a share of maxmemory), then (session, sequence number, jobs wanted)*: credit of
--- several sessions, served one after the other.
+-- several sessions, served one after the other. Behind the jobs wanted stands, where there are several shards, a bar and
+-- how many jobs the worker has of all of them.
 -- Answers {jobs that still wait, as far as was looked, (state, n, (id, its row of ownership, its stored job)*n)*}. States:
--- 'ok', 'alone' (nothing while suspects run), 'full', 'ill' (in quarantine), 'drain', 'gone', 'lapsed', 'stale'. A number
+-- 'ok', 'suspects' (jobs that run alone), 'alone' (nothing while suspects run), 'full', 'ill' (in quarantine), 'drain', 'gone', 'lapsed', 'stale'. A number
 -- that was answered with jobs is never answered again: a lost answer is repaired by RESUME, which sets a higher one.
 local MOST = 512
 local quantum, max_held, max_bytes = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -14,7 +15,7 @@ end
 local out, bytes, touched, turns, passed, claimed = {0}, 0, 0, 0, {}, {}
 
 -- Of the session that is served: its name and class, what it holds, what it still wants, and its new rows.
-local sid, class, held, want, rows
+local sid, class, held, owned, want, rows
 
 -- ---- what is looked up once a call
 
@@ -182,7 +183,7 @@ local function suspects_first()
         return false
     end
     call('HSET', K .. 'draw', class, sid)
-    if held > 0 then
+    if held > 0 or owned > 0 then
         return true
     end
     call('HDEL', K .. 'draw', class)
@@ -237,7 +238,8 @@ end
 
 local function serve(i)
     local lease, seq = leases[i], tonumber(ARGV[4 + 3 * i])
-    sid, want, rows = sids[i], tonumber(ARGV[5 + 3 * i]), {}
+    want, owned = string.match(ARGV[5 + 3 * i], '^(%d+)|?(%d*)$')
+    sid, want, owned, rows = sids[i], tonumber(want), tonumber(owned) or 0, {}
     if not lease then
         return 'gone'
     elseif tonumber(lease) < now then
@@ -268,7 +270,7 @@ local function serve(i)
         claimed[#claimed + 1], claimed[#claimed + 2] = sid, ARGV[4 + 3 * i]
         seqs[sid] = seq
     end
-    return is_alone and #rows == 0 and 'alone' or 'ok'
+    return is_alone and (#rows == 0 and 'alone' or 'suspects') or 'ok'
 end
 
 for i = 1, n_sessions do

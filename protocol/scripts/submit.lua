@@ -79,7 +79,11 @@ end
 
 local function over_quota(tenant, n)
     local t = call('HMGET', K .. 'tenant:' .. tenant, 'quota', 'unfinished')
-    return t[1] and tonumber(t[2] or '0') + n > tonumber(t[1])
+    if not t[1] then
+        return false
+    end
+    local share = tonumber(t[1]) / tonumber(call('HGET', K .. 'meta', 'shards') or '1') -- each shard minds its part
+    return tonumber(t[2] or '0') + n > math.ceil(share)
 end
 
 local out, at = {}, 3

@@ -6,7 +6,8 @@
  * Redis (AOF always), two brokers, one of the direct route and one of the relay route, three workers whose engine
  * sleeps, two submitters that write what was acknowledged to a ledger of their own, two operators; all connections
  * through a proxy that cuts, delays and halves. `walk` fails each process at each STEPth failpoint; `random` strikes as
- * the seed says: kill -9, pauses and outages longer than the lease, drains, cuts. */
+ * the seed says: kill -9, pauses and outages longer than the lease, drains, cuts. CHAOS_SHARDS=N: a queue of N shards.
+ */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,6 +36,7 @@ int main(int argc, char **argv)
     struct chaos c = {.broker = argv[1],
                       .sleeper = argv[2],
                       .sleep_us = "20000",
+                      .shards = getenv("CHAOS_SHARDS"),
                       .seed = (unsigned)strtoul(argv[5], NULL, 10),
                       .proxied = true,
                       .count = {[ROLE_BROKER] = 2, [ROLE_WORKER] = 3, [ROLE_SUBMITTER] = 2, [ROLE_OPERATOR] = 2}};

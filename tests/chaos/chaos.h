@@ -21,6 +21,7 @@ struct chaos {
     const char *broker, *sleeper; /* programs */
     const char *route;            /* of all brokers; NULL: the first is direct, the second relay */
     const char *sleep_us;
+    const char *shards; /* of the queue; NULL: one */
     const char *window; /* unfinished jobs of a campaign; NULL: few */
     int lease_ms;       /* 0: LEASE_MS */
     const char *memory; /* Redis' maxmemory; NULL: plenty */

@@ -86,8 +86,9 @@ static void exec_broker(const struct chaos *c, int index)
     broker_socket(c, 'w', index, false, workers + strlen(workers));
     snprintf(lease, sizeof lease, "%d", c->lease_ms ? c->lease_ms : LEASE_MS);
     snprintf(beat, sizeof beat, "%d", c->lease_ms ? c->lease_ms / 4 : BEAT_MS);
-    execl(c->broker, c->broker, "--redis", redis, "--client-bind", clients, "--worker-bind", workers, "--lease-ms",
-          lease, "--beat-ms", beat, "--window", c->window ? c->window : "4000", "--route",
+    execl(c->broker, c->broker, "--shards", c->shards ? c->shards : "1", "--redis", redis, "--client-bind", clients,
+          "--worker-bind", workers, "--lease-ms", lease, "--beat-ms", beat, "--window", c->window ? c->window : "4000",
+          "--route",
           c->route     ? c->route
           : index == 0 ? "direct"
                        : "relay",

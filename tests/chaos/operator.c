@@ -60,12 +60,12 @@ static void set(struct client *c, const char *campaign, enum campaign_state stat
 static void read_and_trim(struct client *c, const char *campaign)
 {
     struct diag why = {.text = ""};
-    uint64_t cursor = 0;
+    struct result_cursor cursor = {.shards = 0};
     int seen = 0;
     for (bool more = true; more;)
         if (client_results(c, campaign, &cursor, see, &seen, &more, &why) != ST_OK)
             die("results", &why);
-    if (client_trim(c, campaign, cursor, &why) != ST_OK)
+    if (client_trim(c, campaign, &cursor, &why) != ST_OK)
         die("trim", &why);
 }
 

@@ -82,7 +82,7 @@ static int count_poison(struct client *client)
 {
     struct diag why = {.text = ""};
     int poison = 0;
-    uint64_t cursor = 0;
+    struct result_cursor cursor = {.shards = 0};
     for (bool more = true; more;)
         check(client_results(client, CHAOS_CAMPAIGN, &cursor, see, &poison, &more, &why), &why);
     return poison;
@@ -96,6 +96,7 @@ int main(int argc, char **argv)
                       .sleeper = argv[2],
                       .route = argc > 3 ? argv[3] : "direct",
                       .sleep_us = "5000",
+                      .shards = getenv("CHAOS_SHARDS"),
                       .count = {[ROLE_BROKER] = 1, [ROLE_WORKER] = 3}};
     char brokers[LIST_LEN];
     chaos_init(&c, "poison");

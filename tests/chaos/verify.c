@@ -174,23 +174,43 @@ static bool wait_finished(struct client *client, struct campaign_status *status)
     return false;
 }
 
+/* The number that a command prints, summed over the shards, whose tag stands in the middle. */
+static long long of_all(const struct chaos *c, const char *before, const char *behind)
+{
+    long shards = c->shards ? strtol(c->shards, NULL, 10) : 1;
+    long long sum = 0;
+    char line[PATH_LEN];
+    for (long i = 0; i < shards; i++) {
+        snprintf(line, sizeof line, "%s{q:%ld}:%s", before, i, behind);
+        sum += ask_redis(c, line);
+    }
+    return sum;
+}
+
 static long long of_campaign(const struct chaos *c, const char *command, const char *key)
 {
+    long shards = c->shards ? strtol(c->shards, NULL, 10) : 1;
+    long long sum = 0;
     char line[PATH_LEN];
-    snprintf(line, sizeof line, "%s {q:0}:%s:%lld", command, key, ask_redis(c, "HGET {q:0}:camp " CHAOS_CAMPAIGN));
-    return ask_redis(c, line);
+    for (long i = 0; i < shards; i++) {
+        snprintf(line, sizeof line, "HGET {q:%ld}:camp " CHAOS_CAMPAIGN, i);
+        long long no = ask_redis(c, line);
+        snprintf(line, sizeof line, "%s {q:%ld}:%s:%lld", command, i, key, no);
+        sum += ask_redis(c, line);
+    }
+    return sum;
 }
 
 static bool check_redis(const struct chaos *c, const struct campaign_status *s)
 {
     long long results = (long long)(s->done + s->failed);
     bool ok = equal("total", (long long)s->total, results + (long long)s->cancelled);
-    ok &= equal("bodies left", ask_redis(c, "HLEN {q:0}:job"), 0);
-    ok &= equal("delayed left", ask_redis(c, "ZCARD {q:0}:delay"), 0);
-    ok &= equal("retry rows left", ask_redis(c, "HLEN {q:0}:retry"), 0);
-    ok &= equal("doomed left", ask_redis(c, "HLEN {q:0}:doom"), 0);
-    ok &= equal("owned left", ask_redis(c, "--raw KEYS '{q:0}:run:*' | grep -c ."), 0);
-    ok &= equal("queues left", ask_redis(c, "--raw KEYS '{q:0}:rq:*' | grep -c ."), 0);
+    ok &= equal("bodies left", of_all(c, "HLEN ", "job"), 0);
+    ok &= equal("delayed left", of_all(c, "ZCARD ", "delay"), 0);
+    ok &= equal("retry rows left", of_all(c, "HLEN ", "retry"), 0);
+    ok &= equal("doomed left", of_all(c, "HLEN ", "doom"), 0);
+    ok &= equal("owned left", of_all(c, "--raw KEYS '", "run:*' | grep -c ."), 0);
+    ok &= equal("queues left", of_all(c, "--raw KEYS '", "rq:*' | grep -c ."), 0);
     ok &= equal("records", of_campaign(c, "HLEN", "res"), results);
     ok &= equal("finished ids", of_campaign(c, "SCARD", "fin"), results);
     ok &= equal("ids in order", of_campaign(c, "LLEN", "out"), results);
@@ -218,7 +238,7 @@ static bool check_results(struct chaos *c, struct client *client, const struct c
     struct table table = {.n = 0};
     struct tally tally = {.table = &table};
     read_ledgers(c, &table);
-    uint64_t cursor = 0;
+    struct result_cursor cursor = {.shards = 0};
     bool ok = true;
     struct diag why = {.text = ""};
     for (bool more = true; more && ok;)

@@ -316,7 +316,7 @@ static void measure_latency(const struct bench *b)
         askers[i] = (struct asker){.queue = &q, .index = i, .messages = messages, .ms = accepted + at};
         CHECK(pthread_create(&askers[i].thread, NULL, run_asker, &askers[i]) == 0);
     }
-    uint64_t cursor = 0;
+    struct result_cursor cursor = {.shards = 0};
     while (results.n < results.cap) {
         bool more;
         check(client_results(q.client, CHAOS_CAMPAIGN, &cursor, see_result, &results, &more, &why), &why);

@@ -158,7 +158,7 @@ static void world_init(struct world *w)
     for (int i = 0; w->brokers && i < w->plan.brokers; i++) {
         if (dispatch_new(&o, &w->brokers[i]) != ST_OK)
             world_fail("memory is short");
-        dispatch_on_store(w->brokers[i], true);
+        dispatch_on_store(w->brokers[i], 0, true, 1);
     }
     if (!w->brokers)
         world_fail("memory is short");

@@ -28,7 +28,7 @@ static void set_up(void)
         .worker_redis = "/r", .lease_ms = 12000, .beat_ms = 3000, .window = 1000, .max_held_bytes = 1 << 20};
     cr_assert_eq(allow_list_parse(list_text, strlen(list_text), "list", &list, &why), ST_OK, "%s", why.text);
     cr_assert_eq(dispatch_new(&o, &d), ST_OK);
-    dispatch_on_store(d, true);
+    dispatch_on_store(d, 0, true, 1);
     dispatch_set_allowed(d, list);
 }
 static void tear_down(void)

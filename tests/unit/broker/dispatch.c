@@ -23,7 +23,7 @@ static void set_up(void)
                                  .window = 1000,
                                  .max_held_bytes = 4000};
     cr_assert_eq(dispatch_new(&o, &d), ST_OK);
-    dispatch_on_store(d, true);
+    dispatch_on_store(d, 0, true, 1);
 }
 
 static void tear_down(void)
@@ -187,7 +187,7 @@ Test(dispatch, a_lost_answer_or_a_redis_that_is_away_is_busy_not_an_error)
     cr_assert(next_call(SCRIPT_SUBMIT, &tag, &n));
     lose(tag, 5);
     cr_assert_eq(expect(MESSAGE_BUSY).request, 1);
-    dispatch_on_store(d, false);
+    dispatch_on_store(d, 0, false, 1);
     submit(2, 1);
     cr_assert_eq(expect(MESSAGE_BUSY).request, 2);
     struct message m = {.kind = MESSAGE_STATUS, .request = 3};

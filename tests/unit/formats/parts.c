@@ -75,6 +75,8 @@ static struct parts *open_parts(const char *dir, int shards)
     return p;
 }
 
+#define AT(n) (&(const struct result_cursor){.at = {n}, .shards = 1})
+
 static bool is_forgotten(void *ctx, const char *text, size_t len)
 {
     (void)ctx;
@@ -89,16 +91,16 @@ static enum status take_all(const char *dir, int shards)
     enum status s = parts_open(&o, &p, NULL);
     if (s != ST_OK)
         return s;
-    for (uint64_t at = parts_cursor(p); s == ST_OK && at < RECORDS;) {
+    for (uint64_t at = parts_cursor(p)->at[0]; s == ST_OK && at < RECORDS;) {
         for (int i = 0; s == ST_OK && i < BATCH && at < RECORDS; i++)
             s = put(p, (int)at++);
         if (s == ST_OK)
-            s = parts_commit(p, at, NULL);
+            s = parts_commit(p, AT(at), NULL);
     }
     if (s == ST_OK)
         s = parts_drop(p, is_forgotten, NULL, NULL);
     if (s == ST_OK)
-        s = parts_finish(p, RECORDS, true, NULL);
+        s = parts_finish(p, AT(RECORDS), true, NULL);
     parts_close(p);
     return s;
 }
@@ -224,7 +226,7 @@ Test(parts, what_was_not_committed_is_gone_after_a_kill_and_nothing_else)
     char path[512];
     if (fork() == 0) {
         struct parts *p = open_parts(dir, 1);
-        bool ok = put(p, 0) == ST_OK && put(p, 1) == ST_OK && parts_commit(p, 2, NULL) == ST_OK;
+        bool ok = put(p, 0) == ST_OK && put(p, 1) == ST_OK && parts_commit(p, AT(2), NULL) == ST_OK;
         ok = ok && put(p, 2) == ST_OK;
         _exit(ok ? KILLED : 1);
     }
@@ -232,7 +234,7 @@ Test(parts, what_was_not_committed_is_gone_after_a_kill_and_nothing_else)
     wait(&code);
     cr_assert_eq(WEXITSTATUS(code), KILLED);
     struct parts *p = open_parts(dir, 1);
-    cr_assert_eq(parts_cursor(p), 2);
+    cr_assert_eq(parts_cursor(p)->at[0], 2);
     snprintf(path, sizeof path, "%s/part-00000.jsonl.zst", dir);
     cr_assert_eq(count_lines(path, seen), 2);
     parts_close(p);
@@ -269,7 +271,7 @@ Test(parts, a_folder_has_one_writer_one_source_and_one_number_of_shards)
     struct diag why = {""};
     cr_assert_eq(parts_open(&o, &other, &why), ST_REFUSED);
     cr_assert_eq(put(p, 0), ST_OK);
-    cr_assert_eq(parts_commit(p, 1, &why), ST_OK);
+    cr_assert_eq(parts_commit(p, AT(1), &why), ST_OK);
     parts_close(p);
     o.source = "winter";
     cr_assert_eq(parts_open(&o, &other, &why), ST_REFUSED);
@@ -287,14 +289,14 @@ Test(parts, the_manifest_goes_before_its_files_change_and_comes_back)
     snprintf(path, sizeof path, "%s/_manifest.json", dir);
     struct parts *p = open_parts(dir, 1);
     cr_assert_eq(put(p, 0), ST_OK);
-    cr_assert_eq(parts_finish(p, 1, false, NULL), ST_OK);
+    cr_assert_eq(parts_finish(p, AT(1), false, NULL), ST_OK);
     parts_close(p);
     cr_assert_eq(access(path, F_OK), 0);
     p = open_parts(dir, 1);
-    cr_assert_eq(parts_cursor(p), 1);
+    cr_assert_eq(parts_cursor(p)->at[0], 1);
     cr_assert_eq(put(p, 1), ST_OK);
     cr_assert_neq(access(path, F_OK), 0);
-    cr_assert_eq(parts_finish(p, 2, true, NULL), ST_OK);
+    cr_assert_eq(parts_finish(p, AT(2), true, NULL), ST_OK);
     parts_close(p);
     struct json *m = NULL;
     cr_assert_eq(jsn_load(path, 1 << 20, &m, NULL), ST_OK);
@@ -311,7 +313,7 @@ Test(parts, a_part_that_is_gone_is_named)
     struct parts_options o = {.dir = dir, .source = "summer", .part_bytes = PART_BYTES, .shards = 1};
     struct diag why = {""};
     cr_assert_eq(put(p, 0), ST_OK);
-    cr_assert_eq(parts_finish(p, 1, true, NULL), ST_OK);
+    cr_assert_eq(parts_finish(p, AT(1), true, NULL), ST_OK);
     parts_close(p);
     snprintf(path, sizeof path, "%s/part-00000.jsonl.zst", dir);
     cr_assert_eq(unlink(path), 0);

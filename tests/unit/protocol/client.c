@@ -335,7 +335,7 @@ Test(client, whoever_waits_for_room_may_give_up)
 
 /* ---- results ----------------------------------------------------------------------------------------------------- */
 
-static uint64_t cursor;
+static struct result_cursor cursor;
 static bool more;
 static int seen, stop_after = 100;
 
@@ -371,18 +371,19 @@ Test(client, results_move_the_cursor_behind_the_last_one_given_out)
     cr_expect_eq(played_expect(&broker, MESSAGE_RESULTS)->cursor, 0);
     answer_records(12, 2, true); /* 0 to 9 were trimmed */
     expect_said(ST_OK);
-    cr_expect(cursor == 12 && seen == 2 && more);
+    cr_expect(cursor.at[0] == 12 && seen == 2 && more);
     stop_after = 3;
     ask(do_results);
     cr_expect_eq(played_expect(&broker, MESSAGE_RESULTS)->cursor, 12);
     answer_records(15, 3, false);
     expect_said(ST_CANCELLED);
-    cr_expect_eq(cursor, 13);
+    cr_expect_eq(cursor.at[0], 13);
 }
 
 static enum status do_trim(struct diag *why)
 {
-    return client_trim(client, "c", 1000, why);
+    const struct result_cursor c = {.at = {1000}, .shards = 1};
+    return client_trim(client, "c", &c, why);
 }
 
 Test(client, trim_goes_on_until_nothing_is_left_in_front_of_the_cursor)

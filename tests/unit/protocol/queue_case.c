@@ -83,10 +83,26 @@ static void claim_args(struct store_args *a, const char *const *args)
         store_arg_str(a, args[i]);
 }
 
+void queue_case_spread(int shards)
+{
+    char text[16];
+    snprintf(text, sizeof text, "%d", shards);
+    store_set_shards(store, shards);
+    for (int i = 0; i < shards; i++) {
+        struct store_answer a = CALL_AT(i, SCRIPT_BOOT, "2", text);
+        store_answer_free(&a);
+    }
+}
+
 struct store_answer call(enum script script, const char *const *args)
 {
+    return call_at(0, script, args);
+}
+
+struct store_answer call_at(int shard, enum script script, const char *const *args)
+{
     enum { CALL_MS = 5000 };
-    struct store_args a = {0};
+    struct store_args a = {.shard = shard};
     struct store_answer out;
     struct diag why = {""};
     switch (script) {

@@ -6,11 +6,14 @@
 
 extern struct private_redis queue_redis;
 void queue_case_start(void);
+void queue_case_spread(int shards); /* a queue of so many shards from here on */
 void queue_case_stop(void);
 
 /* NULL-terminated arguments; rows of SUBMIT and FINISH one by one, of CLAIM sessions in front. */
 struct store_answer call(enum script script, const char *const *args);
 #define CALL(script, ...) call(script, (const char *const[]){__VA_ARGS__, NULL})
+struct store_answer call_at(int shard, enum script script, const char *const *args);
+#define CALL_AT(shard, script, ...) call_at(shard, script, (const char *const[]){__VA_ARGS__, NULL})
 #define DO(script, ...)                                                                                                \
     do {                                                                                                               \
         struct store_answer done_ = CALL(script, __VA_ARGS__);                                                         \

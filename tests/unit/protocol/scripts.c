@@ -204,10 +204,10 @@ Test(scripts, only_begun_work_is_suspected_and_three_crashes_alone_end_it)
     counters("c", "3 3 0 0 0 0 0");
     char session[4] = "s2";
     hello(session);
-    expect_claim(session, "1", "9", 1, "ok"); /* one half: one suspect, alone */
+    expect_claim(session, "1", "9", 1, "suspects"); /* one half: one suspect, alone */
     expect_claim(session, "2", "9", 0, "alone");
     hello("t");
-    expect_claim("t", "1", "9", 1, "ok"); /* the other half, alone on another one */
+    expect_claim("t", "1", "9", 1, "suspects"); /* the other half, alone on another one */
     expect(CALL(SCRIPT_FINISH, "t", ID2, "d", "fine"), 0, "s");
     expect_claim("t", "2", "9", 1, "ok"); /* then the unsuspected one */
     expect(CALL(SCRIPT_FINISH, "t", ID3, "d", "fine"), 0, "s");
@@ -218,7 +218,7 @@ Test(scripts, only_begun_work_is_suspected_and_three_crashes_alone_end_it)
         session[1]++;
         hello(session);
         if (crash < 3)
-            expect_claim(session, "1", "9", 1, "ok");
+            expect_claim(session, "1", "9", 1, "suspects");
     }
     expect_claim(session, "1", "9", 0, "ok");
     expect(CALL(SCRIPT_DOOMED, ""), 1, "poison");
