@@ -9,6 +9,7 @@
 
 #include "cli/collect.h"
 #include "cli/commands.h"
+#include "cli/gallery.h"
 #include "cli/pictures.h"
 #include "cli/records.h"
 #include "formats/write/format.h"
@@ -16,10 +17,11 @@
 #include "formats/write/parts.h"
 #include "worker/fetch_flags.h"
 
-enum { PATH_BYTES = 4096, SHOWN_WARNINGS = 10 };
+#define PROGRAM "ferret export"
+enum { PATH_BYTES = 4096 };
 enum form { FORM_JSONL, FORM_OVERLAY, FORM_HTML };
 #define FORMS "jsonl|overlay|html|coco|kosmos2|flickr30k|webdataset"
-/* By place in FORMS. Records have no writer of this kind, and drawings need none. */
+/* By place in FORMS, where nothing but records is needed. */
 static const struct format *const writers[] = {
     NULL, NULL, &format_html, &format_coco, &format_kosmos2, &format_flickr30k, &format_webdataset};
 
@@ -115,114 +117,76 @@ struct export
     struct client *client;
     struct pictures *pictures; /* overlay, html */
     struct jsonl *stream;      /* -o - */
+    struct gallery *gallery;
     const struct format *format;
     void *writer;
-    uint64_t n, warnings;
+    uint64_t n;
+    struct picture_warnings drawn;
     int signal; /* that ended the collecting, or 0 */
     struct diag why;
 };
 
 /* ---- one record ------------------------------------------------------------------------------------------------- */
 
-/* A picture that can't be drawn here (its file is not on this machine) costs a warning, not the export; one that finds
- * no room on the disk ends it, as all others would find none. `name` is empty where nothing was drawn. */
-static enum status draw(struct export *e, const struct json *record, const char *dir, const char *suffix,
-                        bool with_boxes, char name[PATH_BYTES], struct diag *why)
-{
-    struct diag problem = {{0}};
-    name[0] = '\0'; /* until the picture is read and drawn */
-    enum status s = pictures_draw(e->pictures, record, dir, suffix, with_boxes, name, PATH_BYTES, &problem);
-    if (s == ST_IO && name[0])
-        return diag_set(why, s, "%s", problem.text);
-    if (s != ST_OK)
-        name[0] = '\0';
-    if (s == ST_OK || (s == ST_MISSING && !problem.text[0])) /* the image failed as a whole: there is nothing to draw */
-        return ST_OK;
-    e->warnings++;
-    if (e->warnings <= SHOWN_WARNINGS)
-        fprintf(stderr, "ferret export: %s: %s\n", jsn_string(jsn_get(record, "id"), "?"), problem.text);
-    return ST_OK;
-}
-
-/* The picture that the page shows; path is empty where there is none. */
-static enum status give_picture(struct export *e, const struct json *record, char path[PATH_BYTES], struct diag *why)
-{
-    char dir[PATH_BYTES], name[PATH_BYTES];
-    if (e->o->link_pictures && pictures_link(e->pictures, record, path, PATH_BYTES))
-        return ST_OK;
-    snprintf(dir, sizeof dir, "%s/pictures", e->o->out);
-    enum status s = draw(e, record, dir, ".jpg", false, name, why);
-    snprintf(path, PATH_BYTES, "%s%.4000s", *name ? "pictures/" : "", name);
-    return s;
-}
-
 static enum status on_record(void *ctx, const struct json *record, const char *text, size_t len, struct diag *why)
 {
     struct export *e = ctx;
-    char path[PATH_BYTES] = "";
+    char name[PATH_BYTES];
     e->n++;
-    if (e->stream)
-        return jsonl_put(e->stream, text, len, why);
-    if (e->o->format == FORM_OVERLAY)
-        return draw(e, record, e->o->out, ".png", true, path, why);
-    enum status s = e->o->format == FORM_HTML ? give_picture(e, record, path, why) : ST_OK;
-    return s == ST_OK ? e->format->put(e->writer, record, *path ? path : NULL, why) : s;
+    switch (e->o->format) {
+    case FORM_JSONL: return jsonl_put(e->stream, text, len, why);
+    case FORM_OVERLAY:
+        return gallery_picture(&e->drawn, e->pictures, record, e->o->out, ".png", true, name, sizeof name, why);
+    case FORM_HTML: return gallery_put(e->gallery, record, why);
+    default: return e->format->put(e->writer, record, NULL, why);
+    }
 }
 
 /* ---- the whole campaign ----------------------------------------------------------------------------------------- */
 
-static enum status make_dir(const char *path, struct diag *why)
-{
-    if (mkdir(path, 0777) != 0 && errno != EEXIST)
-        return diag_set(why, ST_IO, "%s: %s", path, strerror(errno));
-    return ST_OK;
-}
-
 static enum status open_output(struct export *e)
 {
-    char path[PATH_BYTES];
     const struct export_flags *o = e->o;
+    const char *title = e->campaign ? e->campaign : o->from.n > 0 ? o->from.items[0] : "";
+    const struct format_options f = {
+        .dir = o->out, .title = title, .categories = o->categories, .shard_images = o->shard_images};
     if (o->format == FORM_JSONL)
         return jsonl_open("-", false, &e->stream, &e->why);
-    if (snprintf(path, sizeof path, "%s/pictures", o->out) >= PATH_BYTES - 96)
-        return diag_set(&e->why, ST_LIMIT, "--out: path too long");
-    enum status s = make_dir(o->out, &e->why);
-    if (s == ST_OK && o->format == FORM_HTML && !o->link_pictures)
-        s = make_dir(path, &e->why);
-    if (s != ST_OK || !writers[o->format])
-        return s;
-    const struct format_options f = {.dir = o->out,
-                                     .title = e->campaign ? e->campaign : o->from.items[0],
-                                     .categories = o->categories,
-                                     .shard_images = o->shard_images};
+    if (o->format == FORM_HTML)
+        return gallery_open(PROGRAM, o->out, title, e->pictures, o->link_pictures != 0, &e->gallery, &e->why);
+    if (mkdir(o->out, 0777) != 0 && errno != EEXIST)
+        return diag_set(&e->why, ST_IO, "%s: %s", o->out, strerror(errno));
     e->format = writers[o->format];
-    return e->format->open(&f, &e->writer, &e->why);
+    return e->format ? e->format->open(&f, &e->writer, &e->why) : ST_OK;
 }
 
 static enum status close_output(struct export *e, enum status s)
 {
     struct diag notes = {""};
-    if (s == ST_OK && e->stream)
-        s = jsonl_sync(e->stream, &e->why);
+    struct diag *why = s == ST_OK ? &e->why : NULL;
+    enum status closed = ST_OK;
+    if (e->stream)
+        closed = s == ST_OK ? jsonl_sync(e->stream, why) : ST_OK;
     jsonl_close(e->stream);
-    if (!e->writer)
-        return s;
-    enum status closed = e->format->close(e->writer, s == ST_OK, &notes, s == ST_OK ? &e->why : NULL);
+    if (e->gallery)
+        closed = gallery_close(e->gallery, s == ST_OK, &e->drawn.n, why);
+    if (e->writer)
+        closed = e->format->close(e->writer, s == ST_OK, &notes, why);
     if (notes.text[0] && s == ST_OK)
-        fprintf(stderr, "ferret export: %s\n", notes.text);
+        fprintf(stderr, PROGRAM ": %s\n", notes.text);
     return s == ST_OK ? closed : s;
 }
 
 static void tell(const struct export *e, const struct campaign_status *status)
 {
     if (status && !campaign_is_finished(status))
-        fprintf(stderr, "ferret export: the campaign is not finished: %llu of %llu records\n", (unsigned long long)e->n,
+        fprintf(stderr, PROGRAM ": the campaign is not finished: %llu of %llu records\n", (unsigned long long)e->n,
                 (unsigned long long)status->total);
     if (status && status->trimmed > 0)
-        fprintf(stderr, "ferret export: the first %llu records were taken out earlier\n",
+        fprintf(stderr, PROGRAM ": the first %llu records were taken out earlier\n",
                 (unsigned long long)status->trimmed);
-    if (e->warnings > 0)
-        fprintf(stderr, "ferret export: %llu pictures could not be drawn\n", (unsigned long long)e->warnings);
+    if (e->drawn.n > 0)
+        fprintf(stderr, PROGRAM ": %llu pictures could not be drawn\n", (unsigned long long)e->drawn.n);
 }
 
 static enum status run_collect(struct export *e)
@@ -268,16 +232,6 @@ static enum status read_all(struct export *e)
     return s;
 }
 
-/* Records of a file name files as `ferret annotate` found them: anywhere on this machine. */
-static enum status open_pictures(struct export *e)
-{
-    static const char *const anywhere[] = {"local=/"};
-    const struct export_flags *o = e->o;
-    const struct setting_list any = {anywhere, 1};
-    const struct setting_list *roots = !e->campaign && o->roots.n == 0 ? &any : &o->roots;
-    return pictures_open(&o->link, roots, (int)o->max_side, &o->fetch, &e->pictures, &e->why);
-}
-
 static enum status export_all(struct export *e)
 {
     const struct export_flags *o = e->o;
@@ -288,7 +242,7 @@ static enum status export_all(struct export *e)
         return run_collect(e);
     /* Before the link: the decoders' children are forked while there are no threads. */
     if (o->format == FORM_OVERLAY || o->format == FORM_HTML)
-        s = open_pictures(e);
+        s = records_pictures(&o->link, &o->roots, !e->campaign, (int)o->max_side, &o->fetch, &e->pictures, &e->why);
     struct campaign_status status = {0};
     if (s == ST_OK && e->campaign)
         s = link_flags_open(&o->link, &e->client, &e->why);
@@ -308,11 +262,11 @@ static enum status export_all(struct export *e)
 
 static enum status run(void *options, const struct settings *settings, int *exit_code, struct diag *why)
 {
-    struct export e = {.o = options, .campaign = settings_arg(settings, 0)};
+    struct export e = {.o = options, .campaign = settings_arg(settings, 0), .drawn = {.program = PROGRAM}};
     enum status s = export_all(&e);
     *why = e.why;
     enum { SIGNAL_BASE = 128 };
-    *exit_code = e.signal ? SIGNAL_BASE + e.signal : e.warnings > 0 ? EXIT_ITEMS_FAILED : EXIT_OK;
+    *exit_code = e.signal ? SIGNAL_BASE + e.signal : e.drawn.n > 0 ? EXIT_ITEMS_FAILED : EXIT_OK;
     return s;
 }
 
@@ -326,7 +280,7 @@ int cmd_export(int argc, char **argv)
         fetch_flags_group(offsetof(struct export_flags, fetch)),
     };
     const struct settings_program program = {
-        .name = "ferret export",
+        .name = PROGRAM,
         .args = "[CAMPAIGN]",
         .summary = "Writes the records that a campaign has so far. jsonl: parts (part-00000.jsonl.zst), what failed\n"
                    "(errors-00000.jsonl.zst) and a manifest; run again it goes on. overlay: a PNG an image. html:\n"

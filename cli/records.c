@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "cli/pictures.h"
 #include "formats/read/lines.h"
 #include "protocol/job.h"
 #include "protocol/result.h"
@@ -146,4 +147,12 @@ enum status records_of_files(const struct setting_list *paths, record_fn fn, voi
         s = folder ? read_folder(paths->items[i], fn, ctx, why) : read_file(paths->items[i], fn, ctx, why);
     }
     return s;
+}
+
+enum status records_pictures(const struct link_flags *link, const struct setting_list *roots, bool of_files,
+                             int max_side, const struct fetch_flags *fetch, struct pictures **out, struct diag *why)
+{
+    static const char *const anywhere[] = {"local=/"};
+    const struct setting_list any = {anywhere, 1};
+    return pictures_open(link, of_files && roots->n == 0 ? &any : roots, max_side, fetch, out, why);
 }

@@ -32,4 +32,13 @@ void records_fini(struct records *r);
  * what failed. ST_MISSING, ST_IO, ST_FORMAT naming file and line. */
 MUST_CHECK enum status records_of_files(const struct setting_list *paths, record_fn fn, void *ctx, struct diag *why);
 
+/* The pictures of such records (cli/pictures.h). of_files: without --root they are where `ferret annotate` found them,
+ * anywhere on this machine. */
+struct fetch_flags;
+struct link_flags;
+struct pictures;
+MUST_CHECK enum status records_pictures(const struct link_flags *link, const struct setting_list *roots, bool of_files,
+                                        int max_side, const struct fetch_flags *fetch, struct pictures **out,
+                                        struct diag *why);
+
 #endif

@@ -9,6 +9,7 @@
 #include "base/sha256.h"
 #include "cli/commands.h"
 #include "cli/progress.h"
+#include "cli/plan.h"
 #include "cli/remote.h"
 #include "cli/up_file.h"
 #include "formats/read/inputs.h"
@@ -27,7 +28,7 @@ enum {
 struct submit_options {
     struct link_flags link;
     struct task_flags task;
-    struct fetch_flags fetch; /* of shards and buckets that are looked into */
+    struct fetch_flags fetch; /* of shards and buckets that are looked into, and of a plan */
     const char *campaign;
     struct setting_list roots;
     double wait_s;
@@ -35,6 +36,7 @@ struct submit_options {
     int64_t priority, retries;
     double delay_s, deadline_s, max_runtime_s, fail_stop;
     struct setting_list labels;
+    struct plan_flags plan;
 };
 
 struct submit {
@@ -52,6 +54,7 @@ struct submit {
     char pin[PIN_DIGITS + 1];
     uint64_t taken;    /* inputs of this run */
     uint64_t rejected; /* of them, those that are no job */
+    bool anywhere;     /* roots are those of a plan without a `ferret up` */
     bool goes_on;      /* behind what an earlier run handed in */
     bool terminal;
     char labels[LIMIT_NAME_BYTES + 1];
@@ -432,6 +435,22 @@ static enum status join_labels(struct submit *s, struct diag *why)
     return ST_OK;
 }
 
+/* A plan runs in this process, which reads what its user can where no `ferret up` says what its workers read. */
+static const char *const anywhere_roots[] = {"local=/"};
+static const struct setting_list anywhere = {anywhere_roots, 1};
+
+static enum status find_roots(struct submit *s, struct diag *why)
+{
+    enum status status = up_file_roots(&s->o->link, &s->o->roots, &s->roots, why);
+    bool none = status == ST_CLOSED || (status == ST_OK && media_roots_count(s->roots) == 0);
+    if (s->o->plan.n == 0 || !none)
+        return status;
+    media_roots_free(s->roots);
+    s->roots = NULL;
+    s->anywhere = true;
+    return media_roots_new(anywhere.items, anywhere.n, &s->roots, why);
+}
+
 static enum status prepare(struct submit *s, const char *const *paths, int n, struct diag *why)
 {
     enum status status = task_flags_job(&s->o->task, &s->defaults, why);
@@ -440,7 +459,7 @@ static enum status prepare(struct submit *s, const char *const *paths, int n, st
     if (status == ST_OK)
         status = repeats_new(&s->repeats);
     if (status == ST_OK)
-        status = up_file_roots(&s->o->link, &s->o->roots, &s->roots, why);
+        status = find_roots(s, why);
     if (status == ST_OK)
         status = fetch_flags_resolve(&s->o->fetch, s->roots, &s->fetch, why);
     if (status == ST_OK)
@@ -469,12 +488,23 @@ static enum status prepare(struct submit *s, const char *const *paths, int n, st
     return ST_OK;
 }
 
-static enum status submit_paths(struct submit *s, const struct settings *settings, struct diag *why)
+static enum status plan_paths(struct submit *s, uint64_t *failed, struct diag *why)
+{
+    const struct plan plan = {.o = &s->o->plan,
+                              .program = "ferret submit",
+                              .inputs = s->inputs,
+                              .fetch = &s->fetch.options,
+                              .fetch_flags = &s->o->fetch,
+                              .link = &s->o->link,
+                              .given_roots = s->anywhere ? &anywhere : &s->o->roots,
+                              .title = s->campaign};
+    return plan_run(&plan, failed, why);
+}
+
+static enum status submit_paths(struct submit *s, struct diag *why)
 {
     struct campaign_status status;
-    enum status result = prepare(s, settings_args(settings), settings_n_args(settings), why);
-    if (result == ST_OK)
-        result = link_flags_open(&s->o->link, &s->client, why);
+    enum status result = link_flags_open(&s->o->link, &s->client, why);
     if (result == ST_OK)
         result = open_campaign(s, &status, why);
     if (result == ST_OK)
@@ -485,20 +515,25 @@ static enum status submit_paths(struct submit *s, const struct settings *setting
         result = submit_all(s, why);
     }
     client_close(s->client);
-    inputs_close(s->inputs);
-    remote_fini(&s->remote);
-    repeats_free(s->repeats);
-    media_roots_free(s->roots);
-    job_free(s->defaults);
     return result;
 }
 
 static enum status run(void *options, const struct settings *settings, int *exit_code, struct diag *why)
 {
     struct submit s = {.o = options, .terminal = isatty(STDERR_FILENO)};
-    enum status status = submit_paths(&s, settings, why);
-    if (status != ST_OK)
+    uint64_t failed = 0;
+    enum status status = prepare(&s, settings_args(settings), settings_n_args(settings), why);
+    if (status == ST_OK)
+        status = s.o->plan.n > 0 ? plan_paths(&s, &failed, why) : submit_paths(&s, why);
+    inputs_close(s.inputs);
+    remote_fini(&s.remote);
+    repeats_free(s.repeats);
+    media_roots_free(s.roots);
+    job_free(s.defaults);
+    if (status != ST_OK || s.o->plan.n > 0) {
+        *exit_code = failed > 0 ? EXIT_ITEMS_FAILED : EXIT_OK;
         return status;
+    }
     if (s.taken == 0 && !s.goes_on)
         fputs("ferret submit: no inputs: there is no file under what was named\n", stderr);
     if (s.rejected > 0)
@@ -516,6 +551,8 @@ int cmd_submit(int argc, char **argv)
         link_flags_group(offsetof(struct submit_options, link)),
         key_flags_group(offsetof(struct submit_options, link.keys)),
         fetch_flags_group(offsetof(struct submit_options, fetch)),
+        plan_flags_group(offsetof(struct submit_options, plan)),
+        plan_model_group(offsetof(struct submit_options, plan)),
     };
     const struct settings_program program = {
         .name = "ferret submit",
@@ -525,7 +562,8 @@ int cmd_submit(int argc, char **argv)
                    "manifest on stdin. Run again it goes on where it was.",
         .examples = "  ferret submit photos/\n"
                     "  ferret submit photos/ --task locate --phrase 'a red ball' --phrase 'a dog'\n"
-                    "  ferret submit manifest.jsonl.zst --campaign winter\n",
+                    "  ferret submit manifest.jsonl.zst --campaign winter\n"
+                    "  ferret submit photos/ --plan 100 --hourly-cost 1.20 --plan-workers 8 -o sheet\n",
         .min_args = 1,
         .max_args = -1,
         .groups = groups,

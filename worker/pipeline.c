@@ -1,5 +1,6 @@
 #include "worker/pipeline.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -33,12 +34,22 @@ static void item_free(struct item *item)
     free(item);
 }
 
+/* When and by whom, so that a day or a worker that differs from others is seen (`ferret report`). */
+static void stamp(const struct pipeline *p, struct json *record)
+{
+    if (jsn_put(record, "ended_ms", jsn_new_int(clock_wall_ms())) != ST_OK ||
+        jsn_put(record, "worker", result_text(p->name)) != ST_OK)
+        return; /* a record without them is whole */
+}
+
 /* Out of the list before `done`, so that a cancel can't meet a context that `done` has freed; counted until behind it,
  * so that a drain waits for it. */
 static void end(struct pipeline *p, struct item *item, struct pipeline_done *done)
 {
     unlink_item(p, item);
     tasks_fini(&item->plan); /* it borrows from the job */
+    if (done->record)
+        stamp(p, done->record);
     meters_image(p->options.meters,
                  done->handed_back ? IMAGE_RETURNED
                  : done->failed    ? IMAGE_FAILED
@@ -195,6 +206,13 @@ static enum status build(struct pipeline *p, struct diag *why)
     return s == ST_OK ? start_stages(p, fetchers, decoders, why) : s;
 }
 
+static void name_process(char *name, size_t size)
+{
+    char host[PIPELINE_NAME_BYTES - 16] = "host";
+    (void)gethostname(host, sizeof host - 1);
+    snprintf(name, size, "%s %d", host, (int)getpid());
+}
+
 enum status pipeline_open(const struct pipeline_options *o, pipeline_done_fn done, void *ctx, struct pipeline **out,
                           struct diag *why)
 {
@@ -207,6 +225,7 @@ enum status pipeline_open(const struct pipeline_options *o, pipeline_done_fn don
         memcpy(p->background, o->background, sizeof p->background);
     p->done = done;
     p->done_ctx = ctx;
+    name_process(p->name, sizeof p->name);
     enum status s = build(p, why);
     if (s != ST_OK) {
         pipeline_close(p);

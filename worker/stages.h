@@ -27,11 +27,13 @@ struct item {
     int64_t put_us, fetch_us, decode_us;
 };
 
+enum { PIPELINE_NAME_BYTES = 80 };
 enum opening { OPENING, OPENED, OPEN_FAILED };
 
 struct pipeline {
     struct pipeline_options options;
-    uint8_t background[3]; /* of the options, else white */
+    uint8_t background[3];          /* of the options, else white */
+    char name[PIPELINE_NAME_BYTES]; /* host and process, as in the worker's label */
     pipeline_done_fn done;
     void *done_ctx;
     struct decoder_pool *decoders;
