@@ -3,7 +3,7 @@
 . "$(dirname "$0")/lib.sh"
 {
     for command in annotate submit; do "$FERRET" $command x --print-config || die "$command"; done
-    for command in pause resume cancel show retry export convert inspect parity; do "$FERRET" $command x --print-config || die "$command"; done
+    for command in pause resume cancel show retry export report convert inspect parity; do "$FERRET" $command x --print-config || die "$command"; done
     for command in up watch status; do "$FERRET" $command --print-config || die "$command"; done
     for command in queue events dead purge drain forget tenant fsck; do "$FERRET" admin $command --print-config || die "admin $command"; done
     for program in ferret-broker ferret-worker; do "$BIN/$program" --print-config || die "$program"; done
