@@ -146,7 +146,7 @@ static struct json *region_box(const struct json *task)
         return NULL;
     struct json *a = jsn_new_array();
     for (int i = 0; i < 4; i++)
-        push(&s, a, jsn_new_real(b[i] + i / 2)); /* inclusive pixels */
+        push(&s, a, jsn_new_real(i < 2 ? b[i] : b[i] + 1)); /* the last pixel is inside */
     return whole(a, s);
 }
 
