@@ -18,7 +18,7 @@ B ?= build$(if $(VARIANT),/$(VARIANT))
 PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
 
-PKG := libzmq hiredis vips libcurl expat jansson libzstd zlib libmicrohttpd
+PKG := libzmq hiredis vips libcurl expat yajl jansson libzstd zlib libmicrohttpd
 MSGPACK := $(shell pkg-config --exists msgpack-c 2>/dev/null && echo msgpack-c || echo msgpack)
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKG) $(MSGPACK) 2>/dev/null | sed 's/-I/-isystem /g')
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wwrite-strings -Wvla -Wformat=2 -Wno-switch-default -Werror

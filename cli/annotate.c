@@ -257,8 +257,12 @@ static enum status open_session(struct session *s, const struct annotate_flags *
     if (st == ST_OK)
         st = task_flags_check_paths(&f->task, paths, settings_n_args(settings), why);
     remote_init(&s->remote, &s->fetch.options);
-    struct inputs_options in = {
-        .paths = paths, .n_paths = settings_n_args(settings), .defaults = s->defaults, .remote = &s->remote.inputs};
+    struct inputs_options in = {.paths = paths,
+                                .n_paths = settings_n_args(settings),
+                                .defaults = s->defaults,
+                                .images = f->task.images.items,
+                                .n_images = f->task.images.n,
+                                .remote = &s->remote.inputs};
     if (st == ST_OK)
         st = inputs_open(&in, &s->inputs, why);
     if (st == ST_OK)

@@ -41,12 +41,13 @@ struct task_flags {
     double temperature, top_p;
     int64_t seed;
     const char *compat; /* NULL or "ml-ferret" */
+    struct setting_list images;
 };
 struct setting_group task_flags_group(size_t at);
 /* The job that a PATH stands for, or a manifest line falls back to: one task (locate: all phrases), regions, policy;
  * key, image and campaign are left NULL. The caller owns *out: job_free. */
 MUST_CHECK enum status task_flags_job(const struct task_flags *f, struct job **out, struct diag *why);
-/* ST_INVALID: the task needs regions, and a PATH is no manifest that might bring them. */
+/* ST_INVALID: the task needs regions or phrases, and a PATH is no manifest that might bring them. */
 MUST_CHECK enum status task_flags_check_paths(const struct task_flags *f, const char *const *paths, int n,
                                               struct diag *why);
 

@@ -20,10 +20,10 @@
 #define PROGRAM "ferret export"
 enum { PATH_BYTES = 4096 };
 enum form { FORM_JSONL, FORM_OVERLAY, FORM_HTML };
-#define FORMS "jsonl|overlay|html|coco|kosmos2|flickr30k|webdataset"
+#define FORMS "jsonl|overlay|html|coco|kosmos2|flickr30k|webdataset|openai"
 /* By place in FORMS, where nothing but records is needed. */
 static const struct format *const writers[] = {
-    NULL, NULL, &format_html, &format_coco, &format_kosmos2, &format_flickr30k, &format_webdataset};
+    NULL, NULL, &format_html, &format_coco, &format_kosmos2, &format_flickr30k, &format_webdataset, &format_openai};
 
 struct export_flags {
     struct link_flags link;
@@ -284,7 +284,7 @@ int cmd_export(int argc, char **argv)
         .args = "[CAMPAIGN]",
         .summary = "Writes the records that a campaign has so far. jsonl: parts (part-00000.jsonl.zst), what failed\n"
                    "(errors-00000.jsonl.zst) and a manifest; run again it goes on. overlay: a PNG an image. html:\n"
-                   "a gallery, DIR/index.html. coco, kosmos2, flickr30k, webdataset: what other tools read.\n"
+                   "a gallery, DIR/index.html. coco, kosmos2, flickr30k, webdataset, openai: what other tools read.\n"
                    "Exit code 1: some pictures could not be drawn.",
         .examples = "  ferret export my-campaign -o - | jq .tasks[0].text\n"
                     "  ferret export my-campaign --format html -o gallery\n"

@@ -74,6 +74,11 @@ struct setting_group task_flags_group(size_t at)
          .offset = offsetof(struct task_flags, compat),
          .value = "ml-ferret",
          .help = "read images and end answers as the reference does"},
+        {.name = "images",
+         .type = SETTING_LIST,
+         .offset = offsetof(struct task_flags, images),
+         .value = "DIR|URI",
+         .help = "where the images of a data set's file lie; without it beside that file"},
     };
     return (struct setting_group){.title = "task", .rows = rows, .n_rows = sizeof rows / sizeof *rows, .at = at};
 }
@@ -145,8 +150,6 @@ static enum status add_task(const struct task_flags *f, struct job *job, struct 
     if (f->question && task->kind != TASK_ASK)
         return diag_set(why, ST_INVALID, "--question: expected --task ask beside it");
     if (task->kind == TASK_LOCATE) {
-        if (f->phrases.n < 1)
-            return diag_set(why, ST_INVALID, "--task locate: expected at least one --phrase TEXT");
         if (f->phrases.n > LIMIT_PHRASES)
             return diag_set(why, ST_LIMIT, "%d phrases, at most %d", f->phrases.n, LIMIT_PHRASES);
         return copy_texts(f->phrases.items, f->phrases.n, &task->phrases, &task->n_phrases);
@@ -186,12 +189,16 @@ enum status task_flags_job(const struct task_flags *f, struct job **out, struct 
 
 enum status task_flags_check_paths(const struct task_flags *f, const char *const *paths, int n, struct diag *why)
 {
-    if (f->task != TASK_DESCRIBE || f->boxes.n + f->points.n > 0)
-        return ST_OK;
-    for (int i = 0; i < n; i++) {
-        if (!inputs_is_manifest(paths[i]))
-            return diag_set(why, ST_INVALID, "--task describe: %s: expected --box or --point, or regions in a manifest",
-                            paths[i]);
+    bool regions = f->task == TASK_DESCRIBE && f->boxes.n + f->points.n == 0;
+    bool phrases = f->task == TASK_LOCATE && f->phrases.n == 0;
+    for (int i = 0; (regions || phrases) && i < n; i++) {
+        if (inputs_is_manifest(paths[i]))
+            continue;
+        return phrases ? diag_set(why, ST_INVALID,
+                                  "--task locate: %s: expected at least one --phrase TEXT, or phrases in a manifest",
+                                  paths[i])
+                       : diag_set(why, ST_INVALID,
+                                  "--task describe: %s: expected --box or --point, or regions in a manifest", paths[i]);
     }
     return ST_OK;
 }

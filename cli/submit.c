@@ -476,6 +476,8 @@ static enum status prepare(struct submit *s, const char *const *paths, int n, st
                                       .defaults = s->defaults,
                                       .uri = root_uri,
                                       .uri_ctx = s,
+                                      .images = s->o->task.images.items,
+                                      .n_images = s->o->task.images.n,
                                       .remote = &s->remote.inputs};
     status = inputs_open(&s->read, &s->inputs, why);
     if (status == ST_OK)

@@ -10,6 +10,8 @@
 
 #include "base/sha256.h"
 #include "formats/read/bucket.h"
+#include "formats/read/dataset.h"
+#include "formats/read/flickr30k.h"
 #include "formats/read/lines.h"
 #include "formats/read/local_path.h"
 #include "formats/read/make_input.h"
@@ -44,7 +46,7 @@ static bool is_manifest_name(const char *path)
 
 bool inputs_is_manifest(const char *path)
 {
-    return strcmp(path, "-") == 0 || is_manifest_name(path);
+    return strcmp(path, "-") == 0 || is_manifest_name(path) || is_dataset_name(path) || is_flickr30k(path);
 }
 
 enum status inputs_open(const struct inputs_options *o, struct inputs **out, struct diag *why)
@@ -148,11 +150,15 @@ static enum status next_line(struct inputs *in, struct input *out)
 /* ---- folders -------------------------------------------------------------------------------------------------------
  */
 
-/* ST_CLOSED: opened, go on. */
+/* What the opening of a source comes to: ST_CLOSED, go on with it. */
+static enum status open_source(enum status opened)
+{
+    return opened == ST_OK ? ST_CLOSED : opened;
+}
+
 static enum status open_shard(struct inputs *in, const char *path, bool uri)
 {
-    enum status s = shard_open(&in->options, path, uri, &in->source);
-    return s == ST_OK ? ST_CLOSED : s;
+    return open_source(shard_open(&in->options, path, uri, &in->source));
 }
 
 /* ST_CLOSED: the walk is over, or a shard was met and opened. */
@@ -191,8 +197,7 @@ static enum status open_uri(struct inputs *in, const char *uri, struct input *ou
         return open_shard(in, uri, true);
     if (!is_bucket_folder(uri))
         return make_from_uri(&in->options, uri, out);
-    enum status s = bucket_open(&in->options, uri, &in->source);
-    return s == ST_OK ? ST_CLOSED : s;
+    return open_source(bucket_open(&in->options, uri, &in->source));
 }
 
 /* One path, which may be a folder, a manifest or anything. ST_CLOSED: opened, go on. */
@@ -211,6 +216,8 @@ static enum status open_path(struct inputs *in, const char *path, struct input *
         diag_set(&why, ST_IO, "%s: a folder, not an image (with a slash behind it, its files are meant)", path);
         return make_error(&in->options, path, "not_a_file", why.text, out);
     }
+    if (S_ISDIR(st.st_mode) && is_flickr30k(path))
+        return open_source(flickr30k_open(&in->options, path, &in->source));
     if (S_ISDIR(st.st_mode)) {
         enum status s = walk_open(path, &in->walk);
         return s == ST_OK ? ST_CLOSED : s;
@@ -219,7 +226,9 @@ static enum status open_path(struct inputs *in, const char *path, struct input *
         return open_manifest(in, path, out);
     if (is_shard_name(path))
         return open_shard(in, path, false);
-    if (ends_with(path, ".json") || ends_with(path, ".ndjson")) {
+    if (is_dataset_name(path))
+        return open_source(dataset_open(&in->options, path, &in->source));
+    if (ends_with(path, ".ndjson")) {
         diag_set(&why, ST_FORMAT, "%s: no image; the names of manifests end in .jsonl, .jsonl.gz or .jsonl.zst", path);
         return make_error(&in->options, path, "not_an_image", why.text, out);
     }

@@ -1,5 +1,6 @@
 /* PATH arguments -> jobs, one at a time: image files, folders, globs, tar shards (*.tar, here or by URI), buckets
- * (s3://bucket/prefix/), manifests (*.jsonl, .jsonl.gz, .jsonl.zst), "-" for a manifest on stdin. Whatever is wrong
+ * (s3://bucket/prefix/), manifests (*.jsonl, .jsonl.gz, .jsonl.zst), files of data sets (dataset.h: *.json, .json.gz,
+ * .json.zst), folders of Flickr30k Entities, "-" for a manifest on stdin. Whatever is wrong
  * with one input is an item of its own, and the next one follows; nothing is skipped but hidden entries of folders.
  *
  * Memory: one manifest line, a page of a bucket, a window of a shard, and the names of the folders on the way down. One
@@ -42,6 +43,8 @@ struct inputs_options {
     const struct job *defaults; /* tasks, regions, options...; borrowed likewise */
     inputs_uri_fn uri;          /* NULL: the absolute path itself */
     void *uri_ctx;
+    const char *const *images; /* where the images of data sets lie: folders or URIs; else beside their file */
+    int n_images;
     const struct inputs_remote *remote; /* NULL: what lies elsewhere is an error; borrowed likewise */
 };
 

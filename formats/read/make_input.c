@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "formats/read/local_path.h"
+#include "formats/read/openai.h"
 
 static const char *code_of(enum status s)
 {
@@ -190,6 +191,14 @@ enum status make_from_uri(const struct inputs_options *o, const char *uri, struc
 static enum status read_line(const struct inputs_options *o, const char *folder, const struct json *v,
                              struct input *out, struct diag *why)
 {
+    if (openai_is_line(v)) {
+        struct json *translated = NULL;
+        enum status s = openai_job(v, &translated, why);
+        if (s == ST_OK)
+            s = read_line(o, folder, translated, out, why);
+        jsn_free(translated);
+        return s;
+    }
     struct job *job = NULL;
     enum status s = job_from_json(v, o->defaults, &job, why);
     if (s != ST_OK)
@@ -284,7 +293,7 @@ static bool id_of_text(const struct line *line, char *room, size_t size)
 /* What a line that is no job is called: by its id, else by its place. */
 static void name_line(const struct line *line, const struct json *v, const char *place, char *room, size_t size)
 {
-    const struct json *id = jsn_get(v, "id");
+    const struct json *id = openai_is_line(v) ? jsn_get(v, "custom_id") : jsn_get(v, "id");
     int n = 0;
     if (!v && line->text && id_of_text(line, room, size))
         return;
@@ -294,6 +303,18 @@ static void name_line(const struct line *line, const struct json *v, const char 
         n = snprintf(room, size, "%s", jsn_string(id, ""));
     if (n <= 0)
         snprintf(room, size, "%s", place);
+}
+
+enum status make_from_object(const struct inputs_options *o, const char *manifest, const char *folder,
+                             const struct json *v, struct input *out)
+{
+    struct diag why = {""};
+    enum status s = read_line(o, folder, v, out, &why);
+    if (s == ST_OK || s == ST_NOMEM)
+        return s;
+    const char *image = image_of(v), *id = jsn_string(jsn_get(v, "id"), image);
+    diag_wrap(&why, s, "%.200s: %.64s", manifest, id);
+    return fail(o, id, image, s == ST_REFUSED ? "unknown_root" : code_of(s), why.text, out);
 }
 
 enum status make_from_line(const struct inputs_options *o, const char *manifest, const char *folder,

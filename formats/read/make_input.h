@@ -25,6 +25,9 @@ MUST_CHECK enum status make_from_uri(const struct inputs_options *o, const char 
 /* manifest: its name as given; folder: its absolute folder. */
 MUST_CHECK enum status make_from_line(const struct inputs_options *o, const char *manifest, const char *folder,
                                       const struct line *line, struct input *out);
+/* An object such as a manifest's line has; paths in it are relative to `folder`. */
+MUST_CHECK enum status make_from_object(const struct inputs_options *o, const char *manifest, const char *folder,
+                                        const struct json *v, struct input *out);
 /* What the input at this place of its manifest is called where it has no name of its own: "FILE:LINE", as UTF-8, cut in
  * front to what a key may have. Malloc'ed; NULL when memory is short. */
 char *make_place_key(const char *manifest, uint64_t line);

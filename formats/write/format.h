@@ -28,6 +28,6 @@ struct format {
     enum status (*close)(void *writer, bool keep, struct diag *notes, struct diag *why);
 };
 
-extern const struct format format_html, format_coco, format_kosmos2, format_flickr30k, format_webdataset;
+extern const struct format format_html, format_coco, format_kosmos2, format_flickr30k, format_webdataset, format_openai;
 
 #endif

@@ -60,7 +60,7 @@ Jansson       | jansson\.h     | base/json.c
 SentencePiece | sentencepiece  | model/tokenizer.cc
 MessagePack   | msgpack        | protocol/wire.c
 zstd          | zstd\.h        | formats/read/unpack.c formats/write/packed.c
-yajl          | yajl/          |
+yajl          | yajl/          | formats/read/elements.c
 oneDNN        | oneapi/        | kernels/cpu/dnnl_api.h
 cuBLAS        | cublas         | kernels/cuda/gemm.cu
 TABLE

@@ -22,6 +22,7 @@ build | pkg-config --exists hiredis              | libhiredis-dev
 build | pkg-config --exists vips                 | libvips-dev
 build | pkg-config --exists libcurl              | libcurl4-openssl-dev libcurl4-gnutls-dev
 build | pkg-config --exists expat                | libexpat1-dev
+build | pkg-config --exists yajl                 | libyajl-dev
 build | pkg-config --exists jansson              | libjansson-dev
 build | echo '#include <sentencepiece_processor.h>' \| g++ -E -x c++ - | libsentencepiece-dev
 build | pkg-config --exists libzstd              | libzstd-dev

@@ -81,14 +81,15 @@ Test(inputs, arguments_come_in_their_order_and_each_bad_one_is_an_item)
                           "https://example.org/a.jpg\nphotos:b.jpg\n");
 }
 
-Test(inputs, a_json_file_is_an_item_that_tells_how_manifests_are_called)
+Test(inputs, an_ndjson_file_is_an_item_that_tells_how_manifests_are_called)
 {
     char out[4096];
-    scratch_text("jobs.json", "{}");
-    const char *path = scratch_path("jobs.json");
+    scratch_text("jobs.ndjson", "{}");
+    const char *path = scratch_path("jobs.ndjson");
     list(&path, 1, out, sizeof out);
-    cr_assert_str_eq(out, "jobs.json!not_an_image\n");
-    cr_expect_not(inputs_is_manifest("jobs.json"));
+    cr_assert_str_eq(out, "jobs.ndjson!not_an_image\n");
+    cr_expect_not(inputs_is_manifest("jobs.ndjson"));
+    cr_expect(inputs_is_manifest("coco.json"));
     cr_expect(inputs_is_manifest("jobs.jsonl.zst"));
     cr_expect(inputs_is_manifest("-"));
 }

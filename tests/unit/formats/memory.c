@@ -1,0 +1,97 @@
+/* Manifests and data sets of any length are read in flat memory. ROWS=5000000 in the environment: as many rows; what
+ * was used is told with --verbose. */
+#include <criterion/criterion.h>
+#include <criterion/logging.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "formats/read/inputs.h"
+#include "scratch.h"
+
+enum { ROWS = 150000, MOST_KIB = 40 << 10 };
+
+TestSuite(memory, .timeout = 1800);
+
+static long rows(void)
+{
+    const char *asked = getenv("ROWS");
+    return asked ? strtol(asked, NULL, 10) : ROWS;
+}
+
+/* Of /proc/self/status, in KiB. */
+static long resident(const char *what)
+{
+    char line[256];
+    long kib = 0;
+    FILE *f = fopen("/proc/self/status", "r");
+    cr_assert(f);
+    while (fgets(line, sizeof line, f))
+        if (strncmp(line, what, strlen(what)) == 0)
+            kib = strtol(line + strlen(what) + 1, NULL, 10);
+    fclose(f);
+    return kib;
+}
+
+static void read_all(const char *path, enum task_kind kind, long want)
+{
+    struct json *v = NULL;
+    struct job *job = NULL;
+    struct inputs *in;
+    long n = 0, before = resident("VmRSS:");
+    static const char text[] = "{\"image\": \"x\", \"task\": \"caption\"}";
+    cr_assert_eq(jsn_parse(text, strlen(text), "job", &v, NULL), ST_OK);
+    cr_assert_eq(job_from_json(v, NULL, &job, NULL), ST_OK);
+    job->tasks[0].kind = kind;
+    cr_assert_eq(inputs_open(&(struct inputs_options){.paths = &path, .n_paths = 1, .defaults = job}, &in, NULL),
+                 ST_OK);
+    for (struct input i = {0}; inputs_next(in, &i, NULL) == ST_OK; n++) {
+        cr_assert(!i.error, "%s", i.message);
+        input_fini(&i);
+    }
+    inputs_close(in);
+    job_free(job);
+    jsn_free(v);
+    long used = resident("VmHWM:") - before;
+    cr_log_info("%s: %ld inputs, %ld KiB more at its height\n", path, n, used);
+    cr_expect_eq(n, want);
+    cr_expect_lt(used, MOST_KIB, "%ld KiB", used);
+}
+
+static FILE *create(const char **path, const char *name)
+{
+    FILE *f = fopen(*path = scratch_path(name), "w");
+    cr_assert(f);
+    return f;
+}
+
+Test(memory, a_long_manifest)
+{
+    const char *path;
+    long n = rows();
+    FILE *f = create(&path, "long.jsonl");
+    for (long i = 0; i < n; i++)
+        fprintf(f, "{\"id\": \"row-%ld\", \"image\": \"https://example.org/images/%ld.jpg\"}\n", i, i);
+    fclose(f);
+    read_all(path, TASK_CAPTION, n);
+}
+
+Test(memory, a_data_set_with_many_annotations)
+{
+    enum { AN_IMAGE = 5 };
+    const char *path;
+    long images = rows() / AN_IMAGE;
+    FILE *f = create(&path, "coco.json");
+    fputs("{\"annotations\": [", f);
+    for (long i = 0; i < images * AN_IMAGE; i++) /* an image's lie far from each other */
+        fprintf(f,
+                "%s\n{\"id\": %ld, \"image_id\": %ld, \"category_id\": 3, \"bbox\": [%ld.25, 10, 20.5, 30], "
+                "\"segmentation\": [[1, 2, 3, 4, 5, 6, 7, 8]], \"area\": 615.0, \"iscrowd\": 0}",
+                i ? "," : "", i, i % images, i % 100);
+    fputs("], \"images\": [", f);
+    for (long i = 0; i < images; i++)
+        fprintf(f, "%s\n{\"id\": %ld, \"file_name\": \"https://example.org/%012ld.jpg\"}", i ? "," : "", i, i);
+    fputs("]}", f);
+    fclose(f);
+    read_all(path, TASK_DESCRIBE, images);
+}
