@@ -5,13 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "formats/write/format.h"
 #include "formats/write/new_file.h"
 
 struct openai {
     struct new_file output, errors;
-    int64_t created; /* Unix seconds */
 };
 
 static enum status open_openai(const struct format_options *o, void **out, struct diag *why)
@@ -26,7 +24,6 @@ static enum status open_openai(const struct format_options *o, void **out, struc
         free(w);
         return s;
     }
-    w->created = clock_wall_ms() / 1000;
     *out = w;
     return ST_OK;
 }
@@ -78,7 +75,7 @@ static struct json *usage(int64_t prompt, int64_t output)
     return NULL;
 }
 
-static struct json *completion(const struct openai *w, const struct json *record)
+static struct json *completion(const struct json *record)
 {
     enum status s = ST_OK;
     int64_t prompt = 0, output = 0;
@@ -94,7 +91,7 @@ static struct json *completion(const struct openai *w, const struct json *record
     }
     put(&s, body, "id", name("chatcmpl-", record));
     put(&s, body, "object", jsn_new_string("chat.completion"));
-    put(&s, body, "created", jsn_new_int(w->created));
+    put(&s, body, "created", jsn_new_int(jsn_int(jsn_get(record, "ended_ms"), 0) / 1000));
     put(&s, body, "model", jsn_copy(asked ? asked : jsn_get(jsn_get(record, "model"), "hash")));
     put(&s, body, "choices", choices);
     put(&s, body, "usage", usage(prompt, output));
@@ -117,13 +114,13 @@ static struct json *error_of(const struct json *record)
     return NULL;
 }
 
-static struct json *response(const struct openai *w, const struct json *record)
+static struct json *response(const struct json *record)
 {
     enum status s = ST_OK;
     struct json *r = jsn_new_object();
     put(&s, r, "status_code", jsn_new_int(200));
     put(&s, r, "request_id", name("req_", record));
-    put(&s, r, "body", completion(w, record));
+    put(&s, r, "body", completion(record));
     if (s == ST_OK)
         return r;
     jsn_free(r);
@@ -139,7 +136,7 @@ static enum status put_openai(void *writer, const struct json *record, const cha
     (void)picture, (void)why;
     put(&s, line, "id", name("batch_req_", record));
     put(&s, line, "custom_id", jsn_copy(jsn_get(record, "id")));
-    put(&s, line, "response", failed ? jsn_new_null() : response(w, record));
+    put(&s, line, "response", failed ? jsn_new_null() : response(record));
     put(&s, line, "error", failed ? error_of(record) : jsn_new_null());
     char *text = s == ST_OK ? jsn_text(line) : NULL;
     jsn_free(line);
