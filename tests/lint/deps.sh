@@ -40,6 +40,8 @@ test  | pkg-config --exists lua5.1              | liblua5.1-0-dev
 test  | ls ${CUDA:-/usr/local/cuda}/include/cuda_fp16.h \|\| python3 -m pip --version | python3-pip
 test  | command -v nginx \|\| ls /usr/sbin/nginx     | nginx-light nginx
 test  | command -v openssl                       | openssl
+test  | /usr/bin/python3 -c 'import zmq'         | python3-zmq
+test  | /usr/bin/python3 -c 'import msgpack'     | python3-msgpack
 test  | command -v flock                         | util-linux
 full  | command -v mandoc                        | mandoc
 full  | command -v zsh                           | zsh
