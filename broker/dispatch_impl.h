@@ -10,7 +10,9 @@
 
 enum {
     MAX_CALLS = 8192, /* on the way; over it clients get BUSY */
-    SUBMIT_GROUP_JOBS = 256,
+    SUBMIT_GROUP_JOBS = 512,
+    SUBMIT_GROUP_BYTES = 1 << 20, /* and one message more */
+    CAMPAIGN_NUMBERS = 64,        /* that are remembered */
     SUBMITS_AT_ONCE = 2,
     CLAIMS_AT_ONCE = 2, /* a shard */
     CLAIM_JOBS = 512,   /* of a call */
@@ -27,9 +29,9 @@ enum {
     CLAIM_STOPS_AT = 85, /* there; and above this for what runs: ends of work are stored whatever memory there is */
     IDLE_POLL_MS = 5,
     IDLE_POLL_MOST_MS = 50,
-    /* Of one connection, and of one client's key, on the way. A client asks one thing at a time beside its eight
-     * SUBMITs of half a MiB; a worker five. */
-    PEER_CALLS = 16,
+    /* Of one connection, and of one client's key, on the way. A client asks one thing at a time beside its 32
+     * SUBMITs of some 128 KiB; a worker five. */
+    PEER_CALLS = 40,
     PEER_BYTES = 8 << 20,
     KEY_CALLS = 256,
     KEY_SHARE = 4, /* of the bytes that are held for all */
@@ -38,7 +40,7 @@ enum {
 /* A SUBMIT that waits for its answer. */
 struct submit_group {
     struct link_peer peer;
-    uint64_t request;
+    uint64_t request, number_serial;
     size_t n, bytes;
 };
 /* SUBMITs that share a call. */
@@ -47,6 +49,14 @@ struct submit_batch {
     struct store_args args;
     struct submit_group *groups;
     size_t n_groups, cap_groups, n_jobs;
+};
+
+/* A campaign's number in Redis, "" before an answer said it. serial: a name that took another one's place is another.
+ */
+struct campaign_number {
+    uint64_t serial;
+    size_t name_len;
+    char name[LIMIT_NAME_BYTES], number[24];
 };
 
 /* A worker's session, as this broker knows it. */
@@ -127,6 +137,9 @@ struct dispatch {
 
     struct submit_batch *first, *last; /* not sent yet; the last one is open */
     int submits_on_the_way;
+    struct campaign_number numbers[CAMPAIGN_NUMBERS];
+    size_t next_number;
+    uint64_t number_serial;
     size_t held_bytes;
 
     struct session *sessions;

@@ -250,63 +250,92 @@ static enum status open_view(const struct broker_flags *f, const struct addresse
     return view_open(&o, out, why);
 }
 
-static enum status serve(const struct broker_flags *f, const struct log *log, struct diag *why)
+/* More connections to the Redis that was found good. */
+static enum status open_more(const struct broker_flags *f, const struct addresses *a, const struct store_login *login,
+                             struct store **stores, struct diag *why)
 {
-    struct addresses a;
-    struct keys k = {.allow_file = ""};
+    enum status s = ST_OK;
+    for (int i = STORE_REST + 1; s == ST_OK && i < SERVER_STORES; i++) {
+        s = store_open(a->redis, store_shards(stores[STORE_REST]), &stores[i], why);
+        if (s == ST_OK)
+            store_log_in(stores[i], login);
+    }
+    for (int i = STORE_REST + 1; s == ST_OK && i < SERVER_STORES; i++)
+        s = wait_store(stores[i], why);
+    if (s == ST_OK && f->replicas > 0)
+        store_ask_replicas(stores[STORE_SUBMIT], (int)f->replicas, (int)f->replicas_ms);
+    return s;
+}
+
+/* What a broker has before it serves. */
+struct parts {
+    struct addresses addresses;
+    struct keys keys;
     struct redis_login login;
-    struct store *store = NULL, *submits = NULL;
+    struct store *stores[SERVER_STORES];
+    struct view *view;
+};
+
+static enum status open_parts(const struct broker_flags *f, struct parts *p, const struct log *log, struct diag *why)
+{
+    enum status s = resolve(f, &p->addresses, why);
+    if (s == ST_OK)
+        s = load_keys(f, &p->keys, why);
+    if (s == ST_OK)
+        s = redis_flags_load(&f->login, true, &p->login, why);
+    if (s == ST_OK)
+        s = open_store(f, &p->addresses, p->login.use, log, &p->stores[STORE_REST], why);
+    if (s == ST_OK)
+        s = open_more(f, &p->addresses, p->login.use, p->stores, why);
+    if (s == ST_OK)
+        s = open_view(f, &p->addresses, p->stores[STORE_REST], p->login.use, log, &p->view, why);
+    return s;
+}
+
+static enum status run_server(const struct broker_flags *f, const struct parts *p, const struct log *log,
+                              struct diag *why)
+{
+    const struct addresses *a = &p->addresses;
     struct server *server = NULL;
-    enum status s = resolve(f, &a, why);
-    if (s == ST_OK)
-        s = load_keys(f, &k, why);
-    if (s == ST_OK)
-        s = redis_flags_load(&f->login, true, &login, why);
-    if (s == ST_OK)
-        s = open_store(f, &a, login.use, log, &store, why);
-    if (s == ST_OK && f->replicas > 0) {
-        s = store_open(a.redis, store_shards(store), &submits, why);
-        if (s == ST_OK) {
-            store_log_in(submits, login.use);
-            store_ask_replicas(submits, (int)f->replicas, (int)f->replicas_ms);
-        }
-    }
-    if (s != ST_OK) {
-        store_close(store);
-        return s;
-    }
     struct server_options o = {
-        .client_address = a.clients,
-        .worker_address = a.workers,
-        .keys = f->key_file ? &k.keys : NULL,
-        .allow_file = f->key_file ? k.allow_file : NULL,
+        .client_address = a->clients,
+        .worker_address = a->workers,
+        .keys = f->key_file ? &p->keys.keys : NULL,
+        .allow_file = f->key_file ? p->keys.allow_file : NULL,
         .insecure = f->insecure,
-        .store = store,
-        .submits = submits,
+        .view = p->view,
         .log = log,
         .drain_ms = (int)f->drain_ms,
-        .dispatch = {.worker_redis = f->worker_redis ? f->worker_redis : a.redis,
+        .dispatch = {.worker_redis = f->worker_redis ? f->worker_redis : a->redis,
                      .route = f->route == 0 ? ROUTE_DIRECT : ROUTE_RELAY,
                      .lease_ms = f->lease_ms,
                      .beat_ms = f->beat_ms,
                      .window = (uint64_t)f->window,
-                     .shards = store_shards(store),
+                     .shards = store_shards(p->stores[STORE_REST]),
                      .replicas = (int)f->replicas,
                      .result_budget = result_budget(f),
                      .max_held_bytes = (size_t)f->held_bytes},
     };
-    s = open_view(f, &a, store, login.use, log, &o.view, why);
-    if (s == ST_OK)
-        s = server_open(&o, &server, why);
+    memcpy(o.stores, p->stores, sizeof o.stores);
+    enum status s = server_open(&o, &server, why);
     if (s == ST_OK) {
-        log_line(log, LOG_INFO, "ready: clients at %s, workers at %s, Redis at %s", a.clients, a.workers, a.redis);
+        log_line(log, LOG_INFO, "ready: clients at %s, workers at %s, Redis at %s", a->clients, a->workers, a->redis);
         s = server_run(server, &stop, &reload);
         log_line(log, LOG_INFO, "stopped");
     }
     server_close(server);
-    view_close(o.view);
-    store_close(submits);
-    store_close(store);
+    return s;
+}
+
+static enum status serve(const struct broker_flags *f, const struct log *log, struct diag *why)
+{
+    struct parts p = {.keys = {.allow_file = ""}};
+    enum status s = open_parts(f, &p, log, why);
+    if (s == ST_OK)
+        s = run_server(f, &p, log, why);
+    view_close(p.view);
+    for (int i = 0; i < SERVER_STORES; i++)
+        store_close(p.stores[i]);
     return s;
 }
 

@@ -12,6 +12,7 @@ struct server {
     struct guard *guard; /* or NULL */
     struct link *clients, *workers;
     struct dispatch *dispatch;
+    unsigned claims; /* sent so far */
     bool was_ready;
 };
 
@@ -84,25 +85,42 @@ static void read_side(struct server *s, enum side side)
 static void read_answers(struct server *s, struct store *store)
 {
     struct store_answer a;
-    while (store && store_take(store, &a)) {
+    while (store_take(store, &a)) {
         meters_reply(view_meters(s->options.view), a.tag, clock_us());
         dispatch_on_reply(s->dispatch, a.tag, &a.reply, clock_ms());
         store_answer_free(&a);
     }
 }
 
-static void read_store(struct server *s)
+static bool shard_is_ready(const struct server *s, int shard)
 {
-    read_answers(s, s->options.store);
-    read_answers(s, s->options.submits);
-    bool ready = store_all_are_ready(s->options.store);
-    if (ready != s->was_ready)
-        log_line(s->options.log, ready ? LOG_INFO : LOG_ERROR, "%s",
-                 ready ? "Redis is back" : store_trouble(s->options.store));
-    s->was_ready = ready;
-    for (int i = 0; i < store_shards(s->options.store); i++)
-        dispatch_on_store(s->dispatch, i, store_shard_is_ready(s->options.store, i),
-                          store_shards_beside(s->options.store, i));
+    for (int i = 0; i < SERVER_STORES; i++)
+        if (!store_shard_is_ready(s->options.stores[i], shard))
+            return false;
+    return true;
+}
+
+static void read_stores(struct server *s)
+{
+    const struct store *missing = NULL, *rest = s->options.stores[STORE_REST];
+    for (int i = 0; i < SERVER_STORES; i++) {
+        read_answers(s, s->options.stores[i]);
+        if (!missing && !store_all_are_ready(s->options.stores[i]))
+            missing = s->options.stores[i];
+    }
+    if (!missing != s->was_ready)
+        log_line(s->options.log, missing ? LOG_ERROR : LOG_INFO, "%s",
+                 missing ? store_trouble(missing) : "Redis is back");
+    s->was_ready = !missing;
+    for (int i = 0; i < store_shards(rest); i++)
+        dispatch_on_store(s->dispatch, i, shard_is_ready(s, i), store_shards_beside(rest, i));
+}
+
+static struct store *store_for(struct server *s, enum script script)
+{
+    if (script == SCRIPT_CLAIM)
+        return s->options.stores[s->claims++ % 2 ? STORE_CLAIM_TOO : STORE_CLAIM];
+    return s->options.stores[script == SCRIPT_SUBMIT ? STORE_SUBMIT : STORE_REST];
 }
 
 /* Sends what the dispatcher wants sent. A frame that can't be delivered is dropped: its receiver asks again. */
@@ -119,12 +137,10 @@ static void flush(struct server *s)
             if (st != ST_OK)
                 log_line(s->options.log, LOG_DEBUG, "a message was dropped: its receiver is %s",
                          st == ST_BUSY ? "slow" : "gone");
+        } else if (store_send(store_for(s, o.script), o.script, &o.args, o.tag) != ST_OK) {
+            dispatch_on_reply(s->dispatch, o.tag, &lost, clock_ms());
         } else {
-            struct store *to = s->options.submits && o.script == SCRIPT_SUBMIT ? s->options.submits : s->options.store;
-            if (store_send(to, o.script, &o.args, o.tag) != ST_OK)
-                dispatch_on_reply(s->dispatch, o.tag, &lost, clock_ms());
-            else
-                meters_call(view_meters(s->options.view), o.script, o.tag, clock_us());
+            meters_call(view_meters(s->options.view), o.script, o.tag, clock_us());
         }
         dispatch_output_fini(&o);
     }
@@ -133,7 +149,7 @@ static void flush(struct server *s)
 static int add_polls(const struct store *store, struct link_poll *items)
 {
     struct store_poll polls[STORE_POLLS];
-    size_t n = store ? store_polls(store, polls) : 0;
+    size_t n = store_polls(store, polls);
     for (size_t i = 0; i < n; i++)
         items[i] = (struct link_poll){.fd = polls[i].fd, .want_read = true, .want_write = polls[i].want_write};
     return (int)n;
@@ -142,21 +158,26 @@ static int add_polls(const struct store *store, struct link_poll *items)
 static enum status wait_for(struct server *s, int timeout_ms)
 {
     enum { OWN = 3 };
-    struct link_poll items[OWN + 2 * STORE_POLLS] = {
+    struct link_poll items[OWN + SERVER_STORES * STORE_POLLS] = {
         {.link = s->clients, .want_read = dispatch_wants_clients(s->dispatch)},
         {.link = s->workers, .want_read = true},
         {.link = s->guard ? guard_gate(s->guard) : NULL, .fd = -1, .want_read = true},
     };
-    int n = OWN + add_polls(s->options.store, items + OWN);
-    n += add_polls(s->options.submits, items + n);
+    int n = OWN;
+    for (int i = 0; i < SERVER_STORES; i++)
+        n += add_polls(s->options.stores[i], items + n);
     return link_wait(items, n, timeout_ms);
 }
 
-static int pump(struct server *s, int64_t now_ms)
+/* In how many ms again, at the latest; -1: when something comes. */
+static int pump_stores(struct server *s)
 {
-    int due = store_pump(s->options.store, now_ms);
-    int its = s->options.submits ? store_pump(s->options.submits, now_ms) : -1;
-    return due < 0 || (its >= 0 && its < due) ? its : due;
+    int due = -1;
+    for (int i = 0; i < SERVER_STORES; i++) {
+        int its = store_pump(s->options.stores[i], clock_ms());
+        due = its >= 0 && (due < 0 || its < due) ? its : due;
+    }
+    return due;
 }
 
 enum status server_run(struct server *s, const volatile sig_atomic_t *stop, volatile sig_atomic_t *reload)
@@ -170,15 +191,15 @@ enum status server_run(struct server *s, const volatile sig_atomic_t *stop, vola
         }
         if (s->guard && guard_tick(s->guard, reload, now))
             dispatch_set_allowed(s->dispatch, guard_list(s->guard));
-        (void)pump(s, now);
-        read_store(s);
+        (void)pump_stores(s);
+        read_stores(s);
         read_side(s, SIDE_WORKER);
         read_side(s, SIDE_CLIENT);
         int due = dispatch_tick(s->dispatch, clock_ms());
         meters_loop(view_meters(s->options.view), s->dispatch, s->was_ready);
         view_turn(s->options.view, s->was_ready);
         flush(s);
-        int store_due = pump(s, clock_ms()); /* writes at once what was just queued */
+        int store_due = pump_stores(s); /* writes at once what was just queued */
         if (stop_at >= 0 && (dispatch_is_idle(s->dispatch) || now >= stop_at))
             return ST_OK;
         if (store_due >= 0 && store_due < due)

@@ -1,4 +1,8 @@
-/* The broker's sockets and its loop: two routers, one Redis connection, the dispatcher in between. One thread. */
+/* The broker's sockets and its loop: two routers, connections to Redis, the dispatcher in between. One thread.
+ *
+ * Redis writes a connection 64 KB of answers and reads some ten KB of questions a turn of its loop, and syncs its file
+ * in each. So SUBMITs, whose questions carry jobs (and which may wait for replicas), and CLAIMs, whose answers do, have
+ * connections of their own. */
 #ifndef BROKER_SERVER_H
 #define BROKER_SERVER_H
 
@@ -12,13 +16,14 @@
 
 struct view; /* broker/view.h */
 
+enum server_store { STORE_REST, STORE_SUBMIT, STORE_CLAIM, STORE_CLAIM_TOO, SERVER_STORES };
+
 struct server_options {
     const char *client_address, *worker_address;
-    const struct link_keys *keys; /* CURVE, or NULL */
-    const char *allow_file;       /* of protocol/allow_list.h; NULL: everybody may do everything */
-    bool insecure;                /* plain addresses that other hosts reach */
-    struct store *store;          /* ready; borrowed */
-    struct store *submits;        /* SUBMIT goes here, where replicas are waited for; NULL: to store. Borrowed */
+    const struct link_keys *keys;        /* CURVE, or NULL */
+    const char *allow_file;              /* of protocol/allow_list.h; NULL: everybody may do everything */
+    bool insecure;                       /* plain addresses that other hosts reach */
+    struct store *stores[SERVER_STORES]; /* the first one is ready; borrowed */
     struct dispatch_options dispatch;
     struct view *view; /* NULL: nobody looks; borrowed */
     const struct log *log;

@@ -114,12 +114,8 @@ static void args_of_rows(const struct message *m, struct store_args *args)
     store_arg(args, "", 0);
     for (size_t i = 0; i < n; i++)
         store_arg_more(args, rows[i].id, ID_BYTES);
-    store_arg(args, "", 0);
     for (size_t i = 0; i < n; i++)
-        store_arg_more_length(args, rows[i].body.len);
-    store_arg(args, "", 0);
-    for (size_t i = 0; i < n; i++)
-        store_arg_more(args, rows[i].body.bytes, rows[i].body.len);
+        store_arg(args, rows[i].body.bytes, rows[i].body.len);
 }
 
 static void args_of_ids(const struct message *m, struct store_args *args)

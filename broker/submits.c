@@ -1,4 +1,5 @@
 /* SUBMIT: group commit. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,10 +22,39 @@ static void answer_busy(struct dispatch *d, const struct link_peer *peer, uint64
     dispatch_send(d, SIDE_CLIENT, peer, &m);
 }
 
+/* ---- numbers of campaigns: what the last answers said; the script says when that is true no more ----------------- */
+
+static struct campaign_number *number_of(struct dispatch *d, struct wire_view name)
+{
+    for (size_t i = 0; i < CAMPAIGN_NUMBERS; i++) {
+        struct campaign_number *c = &d->numbers[i];
+        if (c->name_len == name.len && name.len && memcmp(c->name, name.bytes, name.len) == 0)
+            return c;
+    }
+    struct campaign_number *c = &d->numbers[d->next_number++ % CAMPAIGN_NUMBERS];
+    *c = (struct campaign_number){.serial = ++d->number_serial, .name_len = name.len};
+    memcpy(c->name, name.bytes, name.len);
+    return c;
+}
+
+static void learn_number(struct dispatch *d, uint64_t serial, const struct reply *r, size_t at)
+{
+    size_t len;
+    const char *number = reply_bytes(r, at, &len);
+    for (size_t i = 0; i < CAMPAIGN_NUMBERS; i++)
+        if (d->numbers[i].serial == serial && len < sizeof d->numbers[i].number) {
+            memcpy(d->numbers[i].number, number, len);
+            d->numbers[i].number[len] = '\0';
+        }
+}
+
+/* ---- gathering ------------------------------------------------------------------------------------------------------
+ */
+
 /* The batch that is being filled; a full one is followed by a fresh one. */
 static struct submit_batch *open_batch(struct dispatch *d, size_t n_jobs)
 {
-    if (d->last && d->last->n_jobs + n_jobs <= SUBMIT_GROUP_JOBS)
+    if (d->last && d->last->n_jobs + n_jobs <= SUBMIT_GROUP_JOBS && d->last->args.len < SUBMIT_GROUP_BYTES)
         return d->last;
     struct submit_batch *b = calloc(1, sizeof *b);
     if (!b)
@@ -105,24 +135,27 @@ static bool begins_alike(const struct message_row *a, const struct message_row *
     return memcmp(a->n, b->n, sizeof a->n) == 0;
 }
 
-/* Neighbours that differ in nothing but id and body. */
-static void put_run(struct store_args *args, const struct message_row *rows, size_t n)
+/* Neighbours that differ in nothing but id and body. Where the campaign's number is known the bodies go as they are
+ * stored: behind priority, retries, deadline, number and an empty field. */
+static void put_run(struct store_args *args, const struct message_row *rows, size_t n, const char *number)
 {
-    for (int k = 0; k < 4; k++)
+    enum { FRONT = 4, FRONT_BYTES = 128 };
+    char front[FRONT_BYTES];
+    int len = snprintf(front, sizeof front, "%llu|%llu|%llu|%s||", (unsigned long long)rows[0].n[0],
+                       (unsigned long long)rows[0].n[1], (unsigned long long)rows[0].n[2], number);
+    for (int k = 0; k < FRONT; k++)
         store_arg_u64(args, rows[0].n[k]);
     store_arg_u64(args, n);
     store_arg(args, "", 0);
     for (size_t i = 0; i < n; i++)
         store_arg_more(args, rows[i].id, ID_BYTES);
-    store_arg(args, "", 0);
-    for (size_t i = 0; i < n; i++)
-        store_arg_more_length(args, rows[i].body.len);
-    store_arg(args, "", 0);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
+        store_arg(args, front, *number ? (size_t)len : 0);
         store_arg_more(args, rows[i].body.bytes, rows[i].body.len);
+    }
 }
 
-static void put_rows(struct store_args *args, const struct message *m, struct wire_view tenant)
+static void put_rows(struct store_args *args, const struct message *m, const char *number, struct wire_view tenant)
 {
     struct message_row rows[LIMIT_JOBS_PER_MESSAGE];
     struct wire_reader r;
@@ -130,6 +163,7 @@ static void put_rows(struct store_args *args, const struct message *m, struct wi
     for (size_t i = 0; i < n; i++)
         rows[i] = message_row_next(&r);
     store_arg(args, m->campaign.bytes, m->campaign.len);
+    store_arg_str(args, number);
     store_arg(args, tenant.bytes, tenant.len);
     store_arg(args, m->manifest.bytes, m->manifest.len);
     store_arg_u64(args, m->offset);
@@ -138,7 +172,7 @@ static void put_rows(struct store_args *args, const struct message *m, struct wi
     for (size_t from = 0, behind; from < n; from = behind) {
         for (behind = from + 1; behind < n && begins_alike(&rows[from], &rows[behind]);)
             behind++;
-        put_run(args, &rows[from], behind - from);
+        put_run(args, &rows[from], behind - from, number);
     }
 }
 
@@ -157,7 +191,9 @@ void submits_add(struct dispatch *d, const struct link_peer *peer, const struct 
         return;
     }
     struct wire_reader r;
-    struct submit_group g = {.peer = *peer, .request = m->request, .n = message_rows_open(m, &r)};
+    const struct campaign_number *c = number_of(d, m->campaign);
+    struct submit_group g = {
+        .peer = *peer, .request = m->request, .n = message_rows_open(m, &r), .number_serial = c->serial};
     if (tenant.len == 0) /* whose the campaign may be: a list between line ends, which no tenant's name has */
         tenant = view_of_text(who->tenants);
     g.bytes = m->rows.len;
@@ -171,7 +207,7 @@ void submits_add(struct dispatch *d, const struct link_peer *peer, const struct 
         return;
     }
     size_t before = b->args.len;
-    put_rows(&b->args, m, tenant);
+    put_rows(&b->args, m, c->number, tenant);
     d->held_bytes += b->args.len - before;
 }
 
@@ -237,7 +273,7 @@ static void answer_group(struct dispatch *d, const struct submit_group *g, const
     const char *statuses = reply_bytes(r, at, &len);
     struct message m = {.kind = MESSAGE_ACCEPTED, .request = g->request};
     m.unfinished = (uint64_t)reply_number(r, at + 1);
-    if (len == g->n && !(len == 1 && strchr("BMFQXCTw", *statuses))) {
+    if (len == g->n && !(len == 1 && strchr("NBMFQXCTw", *statuses))) {
         bool replicated = d->options.replicas > 0 && r->replicas >= d->options.replicas;
         m.durability = view_of_text(replicated ? "replicated" : "local");
         m.statuses = (struct wire_view){.bytes = (const uint8_t *)statuses, .len = len};
@@ -252,6 +288,8 @@ static void answer_group(struct dispatch *d, const struct submit_group *g, const
         dispatch_error(d, SIDE_CLIENT, &g->peer, &m, CODE_REFUSED, "the campaign is cancelled");
     } else if (reply_is(r, at, "w")) {
         answer_busy(d, &g->peer, g->request, RETRY_MS, away_text);
+    } else if (reply_is(r, at, "N")) { /* learnt by now */
+        answer_busy(d, &g->peer, g->request, 1, "the campaign was made anew");
     } else {
         bool window = reply_is(r, at, "B");
         m.kind = MESSAGE_BUSY;
@@ -266,9 +304,12 @@ void submits_on_reply(struct dispatch *d, struct submit_batch *b, const struct r
     d->submits_on_the_way--;
     size_t bytes = b->n_jobs;
     d->held_bytes -= bytes < d->held_bytes ? bytes : d->held_bytes;
-    if (r->kind == REPLY_ARRAY && r->n == 2 * b->n_groups) {
-        for (size_t i = 0; i < b->n_groups; i++)
-            answer_group(d, &b->groups[i], r, 2 * i);
+    enum { GROUP = 3 };
+    if (r->kind == REPLY_ARRAY && r->n == GROUP * b->n_groups) {
+        for (size_t i = 0; i < b->n_groups; i++) {
+            learn_number(d, b->groups[i].number_serial, r, GROUP * i + 2);
+            answer_group(d, &b->groups[i], r, GROUP * i);
+        }
         sessions_wake(d);
     } else {
         /* Lost: perhaps committed; the same ids come again and are duplicates then. Memory of Redis full: later. */

@@ -8,9 +8,9 @@
 
 enum {
     BATCH_JOBS = 64,
-    BATCH_BYTES = 512 << 10,
-    BATCHES_AT_ONCE = 8, /* on the way without an answer */
-    BATCH_AGE_MS = 100,  /* a slow input does not wait for a full batch longer than this */
+    BATCH_BYTES = 128 << 10,
+    BATCHES_AT_ONCE = 32, /* on the way without an answer */
+    BATCH_AGE_MS = 100,   /* a slow input does not wait for a full batch longer than this */
 };
 
 struct submit_slot {

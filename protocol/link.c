@@ -491,7 +491,7 @@ void link_frame_free(struct link_frame *f)
 
 enum status link_wait(struct link_poll *items, int n, int timeout_ms)
 {
-    enum { MOST = 40 };
+    enum { MOST = 64 };
     zmq_pollitem_t z[MOST];
     int map[MOST], used = 0;
     for (int i = 0; i < n && used < MOST; i++) {

@@ -24,13 +24,13 @@ static int shard_of_arg(const struct spread *sp, size_t i)
 /* ---- plan ---------------------------------------------------------------------------------------------------------
  */
 
-/* SUBMIT: window, stop, then groups; a group: five arguments, the number of its rows, and runs of rows. A run: five
- * arguments, the last the number of its rows, and the packed rows. FINISH: session, outcomes, packed rows. Packed rows:
- * ids one behind another, lengths of three bytes, and the texts. As submit.lua and finish.lua have them. */
-enum { SUBMIT_FRONT = 2, GROUP_FRONT = 6, RUN_FRONT = 5, PACKED = 3, RUN = RUN_FRONT + PACKED, FINISH_FRONT = 2 };
+/* SUBMIT: window, stop, then groups; a group: six arguments, the number of its rows, and runs of rows. A run: four
+ * arguments, the number of its rows, their ids one behind another, and a body a row. FINISH: session, outcomes, ids,
+ * and a record a row. As submit.lua and finish.lua have them. */
+enum { SUBMIT_FRONT = 2, GROUP_FRONT = 7, RUN_FRONT = 5, FINISH_FRONT = 2 };
 
-/* Of the packed rows from argument `at` on. */
-static size_t plan_packed(struct spread *sp, size_t at)
+/* Of the ids in argument `at`. */
+static size_t plan_ids(struct spread *sp, size_t at)
 {
     size_t len;
     const char *ids = store_args_at(&sp->args, at, &len);
@@ -45,8 +45,9 @@ static void plan_submit(struct spread *sp)
         size_t n = number_at(&sp->args, at + GROUP_FRONT - 1);
         at += GROUP_FRONT;
         sp->rows.groups[sp->rows.n_groups++] = n;
-        for (size_t done = 0, rows = 1; done < n && rows > 0 && at + RUN <= sp->args.n; at += RUN) {
-            rows = plan_packed(sp, at + RUN_FRONT);
+        for (size_t done = 0, rows = 1; done < n && rows > 0 && at + RUN_FRONT < sp->args.n;
+             at += RUN_FRONT + 1 + rows) {
+            rows = plan_ids(sp, at + RUN_FRONT);
             done += rows;
         }
     }
@@ -62,7 +63,7 @@ enum status spread_plan_rows(struct spread *sp)
         plan_submit(sp);
     } else {
         sp->rows.n_groups = 1;
-        sp->rows.groups[0] = plan_packed(sp, FINISH_FRONT);
+        sp->rows.groups[0] = plan_ids(sp, FINISH_FRONT);
     }
     return ST_OK;
 }
@@ -79,48 +80,38 @@ static size_t count_of(const struct spread *sp, int shard, size_t from, size_t n
 /* ---- parts --------------------------------------------------------------------------------------------------------
  */
 
-/* The shard's of n packed rows from argument `at` on, which are the call's from `row` on. */
-static void put_packed(const struct spread *sp, int shard, size_t at, size_t row, size_t n, struct store_args *out)
+/* The shard's of n rows, whose ids stand in argument `at` and which are the call's from `row` on. */
+static void put_shard_rows(const struct spread *sp, int shard, size_t at, size_t row, size_t n, struct store_args *out)
 {
-    enum { LENGTH_BYTES = 3, BYTE = 8 };
     size_t len;
     const char *ids = store_args_at(&sp->args, at, &len);
-    const uint8_t *lengths = (const uint8_t *)store_args_at(&sp->args, at + 1, &len);
-    const char *texts = store_args_at(&sp->args, at + 2, &len);
     store_arg(out, "", 0);
     for (size_t i = 0; i < n; i++)
         if (sp->rows.shards[row + i] == shard)
             store_arg_more(out, ids + i * ID_BYTES, ID_BYTES);
-    for (int part = 0; part < 2; part++) {
-        store_arg(out, "", 0);
-        size_t from = 0;
-        for (size_t i = 0; i < n; i++) {
-            const uint8_t *l = lengths + i * LENGTH_BYTES;
-            size_t text = (size_t)l[0] << 2 * BYTE | (size_t)l[1] << BYTE | l[2];
-            if (sp->rows.shards[row + i] == shard && part == 0)
-                store_arg_more(out, l, LENGTH_BYTES);
-            else if (sp->rows.shards[row + i] == shard)
-                store_arg_more(out, texts + from, text);
-            from += text;
-        }
-    }
+    for (size_t i = 0; i < n; i++)
+        if (sp->rows.shards[row + i] == shard && at + 1 + i < sp->args.n)
+            spread_copy_arg(out, &sp->args, at + 1 + i);
 }
 
 /* One group's runs, from argument `at` on; `n` rows, the call's from `row` on. Answers what stands behind them. */
 static size_t put_runs(const struct spread *sp, int shard, size_t at, size_t row, size_t n, struct store_args *out)
 {
-    for (size_t done = 0; done < n && at + RUN <= sp->args.n; at += RUN) {
+    size_t rows;
+    for (size_t done = 0; done < n && at + RUN_FRONT < sp->args.n; done += rows, at += RUN_FRONT + 1 + rows) {
         size_t len;
         (void)store_args_at(&sp->args, at + RUN_FRONT, &len);
-        size_t rows = len / ID_BYTES, mine = count_of(sp, shard, row + done, rows);
+        rows = len / ID_BYTES;
+        size_t mine = count_of(sp, shard, row + done, rows);
         for (size_t i = 0; mine > 0 && i < RUN_FRONT; i++)
             if (i == RUN_FRONT - 1)
                 store_arg_u64(out, mine);
             else
                 spread_copy_arg(out, &sp->args, at + i);
         if (mine > 0)
-            put_packed(sp, shard, at + RUN_FRONT, row + done, rows, out);
-        done += rows;
+            put_shard_rows(sp, shard, at + RUN_FRONT, row + done, rows, out);
+        if (rows == 0)
+            break;
     }
     return at;
 }
@@ -158,7 +149,7 @@ enum status spread_part_finish(struct spread *sp, int shard, struct store_args *
             store_arg_more(out, outcomes + i, 1);
             *wanted = true;
         }
-    put_packed(sp, shard, FINISH_FRONT, 0, sp->rows.n, out);
+    put_shard_rows(sp, shard, FINISH_FRONT, 0, sp->rows.n, out);
     return ST_OK;
 }
 
@@ -211,21 +202,18 @@ static const char *in_order(struct spread *sp, struct letters *l, size_t row, si
 
 enum status spread_merge_finish(struct spread *sp)
 {
-    enum { ELEMENTS = 2 };
     struct letters l = {.len = {0}};
-    int64_t owned = 0;
-    for (int i = 0; i < sp->shards; i++) {
+    for (int i = 0; i < sp->shards; i++)
         l.bytes[i] = reply_bytes(&sp->parts[i].reply, 0, &l.len[i]);
-        owned += reply_number(&sp->parts[i].reply, 1);
-    }
     const char *letters = in_order(sp, &l, 0, sp->rows.n);
-    struct reply *items = spread_items(sp, ELEMENTS);
+    struct reply *items = spread_items(sp, 1);
     if (!letters || !items)
         return ST_NOMEM;
     items[0] = text_of(letters, sp->rows.n);
-    items[1] = (struct reply){.kind = REPLY_INT, .integer = owned};
     return ST_OK;
 }
+
+enum { GROUP_ANSWER = 3 }; /* elements */
 
 /* A shard that refused its part of the group, by a letter that is not one of a row's. */
 static bool is_refusal(const char *bytes, size_t len)
@@ -249,7 +237,7 @@ static enum status merge_group(struct spread *sp, size_t g, size_t row, size_t *
         unfinished += reply_number(r, next[i] + 1);
         if (is_refusal(l.bytes[i], l.len[i]) && (!refusal || strchr("XTC", *l.bytes[i])))
             refusal = l.bytes[i];
-        next[i] += 2;
+        next[i] += GROUP_ANSWER;
     }
     size_t n = sp->rows.groups[g];
     const char *letters = in_order(sp, &l, row, n);
@@ -257,16 +245,17 @@ static enum status merge_group(struct spread *sp, size_t g, size_t row, size_t *
         return ST_NOMEM;
     out[0] = refusal ? text_of(refusal, 1) : away ? text_of("w", 1) : text_of(letters, n);
     out[1] = (struct reply){.kind = REPLY_INT, .integer = unfinished};
+    out[2] = text_of("", 0); /* the campaign's number: each shard has its own */
     return ST_OK;
 }
 
 enum status spread_merge_submit(struct spread *sp)
 {
     size_t next[LIMIT_SHARDS] = {0};
-    struct reply *items = spread_items(sp, 2 * sp->rows.n_groups);
+    struct reply *items = spread_items(sp, GROUP_ANSWER * sp->rows.n_groups);
     enum status s = items ? ST_OK : ST_NOMEM;
     for (size_t g = 0, row = 0; s == ST_OK && g < sp->rows.n_groups; row += sp->rows.groups[g++])
-        s = merge_group(sp, g, row, next, items + 2 * g);
+        s = merge_group(sp, g, row, next, items + GROUP_ANSWER * g);
     return s;
 }
 

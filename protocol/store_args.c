@@ -167,12 +167,6 @@ void store_arg_more(struct store_args *a, const void *bytes, size_t len)
     a->ends[a->n - 1] = a->len;
 }
 
-void store_arg_more_length(struct store_args *a, size_t len)
-{
-    const uint8_t bytes[] = {(uint8_t)(len >> 16), (uint8_t)(len >> 8), (uint8_t)len};
-    store_arg_more(a, bytes, sizeof bytes);
-}
-
 void store_arg_str(struct store_args *a, const char *s)
 {
     store_arg(a, s, strlen(s));

@@ -62,7 +62,6 @@ struct store_args {
 };
 void store_arg(struct store_args *a, const void *bytes, size_t len);
 void store_arg_more(struct store_args *a, const void *bytes, size_t len); /* lengthens the last argument */
-void store_arg_more_length(struct store_args *a, size_t len);             /* by three bytes that say so: packed rows */
 void store_arg_str(struct store_args *a, const char *s);
 void store_arg_u64(struct store_args *a, uint64_t u);
 void store_args_fini(struct store_args *a);

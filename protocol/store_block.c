@@ -7,15 +7,19 @@
 #include "base/clock.h"
 #include "protocol/store_impl.h"
 
-static void wait_io(struct store *s, int64_t until)
+/* due: what the last pump said. Nothing may be read in between: an answer that lies here already is not waited for. A
+ * connection that ended since is looked at after a step. */
+static void wait_io(struct store *s, int due, int64_t until)
 {
+    enum { STEP_MS = 50 };
     struct store_poll polls[STORE_POLLS];
     struct pollfd fds[STORE_POLLS];
-    int64_t now = clock_ms(), due = store_pump(s, now), left = until > now ? until - now : 0;
+    int64_t now = clock_ms(), left = until - now < STEP_MS ? until - now : STEP_MS;
     size_t n = store_polls(s, polls);
     for (size_t i = 0; i < n; i++)
         fds[i] = (struct pollfd){.fd = polls[i].fd, .events = (short)(POLLIN | (polls[i].want_write ? POLLOUT : 0))};
-    (void)poll(fds, (nfds_t)n, (int)(due >= 0 && due < left ? due : left));
+    left = due >= 0 && due < left ? due : left;
+    (void)poll(fds, (nfds_t)n, left > 0 ? (int)left : 0);
 }
 
 enum status store_wait_ready(struct store *s, int timeout_ms, struct diag *why)
@@ -23,14 +27,14 @@ enum status store_wait_ready(struct store *s, int timeout_ms, struct diag *why)
     int64_t until = clock_ms() + timeout_ms;
     struct store_answer stray;
     for (;;) {
-        (void)store_pump(s, clock_ms());
+        int due = store_pump(s, clock_ms());
         if (store_take(s, &stray)) /* what the store asks itself is handled inside; nothing else is on the way */
             store_answer_free(&stray);
         if (store_all_are_ready(s))
             return ST_OK;
         if (clock_ms() >= until)
             return diag_set(why, ST_IO, "%s", store_trouble(s));
-        wait_io(s, until);
+        wait_io(s, due, until);
     }
 }
 
@@ -38,14 +42,14 @@ static enum status wait_answer(struct store *s, struct node *n, int64_t until, s
                                struct diag *why)
 {
     for (;;) {
-        (void)store_pump(s, clock_ms());
+        int due = store_pump(s, clock_ms());
         if (store_take(s, out))
             break;
         if (clock_ms() >= until) {
             node_drop(n, clock_ms(), "no answer in time");
             continue; /* the call comes back as lost */
         }
-        wait_io(s, until);
+        wait_io(s, due, until);
     }
     if (out->reply.kind == REPLY_LOST) {
         const char *trouble = store_trouble(s);

@@ -79,13 +79,14 @@ static bool is_going(const struct flight *f)
     return f->on_the_way && wants_finish(f);
 }
 
-/* Direct: the script's packed rows. */
+/* Direct: the script's own arguments. */
 static void pack_finish(const struct session *s, struct store_args *args)
 {
+    enum { OUTCOMES, IDS, RECORDS, PARTS };
     store_arg(args, s->id, SESSION_BYTES);
-    enum { OUTCOMES, IDS, LENGTHS, RECORDS, PARTS };
     for (int part = OUTCOMES; part < PARTS; part++) {
-        store_arg(args, "", 0);
+        if (part != RECORDS)
+            store_arg(args, "", 0);
         for (size_t i = 0; i < s->n_flights; i++) {
             const struct flight *f = s->flights[i];
             char outcome = (char)outcome_of(f);
@@ -95,10 +96,8 @@ static void pack_finish(const struct session *s, struct store_args *args)
                 store_arg_more(args, &outcome, 1);
             else if (part == IDS)
                 store_arg_more(args, f->id, ID_BYTES);
-            else if (part == LENGTHS)
-                store_arg_more_length(args, strlen(f->end.record));
             else
-                store_arg_more(args, f->end.record, strlen(f->end.record));
+                store_arg(args, f->end.record, strlen(f->end.record));
         }
     }
 }

@@ -13,25 +13,13 @@ local function now_ms()
     return clock
 end
 
--- Rows travel packed, in three arguments however many there are, since Redis takes a large argument off its socket in
--- one piece and many small ones a few KB a turn: ids one behind another, lengths in three bytes each, bodies one behind
--- another.
+-- Ids travel one behind another.
 local function cut_ids(packed)
     local ids = {}
     for i = 1, #packed / 16 do
         ids[i] = string.sub(packed, 16 * i - 15, 16 * i)
     end
     return ids
-end
-
-local function cut(lengths, packed)
-    local bodies, from, b = {}, 1, {string.byte(lengths, 1, -1)}
-    for i = 1, #b / 3 do
-        local behind = from + b[3 * i - 2] * 65536 + b[3 * i - 1] * 256 + b[3 * i]
-        bodies[i] = string.sub(packed, from, behind - 1)
-        from = behind
-    end
-    return bodies
 end
 
 -- A stored job is "priority|max retries|deadline|campaign number|again|" and then the body. again: '', or how often the

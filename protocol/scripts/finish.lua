@@ -1,10 +1,9 @@
--- ARGV: session, outcomes (a letter a row), packed rows (cut_ids, cut): ids and their records. The acknowledgement of work:
--- ownership, result and counters in one step. Outcomes: (d)one, (f)ailed for good, (t)ransient and (e)nvironment: tried
--- again after a pause while retries are left. A session whose environment failures stand out is put into quarantine: they
--- do not count, and what it has not begun goes back.
+-- ARGV: session, outcomes (a letter a row), ids one behind another, their records. The acknowledgement of work: ownership,
+-- result and counters in one step. Outcomes: (d)one, (f)ailed for good, (t)ransient and (e)nvironment: tried again after a
+-- pause while retries are left. A session whose environment failures stand out is put into quarantine: they do not count,
+-- and what it has not begun goes back.
 -- Answers {a letter a row}: (s)tored, (r)etry later, (c)ancelled, (0) not this session's any more.
-local sid, outcomes = ARGV[1], ARGV[2]
-local ids, records = cut_ids(ARGV[3]), cut(ARGV[4], ARGV[5])
+local sid, outcomes, ids = ARGV[1], ARGV[2], cut_ids(ARGV[3])
 local run = K .. 'run:' .. sid
 local n = #ids
 local own = call('HMGET', run, unpack(ids))
@@ -60,9 +59,9 @@ end
 
 local function store(i, e, field, again)
     local key, at = ids[i] .. again, #e.order + 1
-    e.results[2 * at - 1], e.results[2 * at] = key, records[i]
+    e.results[2 * at - 1], e.results[2 * at] = key, ARGV[3 + i]
     e.order[at], e.finished[at] = key, fin_id(ids[i])
-    e.held = e.held + #records[i]
+    e.held = e.held + #ARGV[3 + i]
     gone[#gone + 1] = ids[i]
     add(e, field)
     answer[i] = 's'
@@ -96,7 +95,7 @@ local function fail(i, e, row)
     else
         keep_dead(row.no, ids[i], stored)
         store(i, e, 'failed', row.again)
-        errors[#errors + 1] = error_row(row.no, records[i])
+        errors[#errors + 1] = error_row(row.no, ARGV[3 + i])
     end
 end
 

@@ -1,9 +1,12 @@
--- ARGV: window, percent of maxmemory at which nothing is taken, then groups: campaign, tenant (where n is 0: tenants as
--- is_for has them), manifest ('' = no place), offset, end (1: the campaign gets no more jobs), n, and runs that have n
--- jobs in all: priority, max retries, deadline, earliest start (Unix ms, 0: now), how many, and their packed rows
--- (cut_ids, cut). A group is one client's message; the broker puts several into one call, so that one fsync covers them.
--- Answers per group a string and the campaign's unfinished jobs: a letter a job, (n)ew, (d)uplicate, (f)inished; or, and
--- nothing of the group was taken: 'B' the window is full, 'M' memory is, 'F' memory is and no work and no record is there
+-- ARGV: window, percent of maxmemory at which nothing is taken, then groups: campaign, its number ('' = not known), tenant
+-- (where n is 0: tenants as is_for has them), manifest ('' = no place), offset, end (1: the campaign gets no more jobs), n,
+-- and runs that have n jobs in all: priority, max retries, deadline, earliest start (Unix ms, 0: now), how many, their ids
+-- one behind another, and their bodies; where the number is known the bodies come as they are stored, since each copy of one
+-- in here costs more than all else. A group is one client's message; the broker puts several into one call, so that one
+-- fsync covers them.
+-- Answers per group a string, the campaign's unfinished jobs and its number: a letter a job, (n)ew, (d)uplicate,
+-- (f)inished; or, and nothing of the group was taken: 'N' its number is another one, 'B' the window is full, 'M' memory is,
+-- 'F' memory is and no work and no record is there
 -- to leave it, 'Q' its tenant has as much unfinished as it may, 'X' no such campaign, 'T' another tenant's, 'C' cancelled.
 local window = tonumber(ARGV[1])
 local full = memory_level() >= tonumber(ARGV[2])
@@ -25,8 +28,8 @@ local function enqueue(no, prio, start, ids)
 end
 
 -- A run of jobs, from ARGV[at] on. Answers their letters, how many are new, and how many of those wait for their time.
-local function admit(no, at)
-    local ids, bodies, known = cut_ids(ARGV[at + 5]), cut(ARGV[at + 6], ARGV[at + 7]), {}
+local function admit(no, at, as_stored)
+    local ids, known = cut_ids(ARGV[at + 5]), {}
     for i = 1, #ids do
         known[i] = fin_id(ids[i])
     end
@@ -43,7 +46,8 @@ local function admit(no, at)
         else
             letters[i], seen[id] = 'n', true
             local n = #fresh + 1
-            fresh[n], stored[2 * n - 1], stored[2 * n] = id, id, front .. bodies[i]
+            local body = ARGV[at + 5 + i]
+            fresh[n], stored[2 * n - 1], stored[2 * n] = id, id, as_stored and body or front .. body
         end
     end
     if #fresh == 0 then
@@ -54,13 +58,13 @@ local function admit(no, at)
 end
 
 -- n jobs from ARGV[at] on. Answers their letters, how many are new, and where the next group begins.
-local function admit_all(no, at, n)
+local function admit_all(no, at, n, as_stored)
     local letters, new, later = {}, 0, 0
     while n > 0 do
-        local l, fresh, waiting = admit(no, at)
+        local l, fresh, waiting = admit(no, at, as_stored)
         letters[#letters + 1], new, later = l, new + fresh, later + waiting
-        n = n - tonumber(ARGV[at + 4])
-        at = at + 8
+        local m = tonumber(ARGV[at + 4])
+        n, at = n - m, at + 6 + m
     end
     if new > 0 then
         count(no, {total = new, ready = new - later, delayed = later})
@@ -71,8 +75,8 @@ end
 
 local function behind(at, n)
     while n > 0 do
-        n = n - tonumber(ARGV[at + 4])
-        at = at + 8
+        local m = tonumber(ARGV[at + 4])
+        n, at = n - m, at + 6 + m
     end
     return at
 end
@@ -88,9 +92,9 @@ end
 
 local out, at = {}, 3
 while at <= #ARGV do
-    local name, tenant, manifest, offset = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
-    local last, n = ARGV[at + 4], tonumber(ARGV[at + 5])
-    at = at + 6
+    local name, number, tenant, manifest, offset = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
+    local last, n = ARGV[at + 5], tonumber(ARGV[at + 6])
+    at = at + 7
     local no = call('HGET', K .. 'camp', name)
     local status, unfinished, following = 'X', 0, nil
     if no then
@@ -100,6 +104,8 @@ while at <= #ARGV do
             status, unfinished = 'T', 0
         elseif f[1] == 'cancelled' then
             status = 'C'
+        elseif n > 0 and number ~= '' and number ~= no then
+            status = 'N'
         elseif n > 0 and full then
             local leaves = call('HLEN', K .. 'job') > 0 or tonumber(call('HGET', K .. 'use', 'held') or '0') > 0
             status = leaves and 'M' or 'F'
@@ -111,7 +117,7 @@ while at <= #ARGV do
             status = ''
             if n > 0 then
                 local new
-                status, new, following = admit_all(no, at, n)
+                status, new, following = admit_all(no, at, n, number ~= '')
                 unfinished = unfinished + new
             end
             if manifest ~= '' then
@@ -123,8 +129,8 @@ while at <= #ARGV do
             end
         end
     end
-    out[#out + 1] = status
-    out[#out + 1] = unfinished
+    local o = #out
+    out[o + 1], out[o + 2], out[o + 3] = status, unfinished, no or ''
     at = following or behind(at, n)
 end
 return out

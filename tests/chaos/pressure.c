@@ -12,7 +12,7 @@
 #include "base/clock.h"
 #include "tests/chaos/chaos.h"
 
-/* Clients as shipped have 8 batches on the way; a broker that kept more than those would soon grow by this. */
+/* Clients as shipped have 32 batches on the way; a broker that kept more than those would soon grow by this. */
 enum { PRESSED_MS = 6000, STEP_US = 20000, GROWTH_KB = 8 << 10 };
 
 static long rss_kb(const struct chaos *c)

@@ -50,37 +50,31 @@ static void add_jobs(struct args *a, unsigned set)
             a->items[a->n++] = job_id_text(job);
 }
 
-/* The jobs' rows: ids, lengths, bodies. */
-static void add_packed(struct explorer *e, struct args *a, unsigned set, const char *const bodies[JOBS])
+/* The jobs' rows: ids one behind another, then the bodies. */
+static void add_rows(struct explorer *e, struct args *a, unsigned set, const char *const bodies[JOBS])
 {
-    enum { LENGTH = 3, MOST = 16 };
-    char ids[JOBS * ID_BYTES], lengths[JOBS * LENGTH] = "", all[JOBS * MOST];
-    size_t n = 0, len = 0;
+    char ids[JOBS * ID_BYTES];
+    size_t n = 0, at = a->n++;
     for (int job = 0; job < JOBS; job++) {
         if (!(set >> job & 1))
             continue;
-        size_t body = strlen(bodies[job]);
-        memcpy(ids + n * ID_BYTES, job_id_text(job).at, ID_BYTES);
-        lengths[LENGTH * n++ + 2] = (char)body;
-        memcpy(all + len, bodies[job], body);
-        len += body;
+        memcpy(ids + n++ * ID_BYTES, job_id_text(job).at, ID_BYTES);
+        add(a, bodies[job]);
     }
-    a->items[a->n++] = arena_copy(&e->arena, ids, n * ID_BYTES);
-    a->items[a->n++] = arena_copy(&e->arena, lengths, n * LENGTH);
-    a->items[a->n++] = arena_copy(&e->arena, all, len);
+    a->items[at] = arena_copy(&e->arena, ids, n * ID_BYTES);
 }
 
 static void add_submit(struct explorer *e, struct args *a, unsigned set)
 {
     static const char *const bodies[JOBS] = {"body-0", "body-1", "body-2"};
-    /* Window, percent of memory; campaign, tenant, manifest, offset, end, how many. */
-    const char *const head[] = {"1000", "70", "c", "t", "", "0", "0", number(e, size_of(set))};
+    /* Window, percent of memory; campaign, its number, tenant, manifest, offset, end, how many. */
+    const char *const head[] = {"1000", "70", "c", "", "t", "", "0", "0", number(e, size_of(set))};
     for (size_t i = 0; i < sizeof head / sizeof *head; i++)
         add(a, head[i]);
     const char *const run[] = {"1", "4", "0", "0", number(e, size_of(set))}; /* priority, retries, deadline, start */
     for (size_t i = 0; i < sizeof run / sizeof *run; i++)
         add(a, run[i]);
-    add_packed(e, a, set, bodies);
+    add_rows(e, a, set, bodies);
 }
 
 static void add_ends(struct explorer *e, struct args *a, unsigned set, bool done)
@@ -89,7 +83,7 @@ static void add_ends(struct explorer *e, struct args *a, unsigned set, bool done
     static const char *const failures[JOBS] = {"no luck", "no luck", "no luck"};
     const char *const outcomes[] = {"", done ? "d" : "t", done ? "dd" : "tt", done ? "ddd" : "ttt"};
     add(a, outcomes[size_of(set)]);
-    add_packed(e, a, set, done ? records : failures);
+    add_rows(e, a, set, done ? records : failures);
 }
 
 static struct memory_reply make_call(struct explorer *e, const struct call *c, struct memory_redis *r)

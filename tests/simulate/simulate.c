@@ -77,12 +77,12 @@ static void add_part(struct call *c, uint64_t n)
 /* What protocol/scripts/submit.lua is given: groups, and in them runs. */
 static void read_groups(const struct store_args *args, struct call *c)
 {
-    enum { FRONT = 2, OF_GROUP = 6, GROUP_N = 5, OF_RUN = 8, RUN_N = 4 };
+    enum { FRONT = 2, OF_GROUP = 7, GROUP_N = 6, OF_RUN = 6, RUN_N = 4 }; /* and a body a job */
     size_t len;
     for (size_t at = FRONT; at + OF_GROUP <= args->n;) {
-        uint64_t n = argument(args, at + GROUP_N, &len), seen = 0;
-        for (at += OF_GROUP; seen < n && at + OF_RUN <= args->n; at += OF_RUN)
-            seen += argument(args, at + RUN_N, &len);
+        uint64_t n = argument(args, at + GROUP_N, &len), seen = 0, run;
+        for (at += OF_GROUP; seen < n && at + OF_RUN <= args->n; seen += run, at += OF_RUN + run)
+            run = argument(args, at + RUN_N, &len);
         if (seen != n)
             world_fail("a SUBMIT of %" PRIu64 " images has runs of %" PRIu64, n, seen);
         add_part(c, n);

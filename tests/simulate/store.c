@@ -86,6 +86,7 @@ static size_t answer_submit(struct shard *s, const struct call *c)
             s->submitted += c->parts[g];
         }
         s->items[n++] = number_reply(s->waiting + s->running);
+        s->items[n++] = bytes_reply("1", 1); /* the campaign's number */
     }
     return n;
 }

@@ -21,7 +21,7 @@ static void set_up(void)
                                  .lease_ms = 12000,
                                  .beat_ms = 3000,
                                  .window = 1000,
-                                 .max_held_bytes = 4000};
+                                 .max_held_bytes = 10000};
     cr_assert_eq(dispatch_new(&o, &d), ST_OK);
     dispatch_on_store(d, 0, true, 1);
 }
@@ -157,21 +157,21 @@ Test(dispatch, submits_that_arrive_while_one_is_on_the_way_share_the_next_call)
     submit(1, 1);
     dispatch_tick(d, 0);
     cr_assert(next_call(SCRIPT_SUBMIT, &tag, &n));
-    cr_assert_eq(n, 2 + 6 + 8);
+    cr_assert_eq(n, 2 + 7 + 7);
     submit(2, 2);
     submit(3, 1);
     dispatch_tick(d, 1);
     uint64_t second;
     cr_assert(!next_call(SCRIPT_SUBMIT, &second, &n));
-    struct reply first[] = {text("n"), number(1)};
-    answer(tag, first, 2, 2);
+    struct reply first[] = {text("n"), number(1), text("7")};
+    answer(tag, first, 3, 2);
     dispatch_tick(d, 2);
     struct message m = expect(MESSAGE_ACCEPTED);
     cr_assert_eq(m.request, 1);
     cr_assert(next_call(SCRIPT_SUBMIT, &second, &n));
-    cr_assert_eq(n, 2 + 6 + 8 + 6 + 8); /* however many jobs */
-    struct reply both[] = {text("nd"), number(3), text("B"), number(1000)};
-    answer(second, both, 4, 3);
+    cr_assert_eq(n, 2 + 7 + 8 + 7 + 7);
+    struct reply both[] = {text("nd"), number(3), text("7"), text("B"), number(1000), text("7")};
+    answer(second, both, 6, 3);
     m = expect(MESSAGE_ACCEPTED);
     cr_assert(m.request == 2 && m.unfinished == 3);
     m = expect(MESSAGE_BUSY);
@@ -241,8 +241,8 @@ Test(dispatch, a_campaign_of_another_tenant_is_refused)
     submit(1, 1);
     dispatch_tick(d, 0);
     cr_assert(next_call(SCRIPT_SUBMIT, &tag, &n));
-    struct reply r[] = {text("T"), number(0)};
-    answer(tag, r, 2, 1);
+    struct reply r[] = {text("T"), number(0), text("7")};
+    answer(tag, r, 3, 1);
     expect_refused(1, CODE_REFUSED);
 }
 
@@ -259,22 +259,22 @@ Test(dispatch, held_bytes_are_bounded)
 
 Test(dispatch, a_client_that_floods_is_told_to_wait_and_another_is_served)
 {
-    for (uint64_t i = 0; i < 16; i++)
+    for (uint64_t i = 0; i < 40; i++)
         submit(i, 1);
-    submit(16, 1);
-    cr_assert_eq(expect(MESSAGE_BUSY).request, 16);
+    submit(40, 1);
+    cr_assert_eq(expect(MESSAGE_BUSY).request, 40);
     cr_assert(dispatch_wants_clients(d));
-    struct message status = {.kind = MESSAGE_STATUS, .request = 17};
+    struct message status = {.kind = MESSAGE_STATUS, .request = 41};
     say(SIDE_CLIENT, &status, 0);
-    cr_assert_eq(expect(MESSAGE_ERROR).request, 17);
+    cr_assert_eq(expect(MESSAGE_ERROR).request, 41);
     client.bytes[0] = 'x';
     uint64_t tag;
     size_t n;
-    status.request = 18;
+    status.request = 42;
     say(SIDE_CLIENT, &status, 0);
     cr_assert(next_call(SCRIPT_STATUS, &tag, &n));
     lose(tag, 1);
-    for (int i = 0; i < 16; i++) { /* answers make room again */
+    for (int i = 0; i < 40; i++) { /* answers make room again */
         say(SIDE_CLIENT, &status, 0);
         cr_assert(next_call(SCRIPT_STATUS, &tag, &n), "%d", i);
         lose(tag, 1);
@@ -391,8 +391,8 @@ Test(dispatch, a_class_without_work_is_asked_rarely_until_there_is_some)
     size_t n;
     dispatch_tick(d, 23);
     cr_assert(next_call(SCRIPT_SUBMIT, &tag, &n));
-    struct reply accepted[] = {text("n"), number(1)};
-    answer(tag, accepted, 2, 24);
+    struct reply accepted[] = {text("n"), number(1), text("7")};
+    answer(tag, accepted, 3, 24);
     cr_assert(claims(24)); /* at once */
 }
 
@@ -422,7 +422,7 @@ Test(dispatch, relay_answers_after_the_commit)
     uint64_t tag;
     size_t n;
     cr_assert(next_call(SCRIPT_FINISH, &tag, &n));
-    cr_assert_eq(n, 5);
+    cr_assert_eq(n, 4);
     struct reply r[] = {text("s")};
     answer(tag, r, 1, 2);
     cr_assert_eq(expect(MESSAGE_DONE_ACK).request, 9);
@@ -439,8 +439,8 @@ Test(dispatch, a_draining_broker_takes_nothing_and_becomes_idle)
     cr_assert(!dispatch_is_idle(d));
     submit(2, 1);
     expect(MESSAGE_BUSY);
-    struct reply r[] = {text("n"), number(1)};
-    answer(tag, r, 2, 1);
+    struct reply r[] = {text("n"), number(1), text("7")};
+    answer(tag, r, 3, 1);
     expect(MESSAGE_ACCEPTED);
 }
 
@@ -453,8 +453,8 @@ static void expect_busy(const char *status, const char *reason)
     submit(1, 1);
     dispatch_tick(d, 0);
     cr_assert(next_call(SCRIPT_SUBMIT, &tag, &n));
-    struct reply r[] = {text(status), number(5)};
-    answer(tag, r, 2, 1);
+    struct reply r[] = {text(status), number(5), text("7")};
+    answer(tag, r, 3, 1);
     cr_assert(next_message(&m, &bytes) && m.kind == MESSAGE_BUSY);
     cr_expect(m.retry_ms >= 1000 && m.unfinished == 5);
     cr_expect_not_null(memmem(m.text.bytes, m.text.len, reason, strlen(reason)), "%.*s", (int)m.text.len,
@@ -544,4 +544,42 @@ Test(dispatch, a_lost_claim_of_several_sessions_makes_each_resume)
     lose(expect_claim(1), 2);
     cr_assert_eq(expect(MESSAGE_JOBS).seq + expect(MESSAGE_JOBS).seq, 2 + 7);
     cr_assert(!claims(3));
+}
+
+/* The next SUBMIT: the campaign's number in it, and how its only job begins. */
+static void expect_numbered(uint64_t *tag, const char *number, const char *front)
+{
+    enum { NUMBER = 3, BODY = 15 };
+    struct dispatch_output o;
+    size_t len;
+    bool found = false;
+    dispatch_tick(d, 0);
+    while (dispatch_next(d, &o)) {
+        if (o.kind == OUTPUT_CALL && o.script == SCRIPT_SUBMIT) {
+            const char *text = store_args_at(&o.args, NUMBER, &len);
+            cr_expect(len == strlen(number) && memcmp(text, number, len) == 0);
+            text = store_args_at(&o.args, BODY, &len);
+            cr_expect(len > strlen(front) && memcmp(text, front, strlen(front)) == 0);
+            *tag = o.tag;
+            found = true;
+        }
+        dispatch_output_fini(&o);
+    }
+    cr_assert(found);
+}
+
+Test(dispatch, a_campaigns_number_is_learnt_and_learnt_again_when_it_was_made_anew)
+{
+    uint64_t tag;
+    struct reply first[] = {text("n"), number(1), text("7")}, other[] = {text("N"), number(0), text("12")};
+    submit(1, 1);
+    expect_numbered(&tag, "", "\x9d"); /* a job's array: the script puts the front in place */
+    answer(tag, first, 3, 1);
+    expect(MESSAGE_ACCEPTED);
+    submit(2, 1);
+    expect_numbered(&tag, "7", "1|4|0|7||\x9d");
+    answer(tag, other, 3, 2);
+    cr_assert_eq(expect(MESSAGE_BUSY).retry_ms, 1);
+    submit(2, 1);
+    expect_numbered(&tag, "12", "1|4|0|12||\x9d");
 }

@@ -21,22 +21,7 @@ void queue_case_stop(void)
     private_redis_stop(&queue_redis);
 }
 
-/* n rows of `width` arguments, id first and body last: packed. Answers what stands behind them. */
-static const char *const *pack(struct store_args *a, const char *const *args, size_t n, size_t width)
-{
-    store_arg(a, "", 0);
-    for (size_t i = 0; i < n; i++)
-        store_arg_more(a, args[i * width], strlen(args[i * width]));
-    store_arg(a, "", 0);
-    for (size_t i = 0; i < n; i++)
-        store_arg_more_length(a, strlen(args[i * width + width - 1]));
-    store_arg(a, "", 0);
-    for (size_t i = 0; i < n; i++)
-        store_arg_more(a, args[i * width + width - 1], strlen(args[i * width + width - 1]));
-    return args + n * width;
-}
-
-/* A row is id, priority, retries, deadline, start, body; each becomes a run. */
+/* A row is id, priority, retries, deadline, start, body; each becomes a run. The campaign's number stays open. */
 static void submit_args(struct store_args *a, const char *const *args)
 {
     enum { OWN = 2, GROUP = 6, ROW_WIDTH = 6, FRONT = 4 };
@@ -44,13 +29,16 @@ static void submit_args(struct store_args *a, const char *const *args)
         store_arg_str(a, *args++);
     while (*args) {
         long n = strtol(args[GROUP - 1], NULL, 10);
-        for (int i = 0; i < GROUP; i++)
+        store_arg_str(a, *args++);
+        store_arg_str(a, "");
+        for (int i = 1; i < GROUP; i++)
             store_arg_str(a, *args++);
-        for (; n > 0; n--) {
+        for (; n > 0; n--, args += ROW_WIDTH) {
             for (int i = 1; i <= FRONT; i++)
                 store_arg_str(a, args[i]);
             store_arg_str(a, "1");
-            args = pack(a, args, 1, ROW_WIDTH);
+            store_arg_str(a, args[0]);
+            store_arg_str(a, args[ROW_WIDTH - 1]);
         }
     }
 }
@@ -63,11 +51,14 @@ static void finish_args(struct store_args *a, const char *const *args)
     store_arg_str(a, *args++);
     while (args[n])
         n++;
-    n /= ROW_WIDTH;
     store_arg(a, "", 0);
-    for (size_t i = 0; i < n; i++)
-        store_arg_more(a, args[i * ROW_WIDTH + 1], 1);
-    (void)pack(a, args, n, ROW_WIDTH);
+    for (size_t i = 0; i < n; i += ROW_WIDTH)
+        store_arg_more(a, args[i + 1], 1);
+    store_arg(a, "", 0);
+    for (size_t i = 0; i < n; i += ROW_WIDTH)
+        store_arg_more(a, args[i], strlen(args[i]));
+    for (size_t i = 0; i < n; i += ROW_WIDTH)
+        store_arg_str(a, args[i + 2]);
 }
 
 /* The credit of sessions, three arguments each, in front of what holds for all. */
@@ -99,12 +90,27 @@ struct store_answer call(enum script script, const char *const *args)
     return call_at(0, script, args);
 }
 
-struct store_answer call_at(int shard, enum script script, const char *const *args)
+static struct store_answer send_call(enum script script, struct store_args *args)
 {
     enum { CALL_MS = 5000 };
-    struct store_args a = {.shard = shard};
     struct store_answer out;
     struct diag why = {""};
+    cr_assert_eq(store_call(store, script, args, CALL_MS, &out, &why), ST_OK, "%s: %s", script_name(script), why.text);
+    store_args_fini(args);
+    return out;
+}
+
+struct store_answer call_plain(enum script script, const char *const *args)
+{
+    struct store_args a = {0};
+    for (; *args; args++)
+        store_arg_str(&a, *args);
+    return send_call(script, &a);
+}
+
+struct store_answer call_at(int shard, enum script script, const char *const *args)
+{
+    struct store_args a = {.shard = shard};
     switch (script) {
     case SCRIPT_SUBMIT: submit_args(&a, args); break;
     case SCRIPT_FINISH: finish_args(&a, args); break;
@@ -113,9 +119,7 @@ struct store_answer call_at(int shard, enum script script, const char *const *ar
         for (; *args; args++)
             store_arg_str(&a, *args);
     }
-    cr_assert_eq(store_call(store, script, &a, CALL_MS, &out, &why), ST_OK, "%s: %s", script_name(script), why.text);
-    store_args_fini(&a);
-    return out;
+    return send_call(script, &a);
 }
 
 void expect(struct store_answer a, size_t i, const char *want)

@@ -13,6 +13,8 @@ void queue_case_stop(void);
 struct store_answer call(enum script script, const char *const *args);
 #define CALL(script, ...) call(script, (const char *const[]){__VA_ARGS__, NULL})
 struct store_answer call_at(int shard, enum script script, const char *const *args);
+struct store_answer call_plain(enum script script, const char *const *args); /* as they are */
+#define CALL_PLAIN(script, ...) call_plain(script, (const char *const[]){__VA_ARGS__, NULL})
 #define CALL_AT(shard, script, ...) call_at(shard, script, (const char *const[]){__VA_ARGS__, NULL})
 #define DO(script, ...)                                                                                                \
     do {                                                                                                               \

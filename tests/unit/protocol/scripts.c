@@ -300,3 +300,20 @@ Test(scripts, jobs_of_one_message_may_differ_in_all)
     cr_assert(reply_is(&a.reply, CLAIM_FIRST + CLAIM_ROW + 2, "1|2|0|1||one"));
     store_answer_free(&a);
 }
+
+Test(scripts, bodies_come_as_they_are_stored_where_the_campaigns_number_is_right)
+{
+#define NUMBERED(number) "100", "70", "c", number, "default", "", "0", "0", "1", "1", "2", "0", "0", "1"
+    campaign("c");
+    struct store_answer a = CALL_PLAIN(SCRIPT_SUBMIT, NUMBERED("2"), ID1, "1|2|0|2||body");
+    cr_assert(reply_is(&a.reply, 2, "1"));
+    expect(a, 0, "N");
+    counters("c", "0 0 0 0 0 0 0");
+    expect(CALL_PLAIN(SCRIPT_SUBMIT, NUMBERED("1"), ID1, "1|2|0|1||body"), 0, "n");
+    expect(CALL_PLAIN(SCRIPT_SUBMIT, NUMBERED(""), ID2, "body"), 0, "n");
+    hello("s1");
+    a = claim("s1", "1", "2");
+    cr_assert(reply_is(&a.reply, CLAIM_FIRST + 2, "1|2|0|1||body"));
+    cr_assert(reply_is(&a.reply, CLAIM_FIRST + CLAIM_ROW + 2, "1|2|0|1||body"));
+    store_answer_free(&a);
+}

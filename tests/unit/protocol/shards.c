@@ -73,8 +73,8 @@ Test(shards, several_messages_of_one_call_are_answered_one_by_one)
     campaign("d");
     struct store_answer a = CALL(SCRIPT_SUBMIT, INTO("c", "2"), ROW(A1), ROW(A2), "nowhere", "t", "", "0", "0", "1",
                                  ROW(A3), "d", "default", "", "0", "0", "3", ROW(ON(3, "d")), ROW(ON(1, "d")), ROW(A0));
-    cr_expect(reply_is(&a.reply, 0, "nn") && reply_is(&a.reply, 2, "X") && reply_is(&a.reply, 4, "nnn"));
-    cr_expect(reply_number(&a.reply, 1) == 2 && reply_number(&a.reply, 5) == 3);
+    cr_expect(reply_is(&a.reply, 0, "nn") && reply_is(&a.reply, 3, "X") && reply_is(&a.reply, 6, "nnn"));
+    cr_expect(reply_number(&a.reply, 1) == 2 && reply_number(&a.reply, 7) == 3);
     store_answer_free(&a);
     counters("c", "2 2 0 0 0 0 0");
     counters("d", "3 3 0 0 0 0 0");
