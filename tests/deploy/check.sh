@@ -1,10 +1,10 @@
 #!/bin/bash
-# The operators' files against the tools that read them: manual pages, units, Prometheus rules, JSON. A tool that is not
-# here is a skip that names it; `check.sh MAN_DIR`.
+# The operators' files against the tools that read them: manual pages, units, Prometheus rules, names, JSON. A tool that
+# is not here is a skip that names it; `check.sh MAN_DIR BIN_DIR`.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 . tests/lint/files.sh
-man_dir=$1
+man_dir=$1 bin_dir=$2
 complaints=$(mktemp)
 trap 'rm -f "$complaints"' EXIT
 failed=0
@@ -56,4 +56,25 @@ if with systemd-analyze "$name"; then
     verdict "$name" "$complaints" || failed=1
 fi
 
+name="deploy: settings and metrics in operators' files are those of the programs"
+tests/deploy/names.py "$bin_dir" >"$complaints" 2>&1
+verdict "$name" "$complaints" || failed=1
+
+name="deploy: promtool finds no fault in the rules, and they fire when they should"
+if with promtool "$name"; then
+    {
+        promtool check rules deploy/prometheus/rules.yml || echo "deploy/prometheus/rules.yml: promtool check rules"
+        promtool test rules deploy/prometheus/rules_test.yml || echo "deploy/prometheus/rules_test.yml: promtool test rules"
+        promtool check rules build/board_queries.yml || echo "deploy/grafana/ferretry.json: promtool check rules, its queries as rules"
+    } >"$complaints.all" 2>&1
+    grep -qE 'FAILED|^deploy/.*: promtool' "$complaints.all" && cp "$complaints.all" "$complaints" || : >"$complaints"
+    rm -f "$complaints.all"
+    verdict "$name" "$complaints" || failed=1
+fi
+
+for file in deploy/systemd/*.json deploy/grafana/*.json; do
+    python3 -m json.tool "$file" >/dev/null 2>"$complaints.one" || { echo "$file:"; cat "$complaints.one"; }
+    rm -f "$complaints.one"
+done >"$complaints"
+verdict "deploy: JSON files are JSON" "$complaints" || failed=1
 exit $failed
