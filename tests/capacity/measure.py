@@ -71,7 +71,7 @@ class Run:
         command = [os.path.join(self.options.bin, "ferret"), *arguments, "--data", self.folder]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
-            sys.exit(f"measure.py: {' '.join(arguments)}: {done.stderr}")
+            sys.exit(f"measure.py: {' '.join(arguments)}: code {done.returncode}: {done.stderr}")
         return done.stdout
 
     def close(self):
@@ -114,9 +114,8 @@ def measure(options):
               lambda: json.loads(run.ferret("status", "c", "--json"))["done"] == n)
         out = os.path.join(run.folder, "out")
         phase("export", lambda: run.ferret("export", "c", "--follow", "-o", out))
-        exported = sum(os.path.getsize(os.path.join(out, f)) for f in os.listdir(out))
         phase("purge", lambda: run.ferret("admin", "purge", "c", "--yes"))
-        return {"jobs": n, "record": options.record, "exported": exported / n, "phases": phases}
+        return {"jobs": n, "record": options.record, "phases": phases}
     finally:
         run.close()
 
@@ -127,7 +126,6 @@ def table(found):
     for name, p in found["phases"].items():
         print(f"{name:8} {p['memory']:9.0f} {p['aof']:8.0f} {p['in']:11.0f} {p['out']:8.0f} {p['cpu_us']:7.1f} {p['script_us']:14.1f} "
               f"{p['calls']:7.3f} {found['jobs'] / p['seconds']:8.0f}")
-    print(f"files of an export: {found['exported']:.0f} bytes a job")
 
 
 def main():

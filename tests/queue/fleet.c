@@ -93,7 +93,8 @@ static enum status start(void *ctx, struct job *job, struct flight *flight, stru
     char *record = malloc(record_bytes + 1);
     if (!record)
         return diag_set(why, ST_NOMEM, "memory is short");
-    int n = snprintf(record, record_bytes + 1, "{\"schema\":1,\"id\":\"%s\",\"status\":\"ok\",\"x\":\"", job->key);
+    int n = snprintf(record, record_bytes + 1,
+                     "{\"schema\":1,\"id\":\"%s\",\"status\":\"ok\",\"image\":{},\"tasks\":[],\"x\":\"", job->key);
     memset(record + n, 'x', record_bytes - (size_t)n);
     memcpy(record + record_bytes - 2, "\"}", 3);
     job_free(job);
