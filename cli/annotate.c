@@ -14,6 +14,8 @@
 #include "media/fetch.h"
 #include "observe/trace.h"
 #include "worker/meters.h"
+#include "worker/cache_flags.h"
+#include "worker/feature_cache.h"
 #include "worker/fetch_flags.h"
 #include "worker/pipeline.h"
 
@@ -22,6 +24,7 @@ struct annotate_flags {
     struct model_flags model;
     const char *out;
     struct fetch_flags fetch;
+    struct cache_flags cache;
     struct setting_list roots;
     const char *trace;
     uint8_t background[3]; /* RGB */
@@ -277,6 +280,7 @@ static enum status open_session(struct session *s, const struct annotate_flags *
     engine.stop = &interrupted;
     struct pipeline_options options = {
         .engine = engine, .fetch = s->fetch.options, .background = f->background, .meters = s->meters};
+    cache_flags_apply(&f->cache, &options);
     if (st == ST_OK)
         st = pipeline_open(&options, on_done, &s->output, &s->pipeline, why);
     return st == ST_OK ? jsonl_open(f->out, false, &s->output.file, why) : st;
@@ -298,6 +302,15 @@ static void close_session(struct session *s)
     jsonl_close(s->output.file);
 }
 
+static void tell_kept(const struct session *s)
+{
+    struct feature_cache_stats c;
+    pipeline_cache_stats(s->pipeline, &c);
+    if (c.hits + c.misses > 0)
+        fprintf(stderr, "features: %llu images were kept, %llu were not\n", (unsigned long long)c.hits,
+                (unsigned long long)c.misses);
+}
+
 static enum status annotate(struct session *s, struct diag *why)
 {
     struct output *o = &s->output;
@@ -307,6 +320,7 @@ static enum status annotate(struct session *s, struct diag *why)
         st = diag_set(why, o->status, "%s", o->why.text);
     if (st == ST_OK)
         st = jsonl_sync(o->file, why);
+    tell_kept(s);
     fprintf(stderr, "%ld ok, %ld partial, %ld failed", o->n_ok, o->n_partial, o->n_failed);
     if (o->n_again > 0)
         fprintf(stderr, ", %ld the same again", o->n_again);
@@ -345,6 +359,7 @@ int cmd_annotate(int argc, char **argv)
         task_flags_group(offsetof(struct annotate_flags, task)),
         model_flags_group(offsetof(struct annotate_flags, model)),
         fetch_flags_group(offsetof(struct annotate_flags, fetch)),
+        cache_flags_group(offsetof(struct annotate_flags, cache)),
     };
     const struct settings_program program = {
         .name = "ferret annotate",

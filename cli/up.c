@@ -17,6 +17,7 @@
 #include "cli/private_redis.h"
 #include "cli/up_file.h"
 #include "cli/up_http.h"
+#include "worker/cache_flags.h"
 #include "worker/fetch_flags.h"
 
 enum {
@@ -41,6 +42,7 @@ struct up_options {
     struct service_flags service;
     struct model_flags model;
     struct fetch_flags fetch; /* read by the workers */
+    struct cache_flags cache; /* likewise */
 };
 
 struct up {
@@ -51,7 +53,7 @@ struct up {
     struct engine_choice choice;
     char **fetch_flags; /* for the workers */
     int n_fetch_flags;
-    char dtype[16], device[48], memory[32], threads[16], isa[16], drain_ms[32], background[8];
+    char dtype[16], device[48], memory[32], threads[16], isa[16], drain_ms[32], background[8], cache_bytes[32];
     char clients[PATHS_BYTES], to_workers[PATHS_BYTES]; /* the broker's sockets */
     struct up_http http;
     char broker_http[UP_HTTP_ADDRESS];
@@ -193,6 +195,7 @@ static void worker_values(struct up *u)
     snprintf(u->threads, sizeof u->threads, "%ld", o->workers > 1 && threads < 1 ? 1 : threads);
     snprintf(u->isa, sizeof u->isa, "%s", isas[o->model.isa]);
     snprintf(u->background, sizeof u->background, "%02x%02x%02x", o->background[0], o->background[1], o->background[2]);
+    snprintf(u->cache_bytes, sizeof u->cache_bytes, "%lld", (long long)o->cache.bytes);
     snprintf(u->drain_ms, sizeof u->drain_ms, "%.0f", o->grace_s * 1000);
 }
 
@@ -203,13 +206,25 @@ static enum status add_worker(struct up *u, int index, struct diag *why)
     struct child *child = children_add(&u->children, name);
     child->catches_stops = true;
     /* Addresses are said outright: a variable that means another broker must not get through. */
+    const char *cache = u->o->cache.dir;
     const char *pairs[][2] = {
-        {"--broker", u->to_workers},      {"--drain-ms", u->drain_ms},
-        {"--model", u->choice.model_dir}, {"--vision-tower", u->o->model.vision_tower},
-        {"--base", u->o->model.base},     {"--dtype", u->dtype},
-        {"--device", u->device},          {"--memory", u->memory},
-        {"--threads", u->threads},        {"--isa", u->isa},
-        {"--background", u->background},  {"--http", u->http.is_off ? NULL : u->worker_http[index]},
+        {"--feature-cache", cache},
+        {"--feature-cache-bytes", cache ? u->cache_bytes : NULL},
+        {"--feature-cache-type", !cache                             ? NULL
+                                 : u->o->cache.type == FEATURES_F16 ? "f16"
+                                                                    : "f32"},
+        {"--broker", u->to_workers},
+        {"--drain-ms", u->drain_ms},
+        {"--model", u->choice.model_dir},
+        {"--vision-tower", u->o->model.vision_tower},
+        {"--base", u->o->model.base},
+        {"--dtype", u->dtype},
+        {"--device", u->device},
+        {"--memory", u->memory},
+        {"--threads", u->threads},
+        {"--isa", u->isa},
+        {"--background", u->background},
+        {"--http", u->http.is_off ? NULL : u->worker_http[index]},
     };
     int n = 0;
     child->argv[n++] = u->worker_program;
@@ -477,9 +492,9 @@ static enum status run(void *options, const struct settings *settings, int *exit
 int cmd_up(int argc, char **argv)
 {
     struct up_options o = {0};
-    const struct setting_group groups[] = {up_group(), up_service_group(),
-                                           model_flags_group(offsetof(struct up_options, model)),
-                                           fetch_flags_group(offsetof(struct up_options, fetch))};
+    const struct setting_group groups[] = {
+        up_group(), up_service_group(), model_flags_group(offsetof(struct up_options, model)),
+        fetch_flags_group(offsetof(struct up_options, fetch)), cache_flags_group(offsetof(struct up_options, cache))};
     const struct settings_program program = {
         .name = "ferret up",
         .args = "",

@@ -211,6 +211,8 @@ static enum status build(struct engine *e, const struct engine_options *o, struc
         s = make_cache(e, why);
     if (s == ST_OK)
         s = make_scheduler(e);
+    if (s == ST_OK && o->on_features && !(e->host_features = malloc(engine_feature_count(e) * sizeof(float))))
+        s = ST_NOMEM;
     if (s == ST_OK)
         s = keep_template_prefix(e, why);
     return s == ST_OK ? write_account(e, weights) : s;
@@ -222,6 +224,9 @@ enum status engine_open(const struct engine_options *o, struct engine **out, str
     if (!e)
         return ST_NOMEM;
     e->results_end = &e->results;
+    e->feature_type = o->feature_type;
+    e->on_features = o->on_features;
+    e->features_ctx = o->features_ctx;
     enum status s = build(e, o, why);
     if (s == ST_NOMEM && why && why->text[0] == '\0')
         s = diag_set(why, s, "out of memory while opening %s", o->model_dir);
@@ -258,6 +263,7 @@ void engine_close(struct engine *e)
     free(e->last);
     free(e->finish);
     free(e->account);
+    free(e->host_features);
     free(e);
 }
 
@@ -279,6 +285,12 @@ const struct backend_caps *engine_caps(const struct engine *e)
 const char *engine_model_hash(const struct engine *e)
 {
     return e->hash;
+}
+
+size_t engine_feature_count(const struct engine *e)
+{
+    const struct vision_config *v = &e->config->vision;
+    return (size_t)v->grid * (size_t)v->grid * (size_t)v->hidden;
 }
 
 const char *engine_memory_account(const struct engine *e)

@@ -21,6 +21,13 @@
 #include "model/region.h"
 #include "model/tokenizer.h"
 
+/* What the tower makes of an image, P x C numbers (engine_feature_count), may be kept by the caller and handed in again
+ * in place of the pixels. Rounded to the type in which it is kept whether it is kept or not: so an answer is the same
+ * bits either way. With f32 nothing is rounded, and answers are those of an engine that keeps nothing. */
+enum feature_type { FEATURES_F32, FEATURES_F16 };
+/* An image was encoded: its features, borrowed for the call. On the engine's thread, within engine_step. */
+typedef void (*engine_features_fn)(void *ctx, uint64_t image_id, const float *features);
+
 struct engine_options {
     const char *model_dir;
     const char *tower_dir; /* NULL: from the checkpoint folder */
@@ -30,6 +37,9 @@ struct engine_options {
     int max_step_rows;      /* token budget of a step; 0 = 512; raised to max_sequences + ATTN_BLOCK */
     int max_waiting_images; /* images taken in and not finished; engine_submit says ST_BUSY above; 0 = 64 */
     const float *inv_freq;  /* NULL, or head_dim / 2 RoPE frequencies in place of the computed ones (parity) */
+    enum feature_type feature_type;
+    engine_features_fn on_features; /* NULL: features are not wanted, and not rounded */
+    void *features_ctx;
     const volatile sig_atomic_t *stop; /* NULL, or a flag that ends a load that is under way, within one matrix */
 };
 
@@ -46,8 +56,9 @@ struct engine_task {
     bool repetition_stop;
 };
 struct engine_image {
-    uint64_t id;         /* the caller's; unique among unfinished images */
-    const float *pixels; /* [3][image_size][image_size], preprocess() */
+    uint64_t id;           /* the caller's; unique among unfinished images */
+    const float *pixels;   /* [3][image_size][image_size], preprocess(); or NULL, and */
+    const float *features; /* as on_features gave them, of an engine of the same model, dtype and device class */
     const struct engine_task *tasks;
     int n_tasks;
 };
@@ -86,6 +97,7 @@ const struct config *engine_config(const struct engine *e);
 const struct tokenizer *engine_tokenizer(const struct engine *e);
 const struct backend_caps *engine_caps(const struct engine *e);
 const char *engine_model_hash(const struct engine *e); /* 64 hex digits */
+size_t engine_feature_count(const struct engine *e);
 /* A few plain lines: weights, KV pages, activations, budget. Borrowed. */
 const char *engine_memory_account(const struct engine *e);
 
@@ -105,7 +117,7 @@ bool engine_take(struct engine *e, struct engine_result *out);
 void engine_result_fini(struct engine_result *r);
 
 struct engine_stats {
-    int64_t steps, images_encoded, prefill_rows, decode_rows, wasted_rows, tokens_out;
+    int64_t steps, images_encoded, images_restored, prefill_rows, decode_rows, wasted_rows, tokens_out;
     int64_t page_waits; /* steps in which the next task had a slot but no pages: pages are reserved on admission */
     int pages_total, pages_used, sequences;
     int64_t step_us, host_us; /* time in steps, and the share of it outside kernels */

@@ -51,7 +51,8 @@ struct task_job {
 struct image_job {
     struct sched_image sched; /* first */
     uint64_t id;
-    float *pixels; /* NULL once encoded */
+    float *pixels;   /* NULL where the image came with features */
+    float *features; /* NULL where it came with pixels */
     struct task_job *tasks;
     struct image_job *next;
 };
@@ -74,6 +75,10 @@ struct engine {
     struct sampler sampler;
     struct decoder decoder;
     struct act *features, *image_rows, *region_rows;
+    enum feature_type feature_type;
+    engine_features_fn on_features;
+    void *features_ctx;
+    float *host_features; /* of one image, where on_features is set */
     struct scheduler *scheduler;
     char hash[65];
     char *account;

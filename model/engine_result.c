@@ -166,6 +166,7 @@ static void drop_image(struct engine *e, struct image_job *image)
     e->n_images--;
     scheduler_remove(e->scheduler, &image->sched);
     free(image->pixels);
+    free(image->features);
     free(image);
 }
 

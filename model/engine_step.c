@@ -5,28 +5,71 @@
 
 #include "base/clock.h"
 #include "model/engine_impl.h"
+#include "model/half.h"
 
 static struct task_job *job_of(struct sched_task *t)
 {
     return (struct task_job *)t;
 }
 
+/* Reads what the tower made of the batch's image i, rounds it to the type in which it is kept, and shows it. */
+static enum status give_features(struct engine *e, int i, uint64_t image_id, struct diag *why)
+{
+    int P = e->vision.n_patches;
+    size_t n = engine_feature_count(e);
+    float *values = e->host_features;
+    enum status s = act_read(e->be, e->vision.features, i * P, P, values, why);
+    if (s == ST_OK && e->feature_type == FEATURES_F16) {
+        for (size_t k = 0; k < n; k++)
+            values[k] = half_to_f32(half_from_f32(values[k]));
+        s = act_write(e->be, e->vision.features, i * P, P, values, why);
+    }
+    if (s == ST_OK)
+        e->on_features(e->features_ctx, image_id, values);
+    return s;
+}
+
+/* Images with pixels go through the tower, those that came with features join them behind it. */
+static enum status fill_features(struct engine *e, const struct image_job *const *images, int n_pixels, int n,
+                                 struct diag *why)
+{
+    const float *pixels[ENGINE_ENCODE_BATCH];
+    int P = e->vision.n_patches;
+    for (int i = 0; i < n_pixels; i++)
+        pixels[i] = images[i]->pixels;
+    enum status s = n_pixels > 0 ? vision_encode(&e->vision, pixels, n_pixels, why) : ST_OK;
+    for (int i = 0; s == ST_OK && e->on_features && i < n_pixels; i++)
+        s = give_features(e, i, images[i]->id, why);
+    for (int i = n_pixels; s == ST_OK && i < n; i++)
+        s = act_write(e->be, e->vision.features, i * P, P, images[i]->features, why);
+    return s;
+}
+
 static enum status encode_images(struct engine *e, const struct plan *p, struct diag *why)
 {
     if (p->n_encode == 0)
         return ST_OK;
-    const float *pixels[ENGINE_ENCODE_BATCH];
-    int slots[ENGINE_ENCODE_BATCH];
-    for (int i = 0; i < p->n_encode; i++) {
-        pixels[i] = ((const struct image_job *)p->encode[i].image)->pixels;
-        slots[i] = p->encode[i].slot;
+    const struct image_job *images[ENGINE_ENCODE_BATCH];
+    int slots[ENGINE_ENCODE_BATCH], n = 0, n_pixels = 0;
+    for (int pass = 0; pass < 2; pass++) {
+        for (int i = 0; i < p->n_encode; i++) {
+            const struct image_job *image = (const struct image_job *)p->encode[i].image;
+            if ((image->features != NULL) != (pass == 1))
+                continue;
+            images[n] = image;
+            slots[n++] = p->encode[i].slot;
+        }
+        n_pixels = pass == 0 ? n : n_pixels;
     }
     int64_t start = clock_us();
-    enum status s = vision_encode(&e->vision, pixels, slots, p->n_encode, e->features, e->image_rows, why);
-    e->stats.images_encoded += p->n_encode;
+    enum status s = fill_features(e, images, n_pixels, n, why);
+    if (s == ST_OK)
+        vision_project(&e->vision, slots, n, e->features, e->image_rows);
+    e->stats.images_encoded += n_pixels;
+    e->stats.images_restored += n - n_pixels;
     e->stats.encode_us += clock_us() - start;
-    for (int i = 0; s == ST_OK && e->observer && i < p->n_encode; i++)
-        s = engine_show_image(e, (const struct image_job *)p->encode[i].image, slots[i], why);
+    for (int i = 0; s == ST_OK && e->observer && i < n; i++)
+        s = engine_show_image(e, images[i], slots[i], why);
     return s;
 }
 

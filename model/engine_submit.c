@@ -223,9 +223,30 @@ static void discard(struct engine *e, struct image_job *image, struct result_nod
         refused = node->next;
         free(node);
     }
-    if (image)
+    if (image) {
         free(image->pixels);
+        free(image->features);
+    }
     free(image);
+}
+
+static float *copy_floats(const float *from, size_t n)
+{
+    float *to = malloc(n * sizeof *to);
+    if (to)
+        memcpy(to, from, n * sizeof *to);
+    return to;
+}
+
+/* What the image is encoded from. */
+static enum status copy_source(const struct engine *e, const struct engine_image *image, struct image_job *job)
+{
+    size_t side = (size_t)e->config->vision.image_size;
+    if (image->features)
+        job->features = copy_floats(image->features, engine_feature_count(e));
+    else
+        job->pixels = copy_floats(image->pixels, 3 * side * side);
+    return job->features || job->pixels ? ST_OK : ST_NOMEM;
 }
 
 static void take_in(struct engine *e, struct image_job *image)
@@ -249,15 +270,11 @@ enum status engine_submit(struct engine *e, const struct engine_image *image, st
         return diag_set(why, ST_DEVICE, "%s", e->lost_why.text);
     if (e->n_images >= e->max_waiting_images)
         return diag_set(why, ST_BUSY, "%d images are waiting", e->n_images);
-    size_t size = 3 * (size_t)e->config->vision.image_size * (size_t)e->config->vision.image_size;
     struct result_node *refused = NULL;
     struct image_job *job = calloc(1, sizeof *job);
-    if (job)
-        job->pixels = malloc(size * sizeof *job->pixels);
-    enum status s = job && job->pixels ? ST_OK : ST_NOMEM;
+    enum status s = job ? copy_source(e, image, job) : ST_NOMEM;
     if (s == ST_OK) {
         job->id = image->id;
-        memcpy(job->pixels, image->pixels, size * sizeof *job->pixels);
         s = make_tasks(e, image, job, &refused);
     }
     if (s != ST_OK) {

@@ -49,8 +49,7 @@ static void run_layer(struct vision *v, const struct vision_layer *w, int images
     op_linear(be, v->x, 0, v->mlp, rows, w->fc2, w->fc2_bias, EPI_ADD);
 }
 
-enum status vision_encode(struct vision *v, const float *const *pixels, const int *slots, int n, struct act *features,
-                          struct act *image_rows, struct diag *why)
+enum status vision_encode(struct vision *v, const float *const *pixels, int n, struct diag *why)
 {
     struct backend *be = v->be;
     const struct vision_weights *w = v->weights;
@@ -69,10 +68,17 @@ enum status vision_encode(struct vision *v, const float *const *pixels, const in
     for (int i = 0; i < c->run_layers; i++)
         run_layer(v, &w->layers[i], n);
     op_drop_class(be, v->features, v->x, n, P);
+    return ST_OK;
+}
+
+void vision_project(struct vision *v, const int *slots, int n, struct act *features, struct act *image_rows)
+{
+    struct backend *be = v->be;
+    const struct vision_weights *w = v->weights;
+    int P = v->n_patches;
     op_linear(be, v->projected, 0, v->features, n * P, w->projector, w->projector_bias, EPI_NONE);
     for (int i = 0; i < n; i++) {
         op_copy_rows(be, features, slots[i] * P, v->features, i * P, P);
         op_copy_rows(be, image_rows, slots[i] * P, v->projected, i * P, P);
     }
-    return ST_OK;
 }

@@ -23,9 +23,11 @@ struct vision {
 size_t vision_bytes_per_image(const struct config *c);
 MUST_CHECK enum status vision_init(struct vision *v, struct backend *be, const struct config *c,
                                    const struct vision_weights *w, int batch, struct diag *why);
-/* Encodes n <= batch images ([3][side][side] each). Image i's features go to rows [slots[i] * P, + P) of `features`,
- * its projected rows to the same rows of `image_rows`. */
-MUST_CHECK enum status vision_encode(struct vision *v, const float *const *pixels, const int *slots, int n,
-                                     struct act *features, struct act *image_rows, struct diag *why);
+/* Runs the tower over n <= batch images ([3][side][side] each): features of image i are rows [i * P, + P) of
+ * v->features. */
+MUST_CHECK enum status vision_encode(struct vision *v, const float *const *pixels, int n, struct diag *why);
+/* From v->features of n <= batch images on: image i's features go to rows [slots[i] * P, + P) of `features`, its
+ * projected rows to the same rows of `image_rows`. */
+void vision_project(struct vision *v, const int *slots, int n, struct act *features, struct act *image_rows);
 
 #endif

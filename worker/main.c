@@ -13,6 +13,7 @@
 #include "protocol/key_file.h"
 #include "protocol/paths.h"
 #include "protocol/redis_login.h"
+#include "worker/cache_flags.h"
 #include "worker/fetch_flags.h"
 #include "worker/model_flags.h"
 #include "worker/pipeline.h"
@@ -39,6 +40,7 @@ struct worker_flags {
     struct service_flags service;
     struct model_flags model;
     struct fetch_flags fetch;
+    struct cache_flags cache;
 };
 
 #define ROW(field, flag, kind, def, ...)                                                                               \
@@ -161,6 +163,7 @@ static enum status open_pipeline(const struct worker_flags *f, const struct engi
                                  .meters = view_meters(w->view),
                                  .on_load = on_load,
                                  .on_start = on_start};
+    cache_flags_apply(&f->cache, &o);
     return pipeline_open(&o, on_done, w, &w->pipeline, why);
 }
 
@@ -247,6 +250,7 @@ int main(int argc, char **argv)
         redis_flags_group(offsetof(struct worker_flags, login)),
         model_flags_group(offsetof(struct worker_flags, model)),
         fetch_flags_group(offsetof(struct worker_flags, fetch)),
+        cache_flags_group(offsetof(struct worker_flags, cache)),
     };
     const struct settings_program program = {
         .name = "ferret-worker",

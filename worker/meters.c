@@ -16,7 +16,7 @@ struct meters {
     atomic_uint_fast64_t tasks; /* traced so far */
     struct metric *stages[STAGE_COUNT_], *busy[STATION_COUNT_], *threads[STATION_COUNT_], *inside[STATION_COUNT_];
     struct metric *images[IMAGE_END_COUNT_], *failures[3], *tokens_in, *tokens_out;
-    struct metric *steps, *wasted_rows, *sequences, *pages, *pages_used;
+    struct metric *encoded, *restored, *steps, *wasted_rows, *sequences, *pages, *pages_used;
     /* the same once more for the line: metrics may not be there */
     atomic_int_fast64_t n_images, n_failed, n_tokens, busy_us[STATION_COUNT_];
     atomic_int n_threads[STATION_COUNT_];
@@ -74,6 +74,11 @@ static void make_all(struct meters *t, struct metrics *m)
     t->tokens_in = make(m, METRIC_COUNTER, UNIT_ONE, "ferretry_worker_tokens_total",
                         "Positions of prompts (image rows included), and tokens of answers.", "kind", "prompt");
     t->tokens_out = make(m, METRIC_COUNTER, UNIT_ONE, "ferretry_worker_tokens_total", "", "kind", "answer");
+    t->encoded =
+        make(m, METRIC_COUNTER, UNIT_ONE, "ferretry_worker_features_total",
+             "Images by where their features came from: the vision tower, or the folder in which they are kept.",
+             "from", "tower");
+    t->restored = make(m, METRIC_COUNTER, UNIT_ONE, "ferretry_worker_features_total", "", "from", "cache");
     t->steps =
         make(m, METRIC_COUNTER, UNIT_ONE, "ferretry_worker_engine_steps_total", "Steps of the engine.", NULL, NULL);
     t->wasted_rows = make(m, METRIC_COUNTER, UNIT_ONE, "ferretry_worker_engine_wasted_rows_total",
@@ -157,6 +162,8 @@ void meters_engine(struct meters *m, const struct engine_stats *stats)
         trace_level(m->trace, "sequences", stats->sequences);
     }
     add_busy(m, STATION_ENGINE, stats->step_us - last->step_us);
+    metric_set(m->encoded, stats->images_encoded);
+    metric_set(m->restored, stats->images_restored);
     metric_set(m->steps, stats->steps);
     metric_set(m->wasted_rows, stats->wasted_rows);
     metric_set(m->sequences, stats->sequences);

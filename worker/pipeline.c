@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/version.h"
 #include "worker/stages.h"
 
 enum { DEFAULT_FETCHERS = 2, DEFAULT_QUEUE = 32 };
@@ -30,6 +31,7 @@ static void item_free(struct item *item)
     tasks_fini(&item->plan);
     bytes_fini(&item->bytes);
     free(item->pixels);
+    free(item->features);
     job_free(item->job);
     free(item);
 }
@@ -106,7 +108,7 @@ void item_finish(struct pipeline *p, struct item *item, struct json *record, con
 bool item_goes_on(struct pipeline *p, struct item *item)
 {
     pthread_mutex_lock(&p->lock);
-    bool cancelled = item->cancelled, begun = item->pixels == NULL && item->plan.n_entries > 0;
+    bool cancelled = item->cancelled, begun = item->begun;
     bool back = p->hand_back && !begun;
     pthread_mutex_unlock(&p->lock);
     if (cancelled)
@@ -173,6 +175,27 @@ static enum status make_lock(struct pipeline *p)
     return ST_OK;
 }
 
+/* What features are depends on the model, its precision and what computes them - not on how many threads do. */
+static enum status open_cache(struct pipeline *p, struct diag *why)
+{
+    const struct engine *e = p->engine;
+    const struct backend_caps *caps = engine_caps(e);
+    const char *threads = strstr(caps->device, " x");
+    int device = threads ? (int)(threads - caps->device) : (int)sizeof caps->device;
+    char *maker = NULL;
+    if (asprintf(&maker, "%s %s %.*s %d %s", engine_model_hash(e), dtype_name(p->options.engine.backend.dtype), device,
+                 caps->device, caps->invariant, FERRETRY_VERSION) < 0)
+        return ST_NOMEM;
+    const struct feature_cache_options o = {.dir = p->options.cache_dir,
+                                            .max_bytes = p->options.cache_bytes,
+                                            .type = p->options.cache_type,
+                                            .count = engine_feature_count(e),
+                                            .maker = maker};
+    enum status s = feature_cache_open(&o, &p->cache, why);
+    free(maker);
+    return s;
+}
+
 /* The decoders' nursery forks and libcurl starts while there is no other thread. */
 static enum status build(struct pipeline *p, struct diag *why)
 {
@@ -203,6 +226,8 @@ static enum status build(struct pipeline *p, struct diag *why)
         s = o->on_load(p->done_ctx, why);
     if (s == ST_OK)
         s = start_engine(p, why);
+    if (s == ST_OK && o->cache_dir)
+        s = open_cache(p, why);
     return s == ST_OK ? start_stages(p, fetchers, decoders, why) : s;
 }
 
@@ -252,6 +277,7 @@ void pipeline_close(struct pipeline *p)
         stage_queue_close(&p->to_engine);
     if (p->has_engine_thread)
         pthread_join(p->engine_thread, NULL);
+    feature_cache_close(p->cache);
     stage_queue_fini(&p->to_fetch);
     stage_queue_fini(&p->to_decode);
     stage_queue_fini(&p->to_engine);
@@ -380,4 +406,11 @@ void pipeline_stats(const struct pipeline *p, struct engine_stats *engine, int *
     *decoding = p->inside[STATION_DECODE];
     *in_engine = p->inside[STATION_ENGINE];
     pthread_mutex_unlock(&shared->lock);
+}
+
+void pipeline_cache_stats(const struct pipeline *p, struct feature_cache_stats *out)
+{
+    *out = (struct feature_cache_stats){.hits = 0};
+    if (p->cache)
+        feature_cache_stats(p->cache, out);
 }

@@ -33,8 +33,11 @@ struct pipeline_options {
     struct fetch_options fetch; /* what it points to: borrowed while the pipeline lives */
     int fetchers, decoders;     /* 0 = one a transfer, or 2, and one a core */
     int queue_images;           /* capacity of each queue; 0 = 32 */
-    const uint8_t *background;  /* 3 bytes, behind alpha; NULL: white */
-    struct meters *meters;      /* borrowed while the pipeline lives; NULL: nobody looks */
+    const char *cache_dir;      /* NULL: no features are kept (worker/feature_cache.h) */
+    uint64_t cache_bytes;       /* budget of that folder */
+    enum feature_type cache_type;
+    const uint8_t *background; /* 3 bytes, behind alpha; NULL: white */
+    struct meters *meters;     /* borrowed while the pipeline lives; NULL: nobody looks */
     /* May be NULL: pipeline_open has forked what it forks and is about to load the model; from here on there may be
      * other threads. Not ST_OK: it fails with that. */
     enum status (*on_load)(void *ctx, struct diag *why);
@@ -58,6 +61,9 @@ void pipeline_drain(struct pipeline *p, bool hand_back);
 enum status pipeline_state(const struct pipeline *p, struct diag *why);
 void pipeline_stats(const struct pipeline *p, struct engine_stats *engine, int *fetching, int *decoding,
                     int *in_engine);
+/* Images of which the features were kept, and those of which they were not; zeros without a cache. */
+struct feature_cache_stats;
+void pipeline_cache_stats(const struct pipeline *p, struct feature_cache_stats *out);
 void pipeline_close(struct pipeline *p); /* drains; NULL is fine */
 
 #endif

@@ -114,7 +114,7 @@ static bool has_room(struct feeder *f)
     if (f->n_items == 0)
         return true;
     engine_stats(f->e, &stats);
-    return f->n_submitted - stats.images_encoded < AHEAD;
+    return f->n_submitted - stats.images_encoded - stats.images_restored < AHEAD;
 }
 
 static enum status submit(struct feeder *f, struct item *item, struct diag *why)
@@ -123,7 +123,8 @@ static enum status submit(struct feeder *f, struct item *item, struct diag *why)
     if (!tasks)
         return ST_NOMEM;
     int n = tasks_for_engine(&item->plan, item->number << ENTRY_BITS, tasks);
-    struct engine_image image = {.id = item->number, .pixels = item->pixels, .tasks = tasks, .n_tasks = n};
+    struct engine_image image = {
+        .id = item->number, .pixels = item->pixels, .features = item->features, .tasks = tasks, .n_tasks = n};
     enum status s = n ? engine_submit(f->e, &image, why) : ST_OK;
     free(tasks);
     if (s == ST_OK)
@@ -166,7 +167,9 @@ static bool begin(struct feeder *f, struct item *item)
         return true;
     }
     free(item->pixels);
-    item->pixels = NULL;
+    free(item->features);
+    item->pixels = item->features = NULL;
+    item->begun = true;
     if (p->options.on_start)
         p->options.on_start(p->done_ctx, item->ctx);
     if (item->n_unanswered == 0) {
@@ -227,13 +230,26 @@ static void run(struct feeder *f)
     }
 }
 
+static void keep_features(void *ctx, uint64_t image_id, const float *features)
+{
+    struct feeder *f = ctx;
+    for (int i = 0; i < f->n_items; i++)
+        if (f->items[i]->number == image_id && f->p->cache)
+            feature_cache_put(f->p->cache, f->items[i]->feature_key, &f->items[i]->image, features);
+}
+
 void *stage_engine(void *ctx)
 {
     struct pipeline *p = ctx;
     struct diag why = {""};
     struct engine *e = NULL;
+    struct feeder f = {.p = p};
     meters_thread(p->options.meters, STATION_ENGINE);
-    enum status s = engine_open(&p->options.engine, &e, &why);
+    struct engine_options options = p->options.engine;
+    options.feature_type = p->options.cache_type;
+    options.on_features = p->options.cache_dir ? keep_features : NULL;
+    options.features_ctx = &f;
+    enum status s = engine_open(&options, &e, &why);
     pthread_mutex_lock(&p->lock);
     p->engine = e;
     p->opening = s == ST_OK ? OPENED : OPEN_FAILED;
@@ -243,7 +259,7 @@ void *stage_engine(void *ctx)
     pthread_mutex_unlock(&p->lock);
     if (s != ST_OK)
         return NULL;
-    struct feeder f = {.p = p, .e = e};
+    f.e = e;
     run(&f);
     free(f.items);
     engine_close(e);

@@ -96,12 +96,37 @@ static enum status prepare(struct pipeline *p, struct item *item, const struct i
     return s == ST_OK ? tasks_plan(item->job, config, image->width, image->height, &item->plan) : s;
 }
 
+/* An image that was encoded before needs neither its pixels nor what makes them. */
+static bool take_kept(struct pipeline *p, struct item *item, const struct image_policy *policy)
+{
+    struct image image = {0};
+    if (!p->cache)
+        return false;
+    feature_cache_key(p->cache, item->bytes.data, item->bytes.len, policy->kind, policy->background, item->feature_key);
+    if (!feature_cache_get(p->cache, item->feature_key, &image, &item->features))
+        return false;
+    if (tasks_plan(item->job, engine_config(p->engine), image.width, image.height, &item->plan) != ST_OK) {
+        free(item->features); /* no memory: the long way says so */
+        item->features = NULL;
+        return false;
+    }
+    item->image = image;
+    bytes_fini(&item->bytes);
+    return true;
+}
+
 static void decode_item(struct pipeline *p, struct item *item)
 {
     int64_t start = clock_us();
     bool reference = strcmp(item->job->policy, "ml-ferret") == 0;
     struct image_policy policy = image_policy_default(reference ? IMAGE_POLICY_ML_FERRET : IMAGE_POLICY_DEFAULT);
     memcpy(policy.background, p->background, sizeof policy.background);
+    if (take_kept(p, item, &policy)) {
+        item->decode_us = clock_us() - start;
+        if (stage_queue_put(&p->to_engine, item, true) != ST_OK)
+            item_hand_back(p, item);
+        return;
+    }
     struct image image = {0};
     enum image_error kind = IMAGE_OK;
     struct diag why = {""};

@@ -5,6 +5,7 @@
 
 #include "media/decoder.h"
 #include "media/fetch.h"
+#include "worker/feature_cache.h"
 #include "worker/meters.h"
 #include "worker/pipeline.h"
 #include "worker/record.h"
@@ -18,9 +19,12 @@ struct item {
     uint64_t number; /* id of its image in the engine */
     struct job *job;
     void *ctx;
-    struct bytes bytes;    /* fetched */
-    struct image image;    /* decoded; without its pixels */
-    float *pixels;         /* preprocessed */
+    struct bytes bytes; /* fetched */
+    struct image image; /* decoded; without its pixels */
+    float *pixels;      /* preprocessed; or NULL, and */
+    float *features;    /* as they were kept */
+    uint8_t feature_key[SHA256_BYTES];
+    bool begun;            /* the engine has it */
     struct task_plan plan; /* answers to be made */
     int n_unanswered;
     bool cancel_sent; /* engine thread */
@@ -38,6 +42,7 @@ struct pipeline {
     void *done_ctx;
     struct decoder_pool *decoders;
     struct fetcher *fetcher;
+    struct feature_cache *cache; /* NULL: none */
     struct engine *engine; /* made, used and closed by the engine thread; its config and tokenizer are read by all */
     struct stage_queue to_fetch, to_decode, to_engine;
 

@@ -1,5 +1,6 @@
 #!/bin/bash
-# What is known before anything is spent (submit --plan), and how drift is seen afterwards (report): without a queue.
+# What is known before anything is spent (submit --plan), how drift is seen afterwards (report), and what a second run
+# saves (--feature-cache): without a queue.
 . "$(dirname "$0")/lib.sh"
 files=$ROOT/tests/e2e/corpus/files
 
@@ -65,3 +66,20 @@ PYTHON
 grep -Eq '^2025-11-26 .*%!' "$WORK/report.txt" || die "$(cat "$WORK/report.txt")"
 "$FERRET" report 2>/dev/null
 want "exit code of a report of nothing" 2 $?
+
+# A second campaign over the same images, with another task: what the tower made of them is not made again, and answers
+# are those of a run that keeps nothing.
+mapfile -t images < <(find "$files" -name '*.png' | sort)
+annotate() { "$FERRET" annotate "${images[@]}" --max-tokens 8 "$@" 2>"$WORK/err" || die "annotate: $(cat "$WORK/err")"; }
+annotate --feature-cache "$WORK/features" -o "$WORK/first.jsonl"
+grep -q "^features: 0 images were kept, ${#images[@]} were not$" "$WORK/err" || die "$(cat "$WORK/err")"
+annotate --task locate --phrase cow --feature-cache "$WORK/features" -o "$WORK/second.jsonl"
+grep -q "^features: ${#images[@]} images were kept, 0 were not$" "$WORK/err" || die "$(cat "$WORK/err")"
+annotate --task locate --phrase cow -o "$WORK/third.jsonl"
+python3 - "$WORK/second.jsonl" "$WORK/third.jsonl" <<'PYTHON' || die "an answer from kept features is another one"
+import json, sys
+def read(path):
+    return {r['id']: {k: v for k, v in r.items() if k not in ('timings_ms', 'ended_ms', 'worker')} for r in map(json.loads, open(path))}
+a, b = map(read, sys.argv[1:])
+assert a == b and len(a) > 8, [k for k in a if a[k] != b.get(k)]
+PYTHON
