@@ -40,6 +40,7 @@ struct broker_flags {
     struct setting_memory result_memory;
     bool is_unsafe, insecure, verbose;
     struct service_flags service;
+    struct log_flags log;
 };
 
 #define ROW(field, flag, kind, def, ...)                                                                               \
@@ -345,6 +346,7 @@ int main(int argc, char **argv)
         {.title = "Broker", .rows = rows, .n_rows = sizeof rows / sizeof rows[0]},
         redis_flags_group(offsetof(struct broker_flags, login)),
         service_flags_group(offsetof(struct broker_flags, service)),
+        log_flags_group(offsetof(struct broker_flags, log)),
     };
     const struct settings_program program = {
         .name = "ferret-broker",
@@ -364,13 +366,18 @@ int main(int argc, char **argv)
     signal(SIGHUP, on_hangup);
     if (!settings_start(&program, argc, argv, &f, &settings, &code))
         return program_end("ferret-broker", code);
-    struct log log = {.component = "broker", .level = f.verbose ? LOG_DEBUG : LOG_INFO};
+    struct log log = {.component = "broker",
+                      .level = f.verbose ? LOG_DEBUG : (enum log_level)f.log.level,
+                      .form = (enum log_form)f.log.form};
+    if (log_limits_new(&log.limits) != ST_OK)
+        log.limits = NULL; /* it logs without them */
     struct diag why = {.text = ""};
     enum status s = serve(&f, &log, &why);
     if (s == ST_CANCELLED) /* told to stop before it was ready */
         s = ST_OK;
     if (s != ST_OK)
         log_line(&log, LOG_ERROR, "%s", why.text[0] ? why.text : status_word(s));
+    log_limits_free(log.limits);
     settings_free(settings);
     return program_exit_code(s);
 }

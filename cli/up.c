@@ -40,6 +40,7 @@ struct up_options {
     uint8_t background[3];
     struct setting_list roots;
     struct service_flags service;
+    struct log_flags log;
     struct model_flags model;
     struct fetch_flags fetch; /* read by the workers */
     struct cache_flags cache; /* likewise */
@@ -249,6 +250,14 @@ static enum status add_worker(struct up *u, int index, struct diag *why)
     return ST_OK;
 }
 
+/* What holds for this command's log holds for its children's. */
+static enum status pass_log(const struct log_flags *f)
+{
+    static const char *const forms[] = {"text", "json"}, *const levels[] = {"error", "warn", "info", "debug"};
+    bool ok = setenv("FERRET_LOG", forms[f->form], 1) == 0 && setenv("FERRET_LOG_LEVEL", levels[f->level], 1) == 0;
+    return ok ? ST_OK : ST_NOMEM;
+}
+
 /* The token travels in the environment: others can read command lines. */
 static enum status prepare_http(struct up *u, struct diag *why)
 {
@@ -280,7 +289,9 @@ static enum status prepare(struct up *u, struct diag *why)
         return s;
     fputs(u->choice.notice, stderr);
     struct child *redis = children_add(&u->children, "redis");
-    s = prepare_http(u, why);
+    s = pass_log(&u->o->log);
+    if (s == ST_OK)
+        s = prepare_http(u, why);
     if (s == ST_OK)
         s = private_redis_prepare(u->data, u->o->redis_server, u->o->redis_memory, &u->redis, redis, why);
     if (s != ST_OK)
@@ -467,7 +478,8 @@ static enum status run(void *options, const struct settings *settings, int *exit
         u->o = options;
         u->lock_fd = -1;
         u->redis.lock_fd = -1;
-        u->children.log = (struct log){.component = "up", .level = LOG_INFO};
+        u->children.log = (struct log){
+            .component = "up", .level = (enum log_level)u->o->log.level, .form = (enum log_form)u->o->log.form};
         const struct setting_group fetch = fetch_flags_group(0);
         s = settings_flags(settings, &fetch, &u->fetch_flags, &u->n_fetch_flags);
         if (s == ST_OK)
@@ -492,9 +504,12 @@ static enum status run(void *options, const struct settings *settings, int *exit
 int cmd_up(int argc, char **argv)
 {
     struct up_options o = {0};
-    const struct setting_group groups[] = {
-        up_group(), up_service_group(), model_flags_group(offsetof(struct up_options, model)),
-        fetch_flags_group(offsetof(struct up_options, fetch)), cache_flags_group(offsetof(struct up_options, cache))};
+    const struct setting_group groups[] = {up_group(),
+                                           up_service_group(),
+                                           log_flags_group(offsetof(struct up_options, log)),
+                                           model_flags_group(offsetof(struct up_options, model)),
+                                           fetch_flags_group(offsetof(struct up_options, fetch)),
+                                           cache_flags_group(offsetof(struct up_options, cache))};
     const struct settings_program program = {
         .name = "ferret up",
         .args = "",

@@ -38,6 +38,7 @@ struct worker_flags {
     struct key_flags keys;
     struct redis_flags login;
     struct service_flags service;
+    struct log_flags log;
     struct model_flags model;
     struct fetch_flags fetch;
     struct cache_flags cache;
@@ -114,9 +115,25 @@ static void turned(void *ctx, bool welcomed)
     view_turn(w->view, welcomed);
 }
 
+/* A failure of this machine's is for its operator; one of a file is in its record. */
+static void log_failure(const struct worker *w, const struct pipeline_done *done)
+{
+    uint8_t id[ID_BYTES];
+    char hex[2 * ID_BYTES + 1];
+    job_id(done->job, id);
+    job_id_hex(id, hex);
+    const char *why = jsn_string(jsn_get(jsn_get(done->record, "error"), "message"), "");
+    if (done->error_class == ERROR_PERMANENT)
+        log_about(w->log, LOG_INFO, done->job->campaign, hex, "failed: %s: %s", done->error_code, why);
+    else
+        log_about(w->log, LOG_WARN, done->job->campaign, hex, "failed here: %s: %s", done->error_code, why);
+}
+
 static void on_done(void *ctx, struct pipeline_done *done)
 {
     struct worker *w = ctx;
+    if (done->failed && done->job)
+        log_failure(w, done);
     struct session_end end = {.handed_back = done->handed_back,
                               .failed = done->failed,
                               .error_class = done->error_class,
@@ -246,6 +263,7 @@ int main(int argc, char **argv)
     const struct setting_group groups[] = {
         {.title = "worker", .rows = rows, .n_rows = sizeof rows / sizeof rows[0]},
         service_flags_group(offsetof(struct worker_flags, service)),
+        log_flags_group(offsetof(struct worker_flags, log)),
         key_flags_group(offsetof(struct worker_flags, keys)),
         redis_flags_group(offsetof(struct worker_flags, login)),
         model_flags_group(offsetof(struct worker_flags, model)),
@@ -268,11 +286,16 @@ int main(int argc, char **argv)
     program_catch_stops(on_signal);
     if (!settings_start(&program, argc, argv, &f, &settings, &code))
         return program_end("ferret-worker", code);
-    struct log log = {.component = "worker", .level = f.verbose ? LOG_DEBUG : LOG_INFO};
+    struct log log = {.component = "worker",
+                      .level = f.verbose ? LOG_DEBUG : (enum log_level)f.log.level,
+                      .form = (enum log_form)f.log.form};
+    if (log_limits_new(&log.limits) != ST_OK)
+        log.limits = NULL; /* it logs without them */
     struct diag why = {.text = ""};
     enum status s = work(&f, &log, &why);
     if (s != ST_OK)
         log_line(&log, LOG_ERROR, "%s", why.text[0] ? why.text : status_word(s));
+    log_limits_free(log.limits);
     settings_free(settings);
     return program_exit_code(s);
 }

@@ -157,9 +157,15 @@ def test(work):
         check_prometheus(up, work)
         check_outage(up)
         token = up.token()
-    with Up(work, '--http', 'off') as up:
+    with Up(work, '--http', 'off', '--log', 'json') as up:
+        up.submit(CORPUS / 'broken.jpg', '--campaign', 'logged')
+        up.ferret('watch', 'logged', '--interval', '1')
         assert 'status page' not in up.said(), 'a page is shown though it was not wanted'
         want('the token from start to start', token, up.token())
+    lines = [json.loads(line) for line in up.said().splitlines() if line.startswith('{')]
+    assert {'up', 'broker', 'worker'} <= {line['component'] for line in lines}, lines
+    want('what is said of the broken image', ['failed: truncated'],
+         [line['text'][:17] for line in lines if line.get('campaign') == 'logged'])
     check_trace(work)
 
 

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/json.h"
+
 /* What fn writes to stderr. */
 static char *capture(void (*fn)(void))
 {
@@ -26,7 +28,7 @@ static char *capture(void (*fn)(void))
 
 static void three_levels(void)
 {
-    const struct log log = {"broker", LOG_WARN};
+    const struct log log = {.component = "broker", .level = LOG_WARN};
     log_line(&log, LOG_ERROR, "job=%d lost", 7);
     log_line(&log, LOG_WARN, "slow");
     log_line(&log, LOG_INFO, "chatter");
@@ -49,7 +51,7 @@ Test(log, lines_have_time_level_and_component_and_lower_levels_are_dropped)
 
 static void long_line(void)
 {
-    const struct log log = {"x", LOG_DEBUG};
+    const struct log log = {.component = "x", .level = LOG_DEBUG};
     char text[20000];
     memset(text, 'y', sizeof text - 1);
     text[sizeof text - 1] = '\0';
@@ -61,5 +63,73 @@ Test(log, a_long_text_is_still_one_line)
     char *text = capture(long_line);
     size_t n = strlen(text);
     cr_assert(n > 24 && text[n - 1] == '\n' && strchr(text, '\n') == text + n - 1);
+    free(text);
+}
+
+static void hostile_text(void)
+{
+    const struct log log = {.component = "x", .level = LOG_INFO};
+    log_about(&log, LOG_INFO, "camp\naign", "0123", "%s", "a\n2026-01-01T00:00:00.000Z error x: forged\r\x1b[31m");
+}
+
+Test(log, a_text_from_outside_cannot_make_a_line_of_its_own)
+{
+    char *text = capture(hostile_text);
+    size_t n = strlen(text);
+    cr_assert(strchr(text, '\n') == text + n - 1, "%s", text);
+    cr_assert(strstr(text, " info x: [camp?aign 0123] a?2026"), "%s", text);
+    cr_assert_null(strchr(text, '\x1b'));
+    free(text);
+}
+
+static void json_lines(void)
+{
+    const struct log log = {.component = "worker", .level = LOG_INFO, .form = LOG_JSON};
+    log_about(&log, LOG_WARN, "c\"1", "00ff", "failed: %s", "it's \"quoted\"\n猫");
+    log_line(&log, LOG_ERROR, "%s", "no \xff UTF-8");
+    log_line(&log, LOG_DEBUG, "chatter");
+}
+
+Test(log, for_collectors_each_line_is_one_json_object)
+{
+    char *text = capture(json_lines), *end = strchr(text, '\n');
+    struct json *line = NULL;
+    cr_assert_eq(jsn_parse(text, (size_t)(end - text), "log", &line, NULL), ST_OK, "%s", text);
+    cr_assert_str_eq(jsn_string(jsn_get(line, "level"), ""), "warn");
+    cr_assert_str_eq(jsn_string(jsn_get(line, "component"), ""), "worker");
+    cr_assert_str_eq(jsn_string(jsn_get(line, "campaign"), ""), "c\"1");
+    cr_assert_str_eq(jsn_string(jsn_get(line, "job"), ""), "00ff");
+    cr_assert_str_eq(jsn_string(jsn_get(line, "text"), ""), "failed: it's \"quoted\"?猫");
+    cr_assert_eq(strlen(jsn_string(jsn_get(line, "time"), "")), 24);
+    jsn_free(line);
+    cr_assert_eq(jsn_parse(end + 1, strlen(end + 1), "log", &line, NULL), ST_OK, "%s", end + 1);
+    cr_assert_str_eq(jsn_string(jsn_get(line, "text"), ""), "no ? UTF-8");
+    cr_assert_null(jsn_get(line, "job"));
+    jsn_free(line);
+    free(text);
+}
+
+static void repeats(void)
+{
+    struct log log = {.component = "x", .level = LOG_INFO};
+    cr_assert_eq(log_limits_new(&log.limits), ST_OK);
+    for (int i = 0; i < 1000; i++) {
+        log_line(&log, LOG_INFO, "slow peer %d", i);
+        if (i % 500 == 0)
+            log_line(&log, LOG_INFO, "something else");
+    }
+    log_limits_free(log.limits);
+}
+
+Test(log, a_line_that_repeats_is_written_a_few_times_and_hides_no_other)
+{
+    char *text = capture(repeats);
+    int n = 0, others = 0;
+    for (char *at = text; (at = strstr(at, "slow peer")) != NULL; at++)
+        n++;
+    for (char *at = text; (at = strstr(at, "something else")) != NULL; at++)
+        others++;
+    cr_assert_eq(n, 10);
+    cr_assert_eq(others, 2);
     free(text);
 }
