@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/version.h"
+#include "media/cache.h"
 #include "media/fetch_impl.h"
 #include "media/s3.h"
 
@@ -20,6 +21,8 @@ enum {
     DEFAULT_TRANSFERS = 64,
     DEFAULT_HOST_TRANSFERS = 8,
 };
+
+#define DEFAULT_CACHE_BYTES (INT64_C(10) << 30)
 
 struct error_facts {
     const char *word;
@@ -231,12 +234,47 @@ static enum status fetch_local(const struct fetcher *f, char *uri, const struct 
     return fetch_path(f, uri, range, shown, out, kind, why);
 }
 
+/* What an entry of the cache hangs on: the address, the part, and all that decides whether it may be read. Malloc'ed;
+ * NULL when memory is short. */
+static char *cache_key(const struct fetcher *f, const char *uri, bool s3, const struct range *range)
+{
+    const struct fetch_options *o = &f->options;
+    char *key = NULL;
+    int n = s3 ? asprintf(&key, "s3 %s %s %llu+%llu %s", o->s3.endpoint ? o->s3.endpoint : "",
+                          o->s3.anonymous    ? "-"
+                          : o->s3.access_key ? o->s3.access_key
+                                             : o->s3.profile,
+                          (unsigned long long)range->offset, (unsigned long long)range->length, uri)
+               : asprintf(&key, "http %d %d %llu+%llu %s", o->allow_private_hosts, o->ignore_no_ai,
+                          (unsigned long long)range->offset, (unsigned long long)range->length, uri);
+    return n < 0 ? NULL : key;
+}
+
+static enum status fetch_remote(const struct fetcher *f, const char *uri, bool s3, const struct range *range,
+                                struct bytes *out, enum fetch_error *kind, struct diag *why)
+{
+    bool keep = true;
+    char *key = f->cache && !range->loose ? cache_key(f, uri, s3, range) : NULL;
+    if (key && cache_get(f->cache, key, out) == ST_OK) {
+        free(key);
+        if (out->len <= f->options.max_bytes)
+            return ST_OK;
+        bytes_fini(out);
+        return fetch_refuse(kind, FETCH_TOO_LARGE, why, "over %zu bytes", f->options.max_bytes);
+    }
+    enum status s =
+        s3 ? fetch_s3(f->s3, uri, range, out, kind, why) : fetch_http(f->http, uri, range, out, &keep, kind, why);
+    if (s == ST_OK && key && keep)
+        cache_put(f->cache, key, out);
+    free(key);
+    return s;
+}
+
 /* copy: the URI without a member, which is written to. */
 static enum status fetch_range(const struct fetcher *f, char *copy, const struct range *range, struct bytes *out,
                                enum fetch_error *kind, struct diag *why)
 {
     char shown[SHOWN_BYTES];
-    bool keep;
     snprintf(shown, sizeof shown, "%s", copy);
     if (!*copy)
         return fetch_refuse(kind, FETCH_BAD_URI, why, "fetch: an empty address");
@@ -245,9 +283,7 @@ static enum status fetch_range(const struct fetcher *f, char *copy, const struct
         return fetch_local(f, copy, range, shown, out, kind, why);
     if (!f->http)
         return fetch_refuse(kind, FETCH_BAD_URI, why, "fetch: http is switched off here");
-    if (s3)
-        return fetch_s3(f->s3, copy, range, out, kind, why);
-    return fetch_http(f->http, copy, range, out, &keep, kind, why);
+    return fetch_remote(f, copy, s3, range, out, kind, why);
 }
 
 enum status fetch(const struct fetcher *f, const char *uri, struct bytes *out, enum fetch_error *kind, struct diag *why)
@@ -313,6 +349,8 @@ static void fill_in(struct fetch_options *o)
         o->max_transfers = DEFAULT_TRANSFERS;
     if (o->host_transfers <= 0)
         o->host_transfers = DEFAULT_HOST_TRANSFERS;
+    if (o->cache_bytes <= 0)
+        o->cache_bytes = DEFAULT_CACHE_BYTES;
     if (!o->s3.profile)
         o->s3.profile = "default";
     if (!o->user_agent)
@@ -335,6 +373,13 @@ enum status fetcher_open(const struct fetch_options *o, struct fetcher **out, st
             return s;
         }
     }
+    if (o->cache) {
+        enum status s = cache_open(o->cache, f->options.cache_bytes, &f->cache, why);
+        if (s != ST_OK) {
+            fetcher_close(f);
+            return s;
+        }
+    }
     *out = f;
     return ST_OK;
 }
@@ -348,6 +393,7 @@ void fetcher_close(struct fetcher *f)
 {
     if (!f)
         return;
+    cache_close(f->cache);
     s3_close(f->s3);
     http_close(f->http);
     free(f);

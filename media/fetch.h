@@ -106,6 +106,8 @@ struct fetch_options {
     const char *ca_file;      /* certificates of authorities in place of the system's, or NULL; borrowed likewise */
     const char *user_agent;   /* NULL: "ferretry/VERSION"; borrowed likewise */
     struct s3_options s3;
+    const char *cache;   /* folder that keeps what comes over a network, or NULL; borrowed likewise */
+    int64_t cache_bytes; /* its budget; 0 = 10 GiB */
 };
 
 struct fetcher;

@@ -8,6 +8,7 @@ struct fetcher {
     struct fetch_options options; /* defaults filled in */
     struct http *http;            /* NULL under no_http */
     struct s3 *s3;                /* likewise */
+    struct cache *cache;          /* or NULL */
 };
 
 /* Part of a source, at least one byte; whole: all of it; loose: as much of it as there is. */

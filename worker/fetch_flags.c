@@ -43,6 +43,10 @@ struct setting_group fetch_flags_group(size_t at)
             .help = "profile in ~/.aws; else AWS_PROFILE, default. AWS_ACCESS_KEY_ID comes before it"),
         ROW(s3_addressing, "s3-addressing", SETTING_CHOICE, "auto", .choices = "auto|path|host",
             .help = "where the bucket stands; auto: in the host's name on AWS, in the path elsewhere"),
+        ROW(cache, "cache", SETTING_STRING, NULL, .value = "DIR",
+            .help = "folder that keeps what comes over a network, for processes to share"),
+        ROW(cache_bytes, "cache-bytes", SETTING_BYTES, "10GiB", .min = 1 << 20, .max = 1e15,
+            .help = "budget of that folder"),
         ROW(s3_anonymous, "s3-anonymous", SETTING_BOOL, NULL, .help = "do not sign: for public buckets"),
     };
     return (struct setting_group){.title = "fetching", .rows = rows, .n_rows = sizeof rows / sizeof *rows, .at = at};
@@ -118,6 +122,8 @@ enum status fetch_flags_resolve(const struct fetch_flags *f, const struct media_
         .ca_file = f->ca_file,
         .user_agent = f->user_agent,
         .s3 = read_s3(f, out),
+        .cache = f->cache,
+        .cache_bytes = f->cache_bytes,
     };
     return read_ports(f, out, why);
 }

@@ -17,6 +17,8 @@ struct fetch_flags {
     const char *s3_endpoint, *s3_region, *s3_profile;
     int s3_addressing; /* enum s3_addressing */
     bool s3_anonymous;
+    const char *cache;
+    int64_t cache_bytes;
 };
 /* `at`: offset of a struct fetch_flags in the program's struct. */
 struct setting_group fetch_flags_group(size_t at);

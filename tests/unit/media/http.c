@@ -408,6 +408,27 @@ Test(http, a_redirect_from_the_internet_into_the_own_network_is_refused)
     server_close(&outside);
 }
 
+Test(http, what_is_cached_is_not_asked_for_again_unless_the_server_says_so)
+{
+    struct web w;
+    char folder[] = "/tmp/fetch-cache-XXXXXX", command[64];
+    cr_assert(mkdtemp(folder));
+    for (int run = 0; run < 2; run++) {
+        web_open(&w, (struct fetch_options){.allow_private_hosts = true, .cache = folder});
+        for (int i = 0; i < 2; i++) {
+            expect(&w, "/hello", FETCH_OK, "hello");
+            expect(&w, "/nostore", FETCH_OK, "hello");
+            expect(&w, "/bytes.tar#m@2+3", FETCH_OK, "234");
+            expect(&w, "/bytes.tar#m@3+3", FETCH_OK, "345");
+            expect(&w, "/gone", FETCH_MISSING, NULL);
+        }
+        cr_expect_eq(atomic_load(&w.server.requests), 3 + 2 + 2);
+        web_close(&w); /* the next server has another port, which is another address */
+    }
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    cr_assert_eq(system(command), 0);
+}
+
 Test(http, an_owner_who_says_noai_is_heard_unless_told_not_to)
 {
     struct web w;
