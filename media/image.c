@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "media/bmp.h"
 #include "media/image_impl.h"
 #include "media/pixels.h"
 #include "media/sniff.h"
@@ -187,29 +188,38 @@ static bool is_packed(const VipsImage *im)
     return vips_image_get_coding(im) != VIPS_CODING_NONE;
 }
 
-/* The header's word against the policy, before any pixel. */
-static enum status check_header(struct decode *d)
+/* The header's sizes against the policy, before any pixel. */
+static enum status check_sizes(struct decode *d)
 {
     struct image *im = &d->image;
-    int orientation = vips_image_get_orientation(d->file), pages = vips_image_get_n_pages(d->file);
-    im->stored_width = vips_image_get_width(d->file);
-    im->stored_height = vips_image_get_height(d->file);
     if (im->stored_width > d->policy->max_side || im->stored_height > d->policy->max_side ||
         (int64_t)im->stored_width * im->stored_height > d->policy->max_pixels) {
         d->kind = IMAGE_TOO_LARGE;
         return diag_set(d->why, ST_LIMIT, "image: %d x %d pixels, the limits are %d a side and %lld in all",
                         im->stored_width, im->stored_height, d->policy->max_side, (long long)d->policy->max_pixels);
     }
+    int width = im->stored_width, height = im->stored_height;
+    int longer = width > height ? width : height, shorter = width > height ? height : width;
+    if (shorter < DEGENERATE_SIDE || longer / DEGENERATE_RATIO > shorter)
+        im->notes |= IMAGE_NOTE_DEGENERATE;
+    return ST_OK;
+}
+
+static enum status check_header(struct decode *d)
+{
+    struct image *im = &d->image;
+    int orientation = vips_image_get_orientation(d->file), pages = vips_image_get_n_pages(d->file);
+    im->stored_width = vips_image_get_width(d->file);
+    im->stored_height = vips_image_get_height(d->file);
+    enum status s = check_sizes(d);
+    if (s != ST_OK)
+        return s;
     if (orientation < 1 || orientation > 8)
         im->notes |= IMAGE_NOTE_BAD_ORIENTATION;
     const struct loader *l = find_loader(im->format);
     im->orientation = orientation < 1 || orientation > 8 || (l && l->turns_itself) ? 1 : orientation;
     im->frames = d->facts.frames > 0 ? d->facts.frames : pages;
     im->had_alpha = !is_packed(d->file) && vips_image_hasalpha(d->file);
-    int width = im->stored_width, height = im->stored_height;
-    int longer = width > height ? width : height, shorter = width > height ? height : width;
-    if (shorter < DEGENERATE_SIDE || longer / DEGENERATE_RATIO > shorter)
-        im->notes |= IMAGE_NOTE_DEGENERATE;
     if (im->frames > 1)
         im->notes |= IMAGE_NOTE_FIRST_FRAME;
     if (vips_image_get_interpretation(d->file) == VIPS_INTERPRETATION_CMYK)
@@ -429,17 +439,76 @@ static enum status decode_pixels(struct decode *d)
     return turn(d, rgb);
 }
 
+/* ---- what libvips has no loader for ------------------------------------------------------------------------------ */
+
+static enum status refuse_bmp(struct decode *d, enum status s, const struct diag *cause)
+{
+    d->kind = s == ST_UNSUPPORTED ? IMAGE_UNSUPPORTED_FORMAT : IMAGE_CORRUPT;
+    return diag_set(d->why, s, "image: bmp is damaged or of another kind: %s", cause->text);
+}
+
+/* Takes rgba's pixels of b, or as many as the policy asks for. */
+static enum status take_bmp(struct decode *d, struct bmp *b, uint8_t *rgba, uint8_t *rgb)
+{
+    size_t width = (size_t)b->width, n = width * (size_t)b->height;
+    memset(rgba, FILL, 4 * n);
+    int rows = bmp_read(b, rgba);
+    d->image.rows_decoded = (double)rows / b->height;
+    d->image.had_alpha = b->has_alpha;
+    if (rows < b->height && d->image.rows_decoded < d->policy->min_rows_fraction) {
+        d->kind = IMAGE_TRUNCATED;
+        return diag_set(d->why, ST_FORMAT, "image: bmp breaks off: %d of %d rows", rows, b->height);
+    }
+    if (rows < b->height)
+        d->image.notes |= IMAGE_NOTE_TRUNCATED;
+    struct pixel_layout layout = {.colour = PIXEL_RGB,
+                                  .bands = 4,
+                                  .has_alpha = b->has_alpha && rows == b->height,
+                                  .flatten = d->policy->kind == IMAGE_POLICY_DEFAULT};
+    memcpy(layout.background, d->policy->background, sizeof layout.background);
+    for (int y = 0; y < b->height; y++)
+        pixels_to_rgb(&layout, rgba + 4 * width * (size_t)y, b->width, rgb + 3 * width * (size_t)y);
+    return ST_OK;
+}
+
+static enum status decode_bmp(struct decode *d)
+{
+    struct bmp b;
+    struct diag cause = {""};
+    enum status s = bmp_open(d->bytes, d->len, &b, &cause);
+    if (s != ST_OK)
+        return refuse_bmp(d, s, &cause);
+    d->image.stored_width = b.width;
+    d->image.stored_height = b.height;
+    d->image.orientation = d->image.frames = 1;
+    s = check_sizes(d);
+    if (s != ST_OK)
+        return s;
+    size_t n = (size_t)b.width * (size_t)b.height;
+    uint8_t *rgba = malloc(4 * n), *rgb = malloc(3 * n);
+    s = rgba && rgb ? take_bmp(d, &b, rgba, rgb) : refuse(d, IMAGE_DECODE_FAILED, ST_NOMEM, "no memory for the pixels");
+    free(rgba);
+    if (s == ST_OK)
+        return turn(d, rgb);
+    free(rgb);
+    return s;
+}
+
+static enum status decode_by_libvips(struct decode *d)
+{
+    enum status s = open_file(d, VIPS_FAIL_ON_ERROR);
+    if (s == ST_OK)
+        s = check_header(d);
+    return s == ST_OK ? decode_pixels(d) : s;
+}
+
 enum status image_decode_pixels(const uint8_t *bytes, size_t len, const struct image_policy *policy, struct image *out,
                                 enum image_error *kind, struct diag *why)
 {
     struct decode d = {.bytes = bytes, .len = len, .policy = policy, .why = why};
     enum status s = check_bytes(&d);
     if (s == ST_OK)
-        s = open_file(&d, VIPS_FAIL_ON_ERROR);
-    if (s == ST_OK)
-        s = check_header(&d);
-    if (s == ST_OK)
-        s = decode_pixels(&d);
+        s = strcmp(d.image.format, "bmp") == 0 ? decode_bmp(&d) : decode_by_libvips(&d);
     g_clear_object(&d.samples);
     g_clear_object(&d.file);
     vips_error_clear();

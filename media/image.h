@@ -1,7 +1,7 @@
 /* Bytes of an image file -> display pixels: 8-bit RGB, turned as the camera says, with what was found on the way.
  *
  * By content, never by extension. Only the loaders of an allow-list are reached (JPEG, PNG, WebP, GIF, TIFF, HEIF and
- * AVIF, JPEG XL); SVG, PDF, BMP and the like are refused by name. Sizes come from the header and are held against the
+ * AVIF, JPEG XL, BMP); SVG, PDF and the like are refused by name. Sizes come from the header and are held against the
  * policy before a pixel is decoded. Thread-safe; one decode uses one thread. The only file that knows libvips.
  *
  * Bytes from outside should go through media/decoder.h, which calls this in a child process. */
@@ -76,7 +76,7 @@ struct image {
     int frames;              /* frames or pages of the file; the first is decoded */
     double rows_decoded;     /* 1 unless truncated */
     unsigned notes;          /* bits of enum image_note */
-    char format[16];         /* "jpeg", "png", "webp", "gif", "tiff", "heif", "avif", "jxl" */
+    char format[16];         /* "jpeg", "png", "webp", "gif", "tiff", "heif", "avif", "jxl", "bmp" */
     char sha256[SHA256_HEX]; /* of the file's bytes */
 };
 

@@ -31,7 +31,7 @@ static const struct signature signatures[] = {
     {"heif", 4, MAGIC("ftyphev"), true},
     {"heif", 4, MAGIC("ftypmif1"), true},
     {"heif", 4, MAGIC("ftypmsf1"), true},
-    {"bmp", 0, MAGIC("BM"), false},
+    {"bmp", 0, MAGIC("BM"), true},
     {"jp2", 0, MAGIC("\0\0\0\x0CjP  \r\n\x87\n"), false},
     {"jp2", 0, MAGIC("\xFF\x4F\xFF\x51"), false},
     {"ico", 0, MAGIC("\0\0\1\0"), false},

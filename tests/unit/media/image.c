@@ -85,7 +85,7 @@ Test(image, what_is_no_image_or_not_on_the_list_is_named)
     refused(file_text("<?xml version=\"1.0\"?>\n<svg xmlns=\"http://www.w3.org/2000/svg\"/>"),
             IMAGE_UNSUPPORTED_FORMAT);
     refused(file_text("%PDF-1.4"), IMAGE_UNSUPPORTED_FORMAT);
-    refused(file_text("BM0000000000"), IMAGE_UNSUPPORTED_FORMAT);
+    refused(file_text("BM0000000000"), IMAGE_CORRUPT);
     refused(file_text("%!PS-Adobe-3.0 EPSF"), IMAGE_UNSUPPORTED_FORMAT);
     refused(file_text("P6\n1 1\n255\nabc"), IMAGE_UNSUPPORTED_FORMAT);
 }
