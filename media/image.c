@@ -112,6 +112,14 @@ static enum status refuse_damage(struct decode *d)
     const char *reason = said + strspn(said, " ");
     bool cut = d->facts.ending == ENDING_MISSING;
     bool memory = strstr(said, "out of memory") != NULL;
+    bool no_codec = strstr(said, "Unsupported codec") || strstr(said, "No decoding plugin");
+    if (no_codec) {
+        g_free(said);
+        d->kind = IMAGE_UNSUPPORTED_FORMAT;
+        return diag_set(d->why, ST_UNSUPPORTED,
+                        "image: libheif has no decoder for this %s here; its packages are called libheif-plugin-...",
+                        d->image.format);
+    }
     d->kind = memory ? IMAGE_DECODE_FAILED : cut ? IMAGE_TRUNCATED : IMAGE_CORRUPT;
     enum status s = diag_set(d->why, memory ? ST_NOMEM : ST_FORMAT, "image: %s %s: %s", d->image.format,
                              memory ? "not decoded"
@@ -148,7 +156,8 @@ static enum status open_file(struct decode *d, VipsFailOn fail_on)
     const struct loader *l = find_loader(d->image.format);
     if (!l) {
         d->kind = IMAGE_UNSUPPORTED_FORMAT;
-        return diag_set(d->why, ST_UNSUPPORTED, "image: no decoder for %s here", d->image.format);
+        return diag_set(d->why, ST_UNSUPPORTED, "image: no decoder for %s here: this libvips has no such module",
+                        d->image.format);
     }
     g_clear_object(&d->file);
     vips_error_clear();

@@ -6,3 +6,9 @@ $(LOST_DEVICE): $(B)/obj/worker/main.c.o $(B)/obj/tests/e2e/lost_device.c.o $(ca
 	$(Q)$(CC) $(SAN) -Wl,--wrap=backend_step_end -o $@.$$$$ $(filter %.o,$^) $(call link,worker) $(LDLIBS_ALL) && mv -f $@.$$$$ $@
 TEST_PROGRAMS += $(LOST_DEVICE)
 e2e: $(LOST_DEVICE) $(B)/test/parity/sparse_checkpoint
+
+# A thousand hostile files; `make e2e` has a hundred.
+.PHONY: hostile-thousand
+hostile-thousand: all ## a thousand hostile files, each with its record (SEED=)
+	@BIN=$(abspath $(B)/bin) COUNT=1000 $(if $(SEED),SEED=$(SEED)) tests/e2e/run.sh hostile_many
+FULL_STEPS += hostile-thousand

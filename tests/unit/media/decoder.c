@@ -111,6 +111,43 @@ Test(decoder, pixels_and_facts_equal_those_of_the_own_process)
     decoder_pool_close(p);
 }
 
+/* Samples of one picture, made by libvips; how far the codec may be from it, on average. */
+Test(decoder, codecs_that_libvips_loads_as_modules_work_in_a_confined_child)
+{
+    static const struct {
+        const char *name, *format;
+        double most;
+    } samples[] = {
+        {"ducks.heic", "heif", 14}, {"ducks.avif", "avif", 14}, {"ducks.jxl", "jxl", 14}, {"lossless.jxl", "jxl", 0}};
+    struct decoder_pool *p = pool((struct decoder_options){.children = 1});
+    struct file original = file_read("tests/unit/media/samples/ducks.png");
+    struct image want, found;
+    cr_assert_eq(run(p, &original, &want), IMAGE_OK);
+    for (size_t i = 0; i < sizeof samples / sizeof *samples; i++) {
+        char path[128];
+        double sum = 0;
+        snprintf(path, sizeof path, "tests/unit/media/samples/%s", samples[i].name);
+        struct file f = file_read(path);
+        enum image_error kind = run(p, &f, &found);
+        file_free(&f);
+        if (kind == IMAGE_UNSUPPORTED_FORMAT) { /* a release whose libvips has no such module */
+            cr_assert_null(getenv("REQUIRE_ALL"), "%s", samples[i].name);
+            continue;
+        }
+        cr_assert_eq(kind, IMAGE_OK, "%s: %s", samples[i].name, image_error_word(kind));
+        cr_expect_str_eq(found.format, samples[i].format);
+        cr_assert(found.width == want.width && found.height == want.height);
+        size_t n = (size_t)want.width * (size_t)want.height * 3;
+        for (size_t k = 0; k < n; k++)
+            sum += abs(found.rgb[k] - want.rgb[k]);
+        cr_expect_leq(sum / (double)n, samples[i].most, "%s: %g off", samples[i].name, sum / (double)n);
+        image_fini(&found);
+    }
+    image_fini(&want);
+    file_free(&original);
+    decoder_pool_close(p);
+}
+
 Test(decoder, the_rows_of_a_truncated_file_come_across)
 {
     struct decoder_pool *p = pool((struct decoder_options){.children = 1});
