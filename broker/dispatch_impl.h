@@ -32,7 +32,7 @@ enum {
     /* Of one connection, and of one client's key, on the way. A client asks one thing at a time beside its 32
      * SUBMITs of some 128 KiB; a worker five. */
     PEER_CALLS = 40,
-    PEER_BYTES = 8 << 20,
+    PEER_BYTES = 5 << 20,
     KEY_CALLS = 256,
     KEY_SHARE = 4, /* of the bytes that are held for all */
 };

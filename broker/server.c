@@ -65,18 +65,20 @@ void server_close(struct server *s)
     free(s);
 }
 
-/* A bounded burst, so that neither side starves the other or Redis. */
+/* A bounded burst, so that neither side starves the other or Redis, and answers do not wait for long. */
 static void read_side(struct server *s, enum side side)
 {
-    enum { BURST = 128 };
+    enum { BURST = 128, BURST_BYTES = 1 << 20 };
+    size_t bytes = 0;
     struct link *l = side == SIDE_CLIENT ? s->clients : s->workers;
     struct link_frame f;
-    for (int i = 0; i < BURST; i++) {
+    for (int i = 0; i < BURST && bytes < BURST_BYTES; i++) {
         if (side == SIDE_CLIENT && !dispatch_wants_clients(s->dispatch))
             return;
         if (link_receive(l, &f) != ST_OK)
             return;
         meters_message(view_meters(s->options.view), false, f.bytes, f.len);
+        bytes += f.len;
         dispatch_on_message(s->dispatch, side, &f.peer, f.bytes, f.len, clock_ms());
         link_frame_free(&f);
     }

@@ -176,39 +176,50 @@ static void put_rows(struct store_args *args, const struct message *m, const cha
     }
 }
 
+/* The message's jobs go into the open batch. False: there is no room for them now. */
+static bool put_group(struct dispatch *d, const struct link_peer *peer, const struct message *m,
+                      struct wire_view tenant)
+{
+    struct wire_reader r;
+    const struct campaign_number *c = number_of(d, m->campaign);
+    struct submit_group g = {.peer = *peer,
+                             .request = m->request,
+                             .n = message_rows_open(m, &r),
+                             .bytes = m->rows.len,
+                             .number_serial = c->serial};
+    struct submit_batch *b = dispatch_wants_clients(d) ? open_batch(d, g.n) : NULL;
+    if (!b || !add_group(b, &g))
+        return false;
+    size_t before = b->args.len;
+    put_rows(&b->args, m, c->number, tenant);
+    d->held_bytes += b->args.len - before;
+    return true;
+}
+
+/* What is over its sender's budget is not even looked at: that is what makes a flood cheap. */
 void submits_add(struct dispatch *d, const struct link_peer *peer, const struct allowed *who, const struct message *m)
 {
     struct diag why = {.text = ""};
     struct wire_view tenant = {.len = 0};
+    if (!budget_take(d->budget, SIDE_CLIENT, peer, m->rows.len)) {
+        answer_busy(d, peer, m->request, RETRY_MS, "as many jobs of this sender are on the way as may be");
+        return;
+    }
+    enum message_code code = CODE_DENIED;
     enum status s = check_rows(m, &tenant, &why);
-    if (s == ST_OK && tenant.len && !allowed_tenant(who, tenant.bytes, tenant.len)) {
-        dispatch_error(d, SIDE_CLIENT, peer, m, CODE_DENIED, "SUBMIT: the key is not for the tenant of these jobs");
-        return;
-    }
-    if (s != ST_OK) {
-        enum message_code code = s == ST_LIMIT ? CODE_LIMIT : s == ST_REFUSED ? CODE_REFUSED : CODE_FORMAT;
-        dispatch_error(d, SIDE_CLIENT, peer, m, code, why.text);
-        return;
-    }
-    struct wire_reader r;
-    const struct campaign_number *c = number_of(d, m->campaign);
-    struct submit_group g = {
-        .peer = *peer, .request = m->request, .n = message_rows_open(m, &r), .number_serial = c->serial};
+    if (s != ST_OK)
+        code = s == ST_LIMIT ? CODE_LIMIT : s == ST_REFUSED ? CODE_REFUSED : CODE_FORMAT;
+    else if (tenant.len && !allowed_tenant(who, tenant.bytes, tenant.len))
+        s = diag_set(&why, ST_REFUSED, "SUBMIT: the key is not for the tenant of these jobs");
     if (tenant.len == 0) /* whose the campaign may be: a list between line ends, which no tenant's name has */
         tenant = view_of_text(who->tenants);
-    g.bytes = m->rows.len;
-    bool fits = budget_take(d->budget, SIDE_CLIENT, peer, g.bytes);
-    struct submit_batch *b = fits && dispatch_wants_clients(d) ? open_batch(d, g.n) : NULL;
-    if (!b || !add_group(b, &g)) {
-        if (fits)
-            budget_give(d->budget, SIDE_CLIENT, peer, g.bytes);
-        answer_busy(d, peer, m->request, RETRY_MS,
-                    fits ? "the broker has its hands full" : "as many jobs of this sender are on the way as may be");
+    if (s == ST_OK && put_group(d, peer, m, tenant))
         return;
-    }
-    size_t before = b->args.len;
-    put_rows(&b->args, m, c->number, tenant);
-    d->held_bytes += b->args.len - before;
+    budget_give(d->budget, SIDE_CLIENT, peer, m->rows.len);
+    if (s == ST_OK)
+        answer_busy(d, peer, m->request, RETRY_MS, "the broker has its hands full");
+    else
+        dispatch_error(d, SIDE_CLIENT, peer, m, code, why.text);
 }
 
 /* Its senders have their answers. */

@@ -102,7 +102,7 @@ test-built:
 # Of the e2e: plugs pulls them at a pace that instrumented kernels do not keep (300 images of four tasks each), and chaos
 # kills the same processes under the thread sanitizer; brim counts on the pace of its workers; devices loads a plugin, which
 # the sanitizer's runtime inside the programs does not serve; tuning is the reference's Python. E2E=NAME runs one.
-SANITIZED_E2E := up queue refused settings operate lost_device stop_loading demo_kill annotate.py
+SANITIZED_E2E := up queue refused settings operate guard lost_device stop_loading demo_kill annotate.py
 SANITIZED_STEPS := unit $(filter-out lint unit $(UNSANITIZED_STEPS),$(TEST_STEPS))
 TSAN_PROGRAMS += $(sort $(wildcard tests/stress/*.c))
 .PHONY: sanitized

@@ -12,3 +12,7 @@ e2e: $(LOST_DEVICE) $(B)/test/parity/sparse_checkpoint
 hostile-thousand: all ## a thousand hostile files, each with its record (SEED=)
 	@BIN=$(abspath $(B)/bin) COUNT=1000 $(if $(SEED),SEED=$(SEED)) tests/e2e/run.sh hostile_many
 FULL_STEPS += hostile-thousand
+
+# Peers of a broker that mean ill.
+TEST_PROGRAMS += $(B)/test/e2e/intruder
+e2e: $(B)/test/e2e/intruder
