@@ -69,13 +69,15 @@ static int set_int(void *socket, int option, int value)
     return zmq_setsockopt(socket, option, &value, sizeof value);
 }
 
-/* A peer of a router may have so much waiting, in each direction, and no more: who does not read, or sends more than a
- * broker in trouble takes, waits alone. Nobody needs more: a client has 9 messages on the way, a worker fewer. */
+/* A peer of a router may have so much waiting and no more: who does not read, or sends more than a broker in trouble
+ * takes, waits alone. What does not fit on its way to a peer is dropped, so there is room for an answer to each of a
+ * client's 33 messages on the way; what does not fit on its way in stays with the peer. */
 static int set_queues(void *socket, enum link_kind kind)
 {
-    enum { OF_A_PEER = 16, OF_A_DEALER = 4096, HANDSHAKE_MS = 10000 };
-    int frames = kind == LINK_ROUTER ? OF_A_PEER : OF_A_DEALER;
-    return set_int(socket, ZMQ_SNDHWM, frames) | set_int(socket, ZMQ_RCVHWM, frames) |
+    enum { TO_A_PEER = 48, FROM_A_PEER = 16, OF_A_DEALER = 4096, HANDSHAKE_MS = 10000 };
+    bool router = kind == LINK_ROUTER;
+    return set_int(socket, ZMQ_SNDHWM, router ? TO_A_PEER : OF_A_DEALER) |
+           set_int(socket, ZMQ_RCVHWM, router ? FROM_A_PEER : OF_A_DEALER) |
            set_int(socket, ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS);
 }
 

@@ -1,0 +1,97 @@
+#!/bin/bash
+# Broker and Redis in one network namespace, workers in another that has no way to Redis: the relay route over CURVE.
+# A key that is on no list is turned away; a link that loses and delays packets slows work and loses none; a link that is
+# cut for longer than a lease and healed ends with every image in one record. Needs root, ip and redis-server.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+. tests/e2e/lib.sh
+[ "$(id -u)" = 0 ] || { echo "needs root"; exit 77; }
+for tool in ip redis-server; do
+    command -v $tool >/dev/null || { echo "needs $tool (packages iproute2, redis-server)"; exit 77; }
+done
+queue=ferretry-q-$$ far=ferretry-w-$$
+pids=()
+stop_all() {
+    code=$?
+    for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null; done
+    wait
+    ip netns del $queue 2>/dev/null
+    ip netns del $far 2>/dev/null
+    (exit $code)
+    finish
+}
+trap stop_all EXIT
+ip netns add $queue 2>"$WORK/err" || { echo "no network namespaces here: $(cat "$WORK/err")"; exit 77; }
+ip netns add $far || die "no second namespace"
+in_queue() { ip netns exec $queue "$@"; }
+in_far() { ip netns exec $far "$@"; }
+ip link add q-$$ netns $queue type veth peer name w-$$ netns $far || { echo "no veth here"; exit 77; }
+in_queue ip addr add 10.77.0.1/24 dev q-$$ && in_queue ip link set q-$$ up && in_queue ip link set lo up
+in_far ip addr add 10.77.0.2/24 dev w-$$ && in_far ip link set w-$$ up && in_far ip link set lo up
+
+keys=$WORK/keys
+images=$WORK/images
+mkdir "$images"
+for i in 1 2; do
+    for file in "$ROOT"/tests/e2e/corpus/files/{alpha.png,landscape.jpg,progressive.jpg,scan.tiff,scene.webp,tiny.png}; do
+        cp "$file" "$images/$i-$(basename "$file")"
+    done
+done
+"$FERRET" admin keygen -o "$keys" 2>/dev/null || die "keygen failed"
+"$FERRET" admin keygen -o "$WORK/strangers" 2>/dev/null || die "keygen failed"
+cp "$keys/broker.pub" "$WORK/strangers/"
+in_queue redis-server --port 6379 --bind 127.0.0.1 --dir "$WORK" --save '' --appendonly yes --appendfsync always \
+    --maxmemory 100mb --maxmemory-policy noeviction --aclfile "$keys/redis.acl" >"$WORK/redis.log" &
+pids+=($!)
+in_queue "$BIN/ferret-broker" --redis 127.0.0.1:6379 --redis-user ferret-broker --redis-password-file \
+    "$keys/ferret-broker.redis-password" --client-bind tcp://10.77.0.1:7411 --worker-bind tcp://10.77.0.1:7412 \
+    --key-file "$keys/broker.key" --route relay --lease-ms 3000 --beat-ms 600 2>"$WORK/broker.log" &
+pids+=($!)
+client() { in_far "$FERRET" "$@" --broker tcp://10.77.0.1:7411 --key-file "${KEY:-$keys/submit.key}"; }
+is_up() { client status; }
+wait_for 20 is_up || die "no broker: $(cat "$WORK/broker.log")"
+! in_far timeout 2 bash -c 'exec 3<>/dev/tcp/10.77.0.1/6379' 2>/dev/null || die "Redis can be reached from where workers are"
+KEY=$WORK/strangers/submit.key client status >/dev/null 2>"$WORK/err"
+want "exit code with a key that is on no list" 4 $?
+in_far "$FERRET" status --broker tcp://10.77.0.1:7411 2>"$WORK/err"
+want "exit code without a key" 4 $?
+
+in_far "$BIN/ferret-worker" --broker tcp://10.77.0.1:7412 --key-file "$keys/worker.key" --root "local=$images" --threads 1 \
+    --credit 4 2>"$WORK/worker.log" &
+pids+=($!)
+# round NAME: submits all images and waits for them; the caller's command runs once some are done.
+round() {
+    local name=$1 begin=$SECONDS
+    client submit "$images" --root "local=$images" --campaign "$name" --max-tokens 24 >/dev/null 2>&1 || die "$name: submit failed"
+    "${@:2}"
+    watch "$name" || die "$name: watch: $(tail -n 3 "$WORK/watch.log" "$WORK/worker.log")"
+    client export "$name" -o - >"$WORK/records" || die "$name: export failed"
+    want "$name: records" 12 "$(wc -l <"$WORK/records")"
+    want "$name: images with a record" 12 "$(field_of_all id <"$WORK/records" | sort -u | wc -l)"
+    echo "measured: netns $name: 12 images in $((SECONDS - begin)) s"
+}
+field_of_all() { python3 -c 'import json, sys; [print(json.loads(l)[sys.argv[1]]) for l in sys.stdin]' "$1"; }
+watch() {
+    in_far timeout 200 "$FERRET" watch "$1" --broker tcp://10.77.0.1:7411 --key-file "$keys/submit.key" 2>"$WORK/watch.log"
+}
+some_done() { [ "$(client status "$1" --json | field done)" -ge 2 ]; }
+
+round plain true
+if in_queue tc qdisc add dev q-$$ root netem delay 80ms 20ms loss 5% 2>"$WORK/err"; then
+    in_far tc qdisc add dev w-$$ root netem delay 80ms 20ms loss 5%
+    round lossy true
+    in_queue tc qdisc del dev q-$$ root
+    in_far tc qdisc del dev w-$$ root
+else
+    echo "measured: netns lossy: not run, this kernel has no netem"
+fi
+cut_and_heal() {
+    wait_for 120 some_done cut || die "nothing is done"
+    in_queue ip link set q-$$ down
+    sleep 6 # two leases
+    in_queue ip link set q-$$ up
+}
+round cut cut_and_heal
+in_queue "$FERRET" admin fsck --redis 127.0.0.1:6379 --redis-user ferret-fsck --redis-password-file \
+    "$keys/ferret-fsck.redis-password" || die "fsck"
+grep -q 'relay route' "$WORK/worker.log" || die "the worker is on another route: $(cat "$WORK/worker.log")"
