@@ -5,7 +5,7 @@
 INTRUDER=$BIN/../test/e2e/intruder
 [ -x "$INTRUDER" ] || { echo "$INTRUDER is not built"; exit 77; }
 command -v redis-server >/dev/null || { echo "redis-server is not installed"; exit 77; }
-RUN_S=${RUN_S:-1.5}
+RUN_S=${RUN_S:-1}
 WORST_MS=${WORST_MS:-2500} # of one call, while the machine may be busy with others
 GROWS_MB=160               # of a broker with one peer that does its worst: what it holds for it is bounded
 pids=()
@@ -57,12 +57,12 @@ hurt() {
 "$INTRUDER" probe "$guarded" "$WORK/keys/submit.key" 0.5 >/dev/null || die "no broker: $(cat "$WORK/guarded.log")"
 want "tenant of the campaign that is left alone" default "$(redis HGET '{q:0}:c:1' tenant)"
 # Without the budgets and queues of a peer the last three leave it one call or none, and frames a few.
-hurt garbage "$guarded" - $guarded_broker 15
-hurt stall "$guarded" - $guarded_broker 15
-hurt half "$plain" - $plain_broker 15
-hurt frames "$guarded" "$WORK/keys/bad.key" $guarded_broker 15
-hurt frames "$workers" "$WORK/keys/bad.key" $guarded_broker 15
-hurt questions "$guarded" "$WORK/keys/bad.key" $guarded_broker 10
-hurt mute "$guarded" "$WORK/keys/bad.key" $guarded_broker 10
-hurt submits "$guarded" "$WORK/keys/bad.key" $guarded_broker 3
+hurt garbage "$guarded" - $guarded_broker 8
+hurt stall "$guarded" - $guarded_broker 8
+hurt half "$plain" - $plain_broker 8
+hurt frames "$guarded" "$WORK/keys/bad.key" $guarded_broker 8
+hurt frames "$workers" "$WORK/keys/bad.key" $guarded_broker 8
+hurt questions "$guarded" "$WORK/keys/bad.key" $guarded_broker 5
+hurt mute "$guarded" "$WORK/keys/bad.key" $guarded_broker 5
+hurt submits "$guarded" "$WORK/keys/bad.key" $guarded_broker 2
 want "state of the campaign" active "$(redis HGET '{q:0}:c:1' state)"
