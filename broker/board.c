@@ -77,15 +77,14 @@ static enum status ask_campaigns(struct board *b, int shard, struct snapshot *s)
     return ST_OK;
 }
 
+/* Campaigns and news shard by shard; sessions and numbers are put together below (protocol/spread.h). */
 static enum status ask_all(struct board *b, struct snapshot *s)
 {
-    enum status st = ST_OK;
+    enum status st = ask_and_add(b, 0, SCRIPT_WORKERS, -1, s, snapshot_add_workers);
+    if (st == ST_OK)
+        st = ask_and_add(b, 0, SCRIPT_QUEUE, -1, s, snapshot_add_numbers);
     for (int shard = 0; st == ST_OK && shard < store_shards(b->options.store); shard++) {
         st = ask_campaigns(b, shard, s);
-        if (st == ST_OK)
-            st = ask_and_add(b, shard, SCRIPT_WORKERS, -1, s, snapshot_add_workers);
-        if (st == ST_OK)
-            st = ask_and_add(b, shard, SCRIPT_QUEUE, -1, s, snapshot_add_numbers);
         if (st == ST_OK)
             st = ask_and_add(b, shard, SCRIPT_NEWS, SNAPSHOT_NEWS, s, snapshot_add_news);
     }

@@ -13,7 +13,7 @@ struct server {
     struct link *clients, *workers;
     struct dispatch *dispatch;
     unsigned claims; /* sent so far */
-    bool was_ready;
+    bool was_ready, replicas_follow;
 };
 
 static enum status open_router(struct server *s, const char *address, struct link **out, struct diag *why)
@@ -33,7 +33,7 @@ enum status server_open(const struct server_options *o, struct server **out, str
     if (!s)
         return ST_NOMEM;
     s->options = *o;
-    s->was_ready = true;
+    s->was_ready = s->replicas_follow = true;
     enum status st = dispatch_new(&o->dispatch, &s->dispatch);
     if (st == ST_OK)
         st = link_context_new(&s->context);
@@ -84,10 +84,24 @@ static void read_side(struct server *s, enum side side)
     }
 }
 
+/* Replicas that do not follow are told of once, and once more when they do again. */
+static void mind_replicas(struct server *s, const struct reply *r)
+{
+    bool follow = r->replicas >= s->options.dispatch.replicas;
+    if (r->kind != REPLY_ARRAY || follow == s->replicas_follow)
+        return;
+    log_line(s->options.log, follow ? LOG_INFO : LOG_WARN, "%s",
+             follow ? "replicas of Redis follow again"
+                    : "replicas of Redis do not follow: jobs are accepted without them");
+    s->replicas_follow = follow;
+}
+
 static void read_answers(struct server *s, struct store *store)
 {
     struct store_answer a;
     while (store_take(store, &a)) {
+        if (store == s->options.stores[STORE_SUBMIT] && s->options.dispatch.replicas > 0)
+            mind_replicas(s, &a.reply);
         meters_reply(view_meters(s->options.view), a.tag, clock_us());
         dispatch_on_reply(s->dispatch, a.tag, &a.reply, clock_ms());
         store_answer_free(&a);

@@ -43,7 +43,7 @@ static const struct setting plan_rows[] = {
     {.name = "json",
      .type = SETTING_BOOL,
      .offset = offsetof(struct plan_flags, json),
-     .help = "with --plan: one object rather than lines"},
+     .help = "one JSON object at the end, rather than lines"},
 };
 
 struct setting_group plan_flags_group(size_t at)

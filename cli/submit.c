@@ -11,6 +11,7 @@
 #include "cli/progress.h"
 #include "cli/plan.h"
 #include "cli/remote.h"
+#include "cli/submit_end.h"
 #include "cli/up_file.h"
 #include "formats/read/inputs.h"
 #include "formats/read/repeats.h"
@@ -55,6 +56,7 @@ struct submit {
     uint64_t taken;    /* inputs of this run */
     uint64_t rejected; /* of them, those that are no job */
     bool anywhere;     /* roots are those of a plan without a `ferret up` */
+    uint64_t lost;     /* accepted, and gone by a failover of Redis */
     bool goes_on;      /* behind what an earlier run handed in */
     bool terminal;
     char labels[LIMIT_NAME_BYTES + 1];
@@ -505,17 +507,22 @@ static enum status plan_paths(struct submit *s, uint64_t *failed, struct diag *w
 
 static enum status submit_paths(struct submit *s, struct diag *why)
 {
-    struct campaign_status status;
+    struct campaign_status status = {.total = 0};
     enum status result = link_flags_open(&s->o->link, &s->client, why);
     if (result == ST_OK)
         result = open_campaign(s, &status, why);
     if (result == ST_OK)
         result = resume(s, &status, why);
     if (result == ST_OK) {
-        puts(s->campaign);
+        if (!s->o->plan.json)
+            puts(s->campaign);
         fflush(stdout);
         result = submit_all(s, why);
     }
+    const struct submit_end end = {
+        .campaign = s->campaign, .rejected = s->rejected, .total_before = status.total, .json = s->o->plan.json};
+    if (result == ST_OK)
+        result = submit_end_tell(&end, s->client, &s->lost, why);
     client_close(s->client);
     return result;
 }
@@ -540,7 +547,7 @@ static enum status run(void *options, const struct settings *settings, int *exit
         fputs("ferret submit: no inputs: there is no file under what was named\n", stderr);
     if (s.rejected > 0)
         fprintf(stderr, "ferret submit: %llu inputs are no jobs and end as failed\n", (unsigned long long)s.rejected);
-    *exit_code = s.rejected > 0 ? EXIT_ITEMS_FAILED : EXIT_OK;
+    *exit_code = s.rejected + s.lost > 0 ? EXIT_ITEMS_FAILED : EXIT_OK;
     return ST_OK;
 }
 

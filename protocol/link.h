@@ -90,7 +90,7 @@ struct link_poll {
     bool want_read, want_write;
     bool can_read, can_write; /* out */
 };
-/* timeout_ms < 0 waits for ever; the first 40 that can be ready are looked at. ST_OK also on timeout and on a signal
+/* timeout_ms < 0 waits for ever; the first 72 that can be ready are looked at. ST_OK also on timeout and on a signal
  * (nothing is ready then). */
 MUST_CHECK enum status link_wait(struct link_poll *items, int n, int timeout_ms);
 

@@ -316,6 +316,7 @@ int node_pump(struct node *n, int64_t now_ms)
         start_connect(n, now_ms);
     }
     if (n->redis && n->connecting) {
+        n->silent_since = now_ms;
         if (is_writable(n->redis->fd))
             n->connecting = false;
         else if (now_ms >= n->connect_until)

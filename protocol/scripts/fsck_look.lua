@@ -11,10 +11,19 @@ local function at(name, undo)
     places[#places + 1] = {name = name, undo = undo}
 end
 
-for i = 3, #ARGV do
-    if call('HEXISTS', K .. ARGV[i], id) == 1 then
-        at(ARGV[i], function() call('HDEL', K .. ARGV[i], id) end)
+-- What the walk saw, and what live sessions have come to own since: an empty hash is no key.
+local seen = {}
+local function look_into(run)
+    if not seen[run] and call('HEXISTS', K .. run, id) == 1 then
+        at(run, function() call('HDEL', K .. run, id) end)
     end
+    seen[run] = true
+end
+for i = 3, #ARGV do
+    look_into(ARGV[i])
+end
+for _, sid in ipairs(call('ZRANGE', K .. 'sess', 0, 511)) do
+    look_into('run:' .. sid)
 end
 local owned = #places
 if call('ZSCORE', K .. 'delay', id) then
