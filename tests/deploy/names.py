@@ -46,10 +46,12 @@ def check_settings(path, text, flags):
         for key in json.loads(text):
             if key not in flags.get(program, known):
                 yield f"{path}: \"{key}\" is no setting of {program}"
-    for program, name in re.findall(r"(ferret(?:-broker|-worker)?)\b[^\n`]*?\s--([a-z][a-z-]+)", text):
-        allowed = flags.get(program, known) if program != "ferret" else known
-        if name not in allowed | EVERYWHERE:
-            yield f"{path}: {program} has no flag --{name}"
+    text = re.sub(r"(,|\\\\)\s*\n\s*", r"\1 ", text) # commands that go on in the next line
+    # All flags behind a program's name, up to the next one's, the end of the command or of the line.
+    for program, words in re.findall(r"\b(ferret(?:-broker|-worker)?)((?:[ ,\[]+(?!ferret\b|ferret-)[^\s|;`)]+)+)", text):
+        for name in re.findall(r"(?<![\w-])--([a-z][a-z-]+)", words):
+            if name not in (known if program == "ferret" else flags[program]) | EVERYWHERE:
+                yield f"{path}: {program} has no flag --{name}"
     for name in set(re.findall(r"\bFERRETRY_[A-Z_]+\b", text)) - OWN:
         yield f"{path}: {name}: a variable that nothing reads"
 
