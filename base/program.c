@@ -38,9 +38,12 @@ void program_catch_stops(void (*on_stop)(int signal_number))
 
 int program_end(const char *name, int exit_code)
 {
+    bool failed = ferror(stdout) != 0;
+    if (failed)
+        putchar('\n'); /* what failed has taken its errno with it: one more byte meets the same disk */
     bool lost = fflush(stdout) != 0;
     int said = lost ? errno : EIO;
-    if (!lost && !ferror(stdout))
+    if (!lost && !failed)
         return exit_code;
     if (said != EPIPE)
         fprintf(stderr, "%s: stdout: %s\n", name, strerror(said));

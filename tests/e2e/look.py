@@ -30,7 +30,7 @@ def check_token(up):
         want('code of %s with another token' % path, 401, fetch(up.base() + path, 'x' * 32)[0])
     for index in range(3):
         want('health of %d' % index, (200, 'alive\n'), fetch(up.base(index) + '/healthz'))
-        want('readiness of %d' % index, (200, 'ready\n'), fetch(up.base(index) + '/readyz'))
+        wait_for('readiness of %d' % index, 20, lambda: fetch(up.base(index) + '/readyz') == (200, 'ready\n'))
     want('code of a worker without a token', 401, fetch(up.base(1) + '/metrics')[0])
     want('code of another page', 404, up.get('/nowhere')[0])
 
