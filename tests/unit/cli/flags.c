@@ -79,7 +79,6 @@ Test(flags, what_makes_no_job_is_named)
     expect_refused(ARGS("--point", "1;2"), "--point \"1;2\": expected X,Y");
     expect_refused(ARGS("--box", "1,2,3,4,5"), "--box");
     expect_refused(ARGS("--box", "1,2,3,nan"), "--box");
-    expect_refused(ARGS("--task", "locate"), "expected at least one --phrase");
     expect_refused(ARGS("--task", "ask"), "expected --question");
     expect_refused(ARGS("--compat", "other"), "--compat \"other\": expected ml-ferret");
 }
@@ -92,6 +91,16 @@ Test(flags, texts_of_another_task_are_a_usage_error)
     cr_expect_not_null(strstr(why.text, "--phrase"), "%s", why.text);
     cr_expect_eq(read_job(ARGS("--task", "locate", "--phrase", "dog", "--question", "What?"), &job, &why), ST_INVALID);
     cr_expect_not_null(strstr(why.text, "--question"), "%s", why.text);
+}
+
+Test(flags, phrases_to_locate_come_from_flags_or_a_manifest)
+{
+    struct diag why = {{0}};
+    const char *const folder[] = {"photos"}, *const manifest[] = {"a.jsonl.gz"};
+    struct task_flags none = {.task = TASK_LOCATE};
+    cr_expect_eq(task_flags_check_paths(&none, manifest, 1, &why), ST_OK, "%s", why.text);
+    cr_expect_eq(task_flags_check_paths(&none, folder, 1, &why), ST_INVALID);
+    cr_expect_not_null(strstr(why.text, "expected at least one --phrase"), "%s", why.text);
 }
 
 Test(flags, regions_to_describe_come_from_flags_or_a_manifest)
