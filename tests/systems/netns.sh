@@ -10,10 +10,9 @@ for tool in ip redis-server; do
     command -v $tool >/dev/null || { echo "needs $tool (packages iproute2, redis-server)"; exit 77; }
 done
 queue=ferretry-q-$$ far=ferretry-w-$$
-pids=()
 stop_all() {
     code=$?
-    for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null; done
+    for space in $queue $far; do ip netns pids $space 2>/dev/null | xargs -r kill; done
     wait
     ip netns del $queue 2>/dev/null
     ip netns del $far 2>/dev/null
@@ -42,11 +41,9 @@ done
 cp "$keys/broker.pub" "$WORK/strangers/"
 in_queue redis-server --port 6379 --bind 127.0.0.1 --dir "$WORK" --save '' --appendonly yes --appendfsync always \
     --maxmemory 100mb --maxmemory-policy noeviction --aclfile "$keys/redis.acl" >"$WORK/redis.log" &
-pids+=($!)
 in_queue "$BIN/ferret-broker" --redis 127.0.0.1:6379 --redis-user ferret-broker --redis-password-file \
     "$keys/ferret-broker.redis-password" --client-bind tcp://10.77.0.1:7411 --worker-bind tcp://10.77.0.1:7412 \
     --key-file "$keys/broker.key" --route relay --lease-ms 3000 --beat-ms 600 2>"$WORK/broker.log" &
-pids+=($!)
 client() { in_far "$FERRET" "$@" --broker tcp://10.77.0.1:7411 --key-file "${KEY:-$keys/submit.key}"; }
 is_up() { client status; }
 wait_for 20 is_up || die "no broker: $(cat "$WORK/broker.log")"
@@ -58,7 +55,6 @@ want "exit code without a key" 4 $?
 
 in_far "$BIN/ferret-worker" --broker tcp://10.77.0.1:7412 --key-file "$keys/worker.key" --root "local=$images" --threads 1 \
     --credit 4 2>"$WORK/worker.log" &
-pids+=($!)
 # round NAME: submits all images and waits for them; the caller's command runs once some are done.
 round() {
     local name=$1 begin=$SECONDS
