@@ -17,14 +17,11 @@ LIMIT_S = 20
 
 # What is typed, what must be offered, what must not.
 LINES = [
-    ("ferret ad", ["admin"], []),
     ("ferret s", ["submit", "status", "show"], ["watch"]),
     ("ferret admin d", ["dead", "drain"], ["queue"]),
     ("ferret submit --t", ["--task", "--tenant", "--temperature", "--top-p"], ["--phrase"]),
     ("ferret submit --task ", ["caption", "describe", "locate", "ask"], ["--tenant"]),
-    ("ferret-broker --route ", ["direct", "relay"], []),
     ("ferret-worker --http", ["--http"], ["--http-token"]),
-    ("ferret inspect model/pre", ["pretrained"], []),
     ("ferret up --root photos=model/pretr", ["pretrained"], []),
 ]
 
