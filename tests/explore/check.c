@@ -116,6 +116,8 @@ const char *check_world(const struct world *w, const struct memory_redis *r, boo
     if (counter(r, "ready") != t.ready || counter(r, "running") != t.running || counter(r, "delayed") != t.delayed ||
         counter(r, "done") != t.done || counter(r, "failed") != t.failed || counter(r, "total") != there)
         return "counters differ from what is there";
+    if (w->twice)
+        return "a CLAIM handed out jobs behind the fence of a RESUME or of an answer with jobs";
     if (!drained)
         return NULL;
     if (t.done + t.failed != there || !nothing_left(r))

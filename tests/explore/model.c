@@ -86,7 +86,7 @@ static void add_ends(struct explorer *e, struct args *a, unsigned set, bool done
     add_rows(e, a, set, done ? records : failures);
 }
 
-static struct memory_reply make_call(struct explorer *e, const struct call *c, struct memory_redis *r)
+static struct memory_reply run_call(struct explorer *e, const struct call *c, struct memory_redis *r)
 {
     static const enum script scripts[] = {SCRIPT_SUBMIT, SCRIPT_HELLO,  SCRIPT_RESUME,   SCRIPT_CLAIM, SCRIPT_HEARTBEAT,
                                           SCRIPT_FINISH, SCRIPT_FINISH, SCRIPT_HANDBACK, SCRIPT_REAP,  SCRIPT_PROMOTE};
@@ -136,13 +136,34 @@ static struct memory_reply make_call(struct explorer *e, const struct call *c, s
     return answer;
 }
 
-/* ---- what its answer means to who asked ----------------------------------------------------------------------------
- */
-
 static bool says(const struct memory_reply *r, size_t i, const char *word)
 {
     return r->kind == MEMORY_ARRAY && i < r->n && r->items[i].kind == MEMORY_TEXT && text_is(r->items[i].text, word);
 }
+
+/* A number is answered with jobs once, and never once a RESUME has carried a higher one: else a worker is handed what
+ * it can't know of. */
+static void mind_fence(struct world *w, const struct call *c, const struct memory_reply *r)
+{
+    enum { FIRST = 3 };
+    struct session *s = &w->sessions[c->session];
+    bool has_jobs = c->kind == CALL_CLAIM && r->n > FIRST;
+    if (c->kind == CALL_HELLO && says(r, 0, "new"))
+        s->fence = 0;
+    w->twice = w->twice || (has_jobs && c->seq <= s->fence);
+    if ((has_jobs || (c->kind == CALL_RESUME && says(r, 0, "ok"))) && c->seq > s->fence)
+        s->fence = c->seq;
+}
+
+static struct memory_reply make_call(struct explorer *e, const struct call *c, struct world *w, struct memory_redis *r)
+{
+    struct memory_reply answer = run_call(e, c, r);
+    mind_fence(w, c, &answer);
+    return answer;
+}
+
+/* ---- what its answer means to who asked ----------------------------------------------------------------------------
+ */
 
 /* The jobs whose ids stand in a text, or in every third item from one on. */
 static unsigned jobs_in(struct text t)
@@ -334,7 +355,7 @@ void model_do(struct explorer *e, const struct step *s, struct world *w, struct 
     switch (s->kind) {
     case STEP_CALL:
         spend(w, &s->call);
-        answer = make_call(e, &s->call, r);
+        answer = make_call(e, &s->call, w, r);
         on_answer(&s->call, w, &answer);
         break;
     case STEP_LOSE:
@@ -347,7 +368,7 @@ void model_do(struct explorer *e, const struct step *s, struct world *w, struct 
         late = w->late[s->call.session];
         w->late[s->call.session] = w->late[--w->n_late];
         w->late[w->n_late] = (struct call){.kind = 0};
-        (void)make_call(e, &late, r);
+        (void)make_call(e, &late, w, r);
         break;
     case STEP_BEGIN: w->sessions[s->call.session].begun |= s->call.jobs; break;
     case STEP_CRASH:
@@ -408,13 +429,13 @@ void model_begin(struct explorer *e, const struct budget *b, struct world *w, st
     add(&a, "");
     add(&a, "");
     run(e, r, SCRIPT_CAMPAIGN, &a);
-    make_call(e, &(struct call){.kind = CALL_REAP}, r); /* the first tick */
-    r->now_ms += LEASE_MS + 1;                          /* behind the grace that it gives */
+    make_call(e, &(struct call){.kind = CALL_REAP}, w, r); /* the first tick */
+    r->now_ms += LEASE_MS + 1;                             /* behind the grace that it gives */
 }
 
 static void call_through(struct explorer *e, struct world *w, struct memory_redis *r, struct call c)
 {
-    struct memory_reply answer = make_call(e, &c, r);
+    struct memory_reply answer = make_call(e, &c, w, r);
     on_answer(&c, w, &answer);
 }
 
@@ -471,8 +492,8 @@ void model_drain(struct explorer *e, struct world *w, struct memory_redis *r, bo
         w->sessions[DRAINER].state = IS_DEAD;
     set_paused(e, w, r, false);
     for (int round = 0; round < ROUNDS && memory_find(r, text_of("{q:0}:job")); round++) {
-        make_call(e, &(struct call){.kind = CALL_REAP}, r);
-        make_call(e, &(struct call){.kind = CALL_PROMOTE}, r);
+        make_call(e, &(struct call){.kind = CALL_REAP}, w, r);
+        make_call(e, &(struct call){.kind = CALL_PROMOTE}, w, r);
         bury_doomed(e, r);
         for (int i = 0; i < ALL_SESSIONS; i++)
             drain_session(e, w, r, i);

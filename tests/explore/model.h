@@ -18,6 +18,7 @@ enum session_state { IS_NEW, IS_RESUMING, IS_OPEN, IS_DEAD };
 struct session {
     uint8_t state; /* enum session_state */
     uint8_t seq;
+    uint8_t fence;                         /* highest number that was answered with jobs, or that a RESUME carried */
     uint8_t known, begun, told, returning; /* sets of jobs */
 };
 
@@ -43,6 +44,7 @@ struct world {
     struct session sessions[ALL_SESSIONS];
     struct call late[LATE_MOST]; /* on the way without anybody waiting for the answer */
     uint8_t n_late, jobs, acknowledged, paused;
+    uint8_t twice; /* a number behind its fence got jobs */
 };
 
 struct explorer {
