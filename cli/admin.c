@@ -217,7 +217,9 @@ static enum status purge(struct client *client, const struct admin_options *o, c
     const char *campaign = settings_arg(settings, 0);
     if (!o->yes && !confirm("remove campaign \"%s\" with its jobs, records and ids for good?", campaign))
         return refuse(why);
-    return client_campaign_set(client, campaign, CAMPAIGN_PURGED, NULL, why);
+    enum status s = client_campaign_set(client, campaign, CAMPAIGN_PURGED, NULL, why);
+    struct json *done = s == ST_OK && o->json ? jsn_new_object() : NULL;
+    return done ? print_object(done, jsn_put(done, "purged", jsn_new_string(campaign))) : s;
 }
 
 /* A worker by its session's first digits, or a word of its label; exactly one. */
@@ -247,12 +249,22 @@ static enum status find_session(struct client *client, const char *name, uint8_t
 static enum status drain(struct client *client, const struct admin_options *o, const struct settings *settings,
                          struct diag *why)
 {
-    uint8_t session[SESSION_BYTES];
+    uint8_t session[SESSION_BYTES] = {0};
     const char *name = settings_n_args(settings) ? settings_arg(settings, 0) : NULL;
     if (!o->off && !o->yes && !name && !confirm("hand out nothing more to any worker?"))
         return refuse(why);
     enum status s = name ? find_session(client, name, session, why) : ST_OK;
-    return s == ST_OK ? client_drain(client, name ? session : NULL, !o->off, why) : s;
+    if (s == ST_OK)
+        s = client_drain(client, name ? session : NULL, !o->off, why);
+    char hex[2 * SESSION_BYTES + 1] = "all";
+    for (int i = 0; name && i < SESSION_BYTES; i++)
+        snprintf(hex + 2 * i, 3, "%02x", session[i]);
+    struct json *done = s == ST_OK && o->json ? jsn_new_object() : NULL;
+    if (done)
+        s = jsn_put(done, "session", jsn_new_string(hex));
+    if (done && s == ST_OK)
+        s = jsn_put(done, "drained", jsn_new_bool(!o->off));
+    return done ? print_object(done, s) : s;
 }
 
 static enum status forget(struct client *client, const struct admin_options *o, const struct settings *settings,
