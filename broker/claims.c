@@ -10,6 +10,7 @@
 struct claim_batch {
     int class_index, shard;
     size_t n;
+    uint64_t jobs; /* asked for */
     struct claim {
         uint8_t session[SESSION_BYTES];
         uint64_t seq;
@@ -103,18 +104,18 @@ static struct claim_batch *gather(struct dispatch *d, int class_index, int shard
         return NULL;
     const struct work_class *c = &d->classes[class_index];
     size_t most = c->on[shard].pause_ms > 0 ? 1 : CLAIM_SESSIONS;
-    uint64_t share = share_of(d, c, shard), jobs = 0;
+    uint64_t share = share_of(d, c, shard);
     int64_t due;
     b->class_index = class_index;
     b->shard = shard;
     begin_args(d, shard, args);
-    for (size_t i = 0; i < d->n_sessions && b->n < most && jobs < CLAIM_JOBS; i++) {
+    for (size_t i = 0; i < d->n_sessions && b->n < most && b->jobs < CLAIM_JOBS; i++) {
         struct session *s = &d->sessions[(d->next_session + i) % d->n_sessions];
         if (s->class_index != class_index || !is_waiting(s) || shard_for(d, s, now_ms, &due) != shard)
             continue;
         uint64_t want = s->want < share ? s->want : share;
-        want = want < CLAIM_JOBS - jobs ? want : CLAIM_JOBS - jobs;
-        jobs += want;
+        want = want < CLAIM_JOBS - b->jobs ? want : CLAIM_JOBS - b->jobs;
+        b->jobs += want;
         s->claiming = true;
         struct claim *of = &b->of[b->n++];
         memcpy(of->session, s->id, SESSION_BYTES);
@@ -150,7 +151,9 @@ static bool start_claim(struct dispatch *d, int class_index, int shard, int64_t 
     }
     p->side = SIDE_WORKER;
     p->claim = b;
-    d->shards[shard].claims_on_the_way++;
+    struct class_on_shard *on = &d->classes[class_index].on[shard];
+    on->on_the_way++;
+    on->left -= b->jobs < on->left ? b->jobs : on->left;
     d->next_session = (d->next_session + b->n) % d->n_sessions;
     return true;
 }
@@ -164,10 +167,12 @@ static void forget_silent(struct dispatch *d, int64_t now_ms)
             d->sessions[i] = d->sessions[--d->n_sessions];
 }
 
-/* As many calls to a shard as there may be. */
+/* One call to a shard at once, and a second one while there is more work than the first one takes. So where work comes
+ * in a trickle it gathers while a call is on the way, and is handed out in few calls. */
 static void claim_from(struct dispatch *d, int class_index, int shard, int64_t now_ms)
 {
-    while (d->shards[shard].ready && d->shards[shard].claims_on_the_way < CLAIMS_AT_ONCE &&
+    const struct class_on_shard *on = &d->classes[class_index].on[shard];
+    while (d->shards[shard].ready && (on->on_the_way == 0 || (on->on_the_way < CLAIMS_AT_ONCE && on->left > 0)) &&
            start_claim(d, class_index, shard, now_ms))
         ;
 }
@@ -274,7 +279,7 @@ void claims_on_reply(struct dispatch *d, struct claim_batch *b, const struct rep
     struct class_on_shard *on = &d->classes[b->class_index].on[b->shard];
     size_t at = FIRST, jobs = 0;
     bool asked = false;
-    d->shards[b->shard].claims_on_the_way--;
+    on->on_the_way--;
     if (r->kind != REPLY_ARRAY || r->n < FIRST + 2 * b->n) {
         on_lost(d, b, r, now_ms);
         claim_batch_free(b);

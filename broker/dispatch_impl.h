@@ -14,7 +14,7 @@ enum {
     SUBMIT_GROUP_BYTES = 1 << 20, /* and one message more */
     CAMPAIGN_NUMBERS = 64,        /* that are remembered */
     SUBMITS_AT_ONCE = 2,
-    CLAIMS_AT_ONCE = 2, /* a shard */
+    CLAIMS_AT_ONCE = 2, /* of a class, on a shard */
     CLAIM_JOBS = 512,   /* of a call */
     CLAIM_SESSIONS = 128,
     CLAIM_QUANTUM = 16,
@@ -79,8 +79,9 @@ struct work_class {
     struct class_on_shard {
         int64_t dry_until;
         int pause_ms;
-        uint64_t left; /* jobs that wait, as of the last answer */
-        bool woken;    /* since then there may be more */
+        int on_the_way; /* calls */
+        uint64_t left;  /* jobs that wait, as of the last answer, less those asked for since */
+        bool woken;     /* since then there may be more */
     } on[LIMIT_SHARDS];
     int waiting; /* sessions with credit, as of this round of claims */
 };
@@ -117,7 +118,6 @@ struct chore_state {
 struct shard_state {
     bool ready;
     int beside; /* shards on its Redis */
-    int claims_on_the_way;
     struct chore_state chores[CHORE_COUNT_];
 };
 

@@ -11,7 +11,7 @@
 enum { SESSIONS = 64, CREDIT = 32, FAT_CREDIT = 512, RECORD_BYTES = 1024, SMALL_RECORD_BYTES = 128, KEY_BYTES = 64 };
 
 struct bench {
-    const char *broker, *fleet, *folder;
+    const char *broker, *fleet, *folder, *rabbit; /* rabbit: NULL, not there */
     long jobs, depth;
     int turns;
 };

@@ -1,7 +1,9 @@
 /* Many workers' sessions in one process, each as ferret-worker has it, before an engine that ends every job at once
  * with a record of so many bytes. Told to stop, it writes how long DONE took: from the call to its answer.
  *
- *   queue-fleet BROKERS CLASS SESSIONS CREDIT RECORD_BYTES REPORT
+ *   queue-fleet BROKERS CLASS SESSIONS CREDIT RECORD_BYTES REPORT end|hold
+ *
+ * hold: jobs never end.
  */
 #include <pthread.h>
 #include <signal.h>
@@ -21,6 +23,7 @@ enum { MOST_SESSIONS = 256, BUCKETS = 20000, BUCKET_US = 100 };
 static volatile sig_atomic_t stop;
 static _Atomic unsigned buckets[BUCKETS];
 static size_t record_bytes;
+static bool holds;
 
 static void on_signal(int sig)
 {
@@ -90,6 +93,11 @@ struct one {
 static enum status start(void *ctx, struct job *job, struct flight *flight, struct diag *why)
 {
     struct one *o = ctx;
+    if (holds) {
+        session_started(o->session, flight);
+        job_free(job);
+        return ST_OK;
+    }
     char *record = malloc(record_bytes + 1);
     if (!record)
         return diag_set(why, ST_NOMEM, "memory is short");
@@ -131,13 +139,14 @@ static void *run(void *arg)
 
 int main(int argc, char **argv)
 {
-    enum { ARGS = 7, DRAIN_MS = 1000, SMALLEST = 256 };
+    enum { ARGS = 8, DRAIN_MS = 1000, SMALLEST = 128 };
     static struct one all[MOST_SESSIONS];
     static const struct log log = {.component = "fleet", .level = LOG_ERROR};
     if (argc != ARGS)
         return 2;
     int n = (int)strtol(argv[3], NULL, 10);
     record_bytes = strtoul(argv[5], NULL, 10);
+    holds = strcmp(argv[7], "hold") == 0;
     if (n < 1 || n > MOST_SESSIONS || record_bytes < SMALLEST)
         return 2;
     program_catch_stops(on_signal);

@@ -66,7 +66,7 @@ static bool see_result(void *ctx, const uint8_t id[ID_BYTES], const char *record
 static void read_results(struct queue *q, struct results *r)
 {
     struct diag why = {.text = ""};
-    uint64_t cursor = 0;
+    struct result_cursor cursor = {.shards = 0};
     while (r->n < r->cap) {
         bool more;
         check(client_results(q->client, CHAOS_CAMPAIGN, &cursor, see_result, r, &more, &why), &why);
