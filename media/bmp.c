@@ -90,7 +90,6 @@ static enum status read_sizes(struct bmp *b, size_t header, struct diag *why)
         return diag_set(why, ST_UNSUPPORTED, "a %s inside a bitmap", b->compression == 4 ? "JPEG" : "PNG");
     if (!pair_is_known(b->bits, b->compression))
         return diag_set(why, ST_FORMAT, "%d bits in compression %d", b->bits, b->compression);
-    b->palette_bytes = header == CORE_HEADER ? 3 : 4;
     b->n_palette = b->bits > 8 ? 0 : colours > 0 && colours < 1U << b->bits ? colours : (size_t)1 << b->bits;
     return ST_OK;
 }
@@ -111,6 +110,7 @@ enum status bmp_open(const uint8_t *bytes, size_t len, struct bmp *out, struct d
         return s;
     if (!read_masks(&b, header))
         return diag_set(why, ST_FORMAT, "the header breaks off");
+    b.palette_bytes = header == CORE_HEADER ? 3 : 4;
     size_t room = b.palette_at < len ? (len - b.palette_at) / (size_t)b.palette_bytes : 0;
     b.n_palette = b.n_palette < room ? b.n_palette : room;
     if (b.pixels_at < b.palette_at || b.pixels_at > len)
