@@ -424,6 +424,7 @@ static int print_commands(void)
     for (int i = 0; i < N_COMMANDS; i++)
         printf("command\t%s\t%s\n", commands[i].name, commands[i].summary);
     printf("command\tfsck\t%s\n", ADMIN_FSCK_SUMMARY);
+    printf("command\tkeygen\t%s\n", ADMIN_KEYGEN_SUMMARY);
     return EXIT_OK;
 }
 
