@@ -67,6 +67,7 @@ static _Noreturn void decoder_child(int socket, const struct decoder_options *o)
     prctl(PR_SET_NAME, "ferret-decode");
     if (sandbox_enter(o->memory_bytes, &parts) != ST_OK)
         _exit(1);
+    dup2(STDIN_FILENO, STDERR_FILENO); /* what a codec mumbles about a file is not for the terminal */
     for (;;) {
         struct decoder_request q;
         struct decoder_reply r;

@@ -84,7 +84,7 @@ static enum status next(struct source *source, struct input *out)
     struct bucket *b = (struct bucket *)(void *)source;
     struct diag why = {""};
     for (;;) {
-        enum status s;
+        enum status s = ST_CLOSED;
         if (b->shard) {
             if ((s = b->shard->next(b->shard, out)) != ST_CLOSED)
                 return s;
@@ -93,10 +93,12 @@ static enum status next(struct source *source, struct input *out)
         } else if (b->at < b->n) {
             if ((s = take(b, out)) != ST_CLOSED)
                 return s;
-        } else if (b->ended || (s = read_page(b, &why)) == ST_CLOSED || s == ST_NOMEM) {
-            return b->ended ? ST_CLOSED : s;
-        } else if (s != ST_OK) {
-            return fail(b, s, &why, out);
+        } else {
+            s = b->ended ? ST_CLOSED : read_page(b, &why);
+            if (s == ST_CLOSED || s == ST_NOMEM)
+                return s;
+            if (s != ST_OK)
+                return fail(b, s, &why, out);
         }
     }
 }

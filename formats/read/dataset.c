@@ -72,6 +72,25 @@ static void close_dataset(struct source *source)
     free(d);
 }
 
+/* Takes ownership of row. */
+static enum status add_row(struct group *g, struct json *row)
+{
+    if (!row)
+        return ST_NOMEM;
+    if (g->n == g->room) {
+        size_t room = g->room ? 2 * g->room : 16;
+        struct json **rows = realloc(g->rows, room * sizeof(struct json *));
+        if (!rows) {
+            jsn_free(row);
+            return ST_NOMEM;
+        }
+        g->rows = rows;
+        g->room = room;
+    }
+    g->rows[g->n++] = row;
+    return ST_OK;
+}
+
 /* ---- into the sorter -----------------------------------------------------------------------------------------------
  */
 
@@ -172,38 +191,14 @@ static enum status begin(struct dataset *d, struct diag *why)
     if (s != ST_OK)
         return s;
     d->genome = *list == '\0' && jsn_kind(jsn_get(element, "regions")) == JSON_KIND_ARRAY;
-    if (d->genome) {
-        d->group.rows = malloc(sizeof *d->group.rows);
-        d->group.room = 1;
-        d->group.rows[0] = jsn_copy(element);
-        d->group.n = 1;
-        return ST_OK;
-    }
+    if (d->genome)
+        return add_row(&d->group, jsn_copy(element));
     s = sorter_new(&d->sorter);
     return s == ST_OK ? sort(d, list, element, why) : s;
 }
 
 /* ---- rows of one image ---------------------------------------------------------------------------------------------
  */
-
-/* Takes ownership of row. */
-static enum status add_row(struct group *g, struct json *row)
-{
-    if (!row)
-        return ST_NOMEM;
-    if (g->n == g->room) {
-        size_t room = g->room ? 2 * g->room : 16;
-        struct json **rows = realloc(g->rows, room * sizeof(struct json *));
-        if (!rows) {
-            jsn_free(row);
-            return ST_NOMEM;
-        }
-        g->rows = rows;
-        g->room = room;
-    }
-    g->rows[g->n++] = row;
-    return ST_OK;
-}
 
 static enum status read_row(struct dataset *d, struct diag *why)
 {

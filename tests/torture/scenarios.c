@@ -160,6 +160,8 @@ const struct scenario scenarios[] = {
     {"checkpoint: config, delta, tower, prompt", checkpoint_round, false, false},
     {"answers: entities and official scanners", answer_round, false, false},
     {"inputs: manifest and folder", inputs_round, false, false},
+    {"inputs: a shard, data sets, a batch", read_round, false, false},
+    {"cache of what was fetched", cache_round, false, false},
     {"overlay", overlay_round, false, false},
     {"preprocess", preprocess_round, false, false},
     {"engine: open, an image with a region, close", engine_round, true, false},

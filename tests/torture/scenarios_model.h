@@ -6,6 +6,8 @@
 
 enum status answer_round(void);
 enum status inputs_round(void);
+enum status read_round(void);
+enum status cache_round(void);
 enum status overlay_round(void);
 enum status preprocess_round(void);
 enum status engine_round(void);
