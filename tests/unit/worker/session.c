@@ -5,6 +5,7 @@
 #include <pthread.h>
 
 #include "tests/unit/protocol/played_broker.h"
+#include "worker/session_impl.h"
 
 enum { LEASE_MS = 3000, BEAT_MS = 100, GRACE_MS = 30000, HELD = 8 };
 
@@ -25,6 +26,7 @@ static struct {
     char key[32];
 } held[HELD];
 static int n_held, n_cancelled;
+static bool stuck; /* what was begun does not end */
 
 static enum status start(void *ctx, struct job *job, struct flight *flight, struct diag *why)
 {
@@ -55,6 +57,8 @@ static void drain(void *ctx)
     (void)ctx;
     struct session_end back = {.handed_back = true};
     pthread_mutex_lock(&lock);
+    while (stuck)
+        pthread_cond_wait(&changed, &lock);
     while (n_held)
         session_finished(session, held[--n_held].flight, &back);
     pthread_mutex_unlock(&lock);
@@ -319,6 +323,28 @@ Test(session, a_stop_while_the_queue_is_away_waits_for_a_lease_not_for_the_grace
     stop = 1;
     expect_end(ST_OK);
     cr_expect_lt(clock_ms() - from, GRACE_MS / 2);
+}
+
+Test(session, what_is_unfinished_when_the_grace_is_over_goes_back_and_nobody_waits_for_the_engine)
+{
+    enum { SHORT_MS = 400 };
+    hand_out("a", settle());
+    wait_count(&n_held, 1);
+    session_started(session, held[0].flight);
+    session->options.drain_ms = SHORT_MS; /* read when the stop comes */
+    stuck = true;
+    int64_t from = clock_ms();
+    stop = 1;
+    while (broker.message.kind != MESSAGE_HANDBACK)
+        cr_assert(played_next(&broker, PLAYED_WAIT_MS), "no HANDBACK");
+    cr_expect(broker.message.bye == 1 && broker.message.ids.len == 0); /* bye gives back what it owns, unmarked */
+    cr_expect_geq(clock_ms() - from, SHORT_MS);
+    played_answer(&broker, (struct message){.kind = MESSAGE_HANDBACK_ACK});
+    expect_end(ST_TIMEOUT);
+    pthread_mutex_lock(&lock);
+    stuck = false;
+    pthread_cond_broadcast(&changed);
+    pthread_mutex_unlock(&lock);
 }
 
 Test(session, leases_are_renewed_while_the_engine_computes)
