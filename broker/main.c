@@ -208,8 +208,8 @@ static enum status check_safety(const struct broker_flags *f, struct store *stor
     return s == ST_REFUSED ? diag_wrap(why, ST_REFUSED, "refused (--unsafe runs all the same)") : s;
 }
 
-static enum status open_store(const struct broker_flags *f, const struct addresses *a, const struct store_login *login,
-                              const struct log *log, struct store **out, struct diag *why)
+static enum status try_store(const struct broker_flags *f, const struct addresses *a, const struct store_login *login,
+                             const struct log *log, struct store **out, struct diag *why)
 {
     struct store *store;
     enum status s = store_open(a->redis, 1, &store, why);
@@ -229,6 +229,17 @@ static enum status open_store(const struct broker_flags *f, const struct address
     }
     *out = store;
     return ST_OK;
+}
+
+/* Redis may go away again between its first answer and the last check: then once more from the beginning. */
+static enum status open_store(const struct broker_flags *f, const struct addresses *a, const struct store_login *login,
+                              const struct log *log, struct store **out, struct diag *why)
+{
+    int64_t until = clock_ms() + START_MS;
+    enum status s = try_store(f, a, login, log, out, why);
+    while (s == ST_TIMEOUT && !stop && clock_ms() < until)
+        s = try_store(f, a, login, log, out, why);
+    return s;
 }
 
 static double result_budget(const struct broker_flags *f)
