@@ -179,6 +179,7 @@ static char *json_form(const struct line *l)
     return out;
 }
 
+PRINTF_LIKE(5, 0)
 static void write_line(const struct log *log, enum log_level level, const char *campaign, const char *job,
                        const char *fmt, va_list args)
 {

@@ -79,7 +79,7 @@ static void wait_sessions(struct queue *q, size_t n)
             return;
         usleep(STEP_US);
     }
-    CHECK(!"all sessions came");
+    CHECK(false && "all sessions came");
 }
 
 void fleet_start(const struct bench *b, struct queue *q, const struct fleet_plan *plan)
