@@ -89,9 +89,9 @@ static void pack_finish(const struct session *s, struct store_args *args)
             store_arg(args, "", 0);
         for (size_t i = 0; i < s->n_flights; i++) {
             const struct flight *f = s->flights[i];
-            char outcome = (char)outcome_of(f);
-            if (!is_going(f))
+            if (!is_going(f)) /* what has not ended is another thread's to write */
                 continue;
+            char outcome = (char)outcome_of(f);
             if (part == OUTCOMES)
                 store_arg_more(args, &outcome, 1);
             else if (part == IDS)
