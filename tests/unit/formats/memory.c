@@ -9,7 +9,16 @@
 #include "formats/read/inputs.h"
 #include "scratch.h"
 
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define __SANITIZE_ADDRESS__ 1
+#endif
+#endif
+#ifdef __SANITIZE_ADDRESS__
+enum { ROWS = 20000, MOST_KIB = 512 << 10 }; /* what was freed is kept for a while, with its surroundings */
+#else
 enum { ROWS = 150000, MOST_KIB = 40 << 10 };
+#endif
 
 TestSuite(memory, .timeout = 1800);
 
