@@ -151,6 +151,18 @@ static bool make_url(const struct s3 *s, struct asking *a)
     return !a->query || snprintf(a->url + n, sizeof a->url - n, "?%s", a->query) < (int)(sizeof a->url - n);
 }
 
+/* Whether a part of the key is "." or "..", which libcurl takes out of a path that it signs. */
+static bool has_dots(const char *key)
+{
+    for (const char *part = key; part; part = strchr(part, '/')) {
+        part += *part == '/';
+        size_t n = strcspn(part, "/");
+        if ((n == 1 && part[0] == '.') || (n == 2 && part[0] == '.' && part[1] == '.'))
+            return true;
+    }
+    return false;
+}
+
 static bool read_uri(const char *uri, struct asking *a)
 {
     const char *bucket = uri + strlen("s3://"), *slash = strchr(bucket, '/');
@@ -200,7 +212,6 @@ static enum status get(struct s3 *s, struct asking *a, const struct range *range
                                  .range = *range,
                                  .max_bytes = max_bytes,
                                  .trusted = s3_account_endpoint(s->account) != NULL,
-                                 .exact_path = true,
                                  .ca_file = s->http->options->s3.ca_file};
     sign(a, &r);
     return http_get(s->http, &r, &address, out, kind, why);
@@ -277,6 +288,8 @@ enum status fetch_s3(struct s3 *s, const char *uri, const struct range *range, s
     enum status status;
     if (!read_uri(uri, a) || !*a->key)
         status = fetch_refuse(kind, FETCH_BAD_URI, why, "%s: want s3://BUCKET/KEY", shown);
+    else if (has_dots(a->key))
+        status = fetch_refuse(kind, FETCH_BAD_URI, why, "%s: a key with \".\" or \"..\" between slashes", shown);
     else if (!range->whole && range->length > max_bytes)
         status = fetch_refuse(kind, FETCH_TOO_LARGE, why, "%s: a member of %llu bytes", shown,
                               (unsigned long long)range->length);

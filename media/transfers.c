@@ -254,7 +254,6 @@ static bool set_options(struct transfer *t)
     CURL *c = t->easy;
     bool ok = set_request(t) && set_headers(t) && set_callbacks(t);
     curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 0L);
-    curl_easy_setopt(c, CURLOPT_PATH_AS_IS, (long)t->request->exact_path);
     curl_easy_setopt(c, CURLOPT_PIPEWAIT, 1L); /* rather one HTTP/2 connection than one a request */
     curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS, (long)o->connect_timeout_ms);
     curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, (long)o->timeout_ms);

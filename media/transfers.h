@@ -40,7 +40,6 @@ struct transfer_request {
     struct range range;
     size_t max_bytes;                      /* of the answer's body */
     bool trusted;                          /* an address that the operator named: any host and port will do */
-    bool exact_path;                       /* "/a/../b" is sent as it stands */
     const char *user_password;             /* or NULL */
     const char *sigv4;                     /* libcurl's words for signing, or NULL */
     const char *ca_file;                   /* in place of the options', or NULL */

@@ -35,9 +35,10 @@ for r in sorted((json.loads(line) for line in open(sys.argv[1])), key=lambda r: 
     print(r["id"], r.get("error", {}).get("code", r["status"]))' "$WORK/$1.jsonl"
 }
 
-AWS_ACCESS_KEY_ID=$KEY AWS_SECRET_ACCESS_KEY=$SECRET annotate environment s3://pictures/ s3://pictures/2024/gone.png s3://nobody/x.png
-want "exit code with two that are not there" 1 $CODE
+AWS_ACCESS_KEY_ID=$KEY AWS_SECRET_ACCESS_KEY=$SECRET annotate environment s3://pictures/ s3://pictures/2024/gone.png s3://nobody/x.png s3://pictures/2024/../a.png
+want "exit code with some that are not there" 1 $CODE
 want "what a bucket holds" "s3://nobody/x.png missing_file
+s3://pictures/2024/../a.png bad_uri
 s3://pictures/2024/a b/ä+~(x)&=%41;,'\$@!*.png ok
 s3://pictures/2024/gone.png missing_file
 s3://pictures/2024/plain.png ok
