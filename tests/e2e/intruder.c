@@ -64,7 +64,7 @@ static void probe(const char *address, const struct key_ring *ring)
     job.campaign = name;
     if (client_campaign(c, &spec, NULL, &why) != ST_OK)
         fail("probe", why.text);
-    while (clock_ms() < until && n < CALLS_MOST) {
+    do { /* one at least, however late it begins */
         snprintf(key, sizeof key, "%d-%zu", (int)getpid(), n);
         int64_t from = clock_ms();
         enum status s = n % 2 ? client_status(c, name, NULL, &why) : client_submit(c, &job, NULL, &why);
@@ -74,7 +74,7 @@ static void probe(const char *address, const struct key_ring *ring)
             fail("probe", why.text);
         took[n++] = clock_ms() - from;
         usleep(PAUSE_US);
-    }
+    } while (clock_ms() < until && n < CALLS_MOST);
     qsort(took, n, sizeof *took, by_value);
     printf("%zu %lld %lld\n", n, (long long)took[n / 2], (long long)took[n - 1]);
     client_close(c);
