@@ -173,11 +173,14 @@ local function drop(no, id, from)
 end
 
 -- The body of a job that failed for good, while there is room: its record is kept in any case. Records leave, these do
--- not: they must end below the level at which nothing is taken in.
+-- not: they must end below the level at which nothing is taken in. Those that are not kept are counted: they and dead:N
+-- are together as many as have failed.
 local function keep_dead(no, id, stored)
     local STOPS_AT = 60
     if stored and memory_level() < STOPS_AT and call('HLEN', K .. 'dead:' .. no) < 100000 then
         call('HSET', K .. 'dead:' .. no, id, stored)
+    else
+        call('HINCRBY', K .. 'c:' .. no, 'unkept', 1)
     end
 end
 

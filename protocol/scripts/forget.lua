@@ -23,13 +23,17 @@ local function forget_jobs(page)
     end
 end
 
+local function forget_body(id)
+    call('HINCRBY', K .. 'c:' .. no, 'unkept', call('HDEL', K .. 'dead:' .. no, id))
+end
+
 local function forget_records(page)
     for i = 1, #page, 2 do
         if has(page[i + 1], in_record) then
             met = met + 1
             hold(no, -#page[i + 1])
             call('HDEL', K .. 'res:' .. no, page[i])
-            call('HDEL', K .. 'dead:' .. no, string.sub(page[i], 1, 16))
+            forget_body(string.sub(page[i], 1, 16))
         end
     end
 end
@@ -37,7 +41,7 @@ end
 local function forget_dead(page)
     for i = 1, #page, 2 do
         if has(page[i + 1], in_body) then
-            call('HDEL', K .. 'dead:' .. no, page[i])
+            forget_body(page[i])
         end
     end
 end

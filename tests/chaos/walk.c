@@ -113,45 +113,76 @@ static bool is_handback(const struct point *p)
                                 : p->name == MESSAGE_HANDBACK || p->name == MESSAGE_HANDBACK_ACK;
 }
 
-static bool wait_fired(struct chaos *c, const struct point *p, const char *text)
+/* How many points it came by so far. */
+static long passed(const struct chaos *c, const struct point *p)
 {
-    enum { LIMIT_MS = 60000, AGAIN_MS = 1500 };
-    int64_t from = clock_ms(), nudge_at = from + AGAIN_MS;
-    for (int64_t now = from; now < from + LIMIT_MS; now = clock_ms()) {
-        if (atomic_load(&c->gauges->fired))
-            return true;
-        if (now >= nudge_at) {
-            nudge(c, p, is_handback(p));
-            nudge_at = now + 2 * AGAIN_MS;
+    long n = 0;
+    for (int site = 0; site < FAIL_SITES; site++)
+        for (int name = 0; name < FAIL_NAMES; name++)
+            n += atomic_load(&c->gauges->seen[p->role][p->index][site][name]);
+    return n;
+}
+
+/* Anew: it may have begun in a moment in which it could not come by, as a worker that found the broker of the direct
+ * route busy and settled on the other, through which it calls nothing itself. */
+static void begin(struct chaos *c, const struct point *p)
+{
+    char text[64];
+    snprintf(text, sizeof text, "%d %d %d %d", (int)p->site, p->name, (int)p->phase, (int)p->action);
+    child_kill(c, p->role, p->index);
+    child_start(c, p->role, p->index, atomic_load(&c->gauges->fired) ? NULL : text); /* as its last deed, perhaps */
+}
+
+static void keep_running(struct chaos *c, const struct point *p)
+{
+    if (!child_is_running(c, p->role, p->index) && !atomic_load(&c->gauges->fired))
+        begin(c, p); /* ended before it got there: it could not reach somebody */
+    for (int r = 0; r < ROLE_COUNT_; r++)
+        for (int i = 0; i < c->count[r]; i++)
+            if (((int)p->role != r || p->index != i) && !child_is_running(c, (enum role)r, i))
+                child_start(c, (enum role)r, i, NULL);
+}
+
+/* In rounds, which last until the process has come by some points, so that it has as many chances on a busy machine as
+ * on an idle one; it is given up on by their number, or once it comes by nothing at all. */
+static bool wait_fired(struct chaos *c, const struct point *p)
+{
+    enum { ROUNDS = 24, ROUND_POINTS = 8, ROUND_MS = 1500, STUCK_MS = 120000 };
+    for (int round = 1; round <= ROUNDS; round++) {
+        long from = passed(c, p);
+        for (int64_t began = clock_ms(), now = began; now < began + ROUND_MS || passed(c, p) < from + ROUND_POINTS;
+             now = clock_ms()) {
+            if (atomic_load(&c->gauges->fired))
+                return true;
+            if (now > began + STUCK_MS)
+                return false;
+            keep_running(c, p);
+            usleep(STEP_US);
         }
-        if (!child_is_running(c, p->role, p->index) && !atomic_load(&c->gauges->fired))
-            child_start(c, p->role, p->index, text); /* ended before it got there: it could not reach somebody */
-        for (int r = 0; r < ROLE_COUNT_; r++)
-            for (int i = 0; i < c->count[r]; i++)
-                if (((int)p->role != r || p->index != i) && !child_is_running(c, (enum role)r, i))
-                    child_start(c, (enum role)r, i, NULL);
-        usleep(STEP_US);
+        nudge(c, p, is_handback(p));
+        if (round % 2 == 0 && !atomic_load(&c->gauges->fired))
+            begin(c, p);
     }
     return false;
 }
 
 static bool fail_at(struct chaos *c, const struct point *p)
 {
-    char text[64];
-    snprintf(text, sizeof text, "%d %d %d %d", (int)p->site, p->name, (int)p->phase, (int)p->action);
+    enum { DYING_MS = 2000 };
     child_kill(c, p->role, p->index);
     atomic_store(&c->gauges->fired, 0);
-    child_start(c, p->role, p->index, text);
-    if (!wait_fired(c, p, text))
+    begin(c, p);
+    if (!wait_fired(c, p))
         return false;
     if (p->action == FAIL_STOP) {
         usleep((LEASE_MS + 2 * BEAT_MS) * 1000);
         kill(c->pids[p->role][p->index], SIGCONT);
         c->stops++;
     } else if (p->action == FAIL_KILL) {
-        while (child_is_running(c, p->role, p->index))
+        for (int64_t until = clock_ms() + DYING_MS; child_is_running(c, p->role, p->index) && clock_ms() < until;)
             usleep(STEP_US);
-        child_start(c, p->role, p->index, NULL);
+        if (!child_is_running(c, p->role, p->index))
+            child_start(c, p->role, p->index, NULL);
         c->kills[p->role]++;
     }
     return true;

@@ -98,3 +98,15 @@ void private_redis_set(const struct private_redis *r, const char *name, const ch
 {
     ask(r, "CONFIG", "SET", name, value);
 }
+
+long long private_redis_field(const struct private_redis *r, const char *key, const char *field)
+{
+    char line[256];
+    long long v = 0;
+    snprintf(line, sizeof line, "redis-cli -s %s HGET %s %s", r->socket, key, field);
+    FILE *f = popen(line, "r");
+    cr_assert_not_null(f);
+    bool is_number = fscanf(f, "%lld", &v) == 1;
+    cr_assert_eq(pclose(f), 0);
+    return is_number ? v : 0;
+}

@@ -17,7 +17,8 @@ void private_redis_again(struct private_redis *r, const char *fsync); /* after a
 void private_redis_kill(struct private_redis *r);
 void private_redis_stop(struct private_redis *r); /* removes the folder */
 void private_redis_forget_scripts(const struct private_redis *r);
-void private_redis_set(const struct private_redis *r, const char *name, const char *value); /* CONFIG SET */
+void private_redis_set(const struct private_redis *r, const char *name, const char *value);       /* CONFIG SET */
+long long private_redis_field(const struct private_redis *r, const char *key, const char *field); /* 0: none */
 struct store *private_redis_store(const struct private_redis *r);
 
 #endif

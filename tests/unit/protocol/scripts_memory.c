@@ -54,6 +54,7 @@ Test(scripts_memory, in_a_full_redis_what_fails_for_good_leaves_its_record_and_n
     cr_assert_eq(a.reply.n, 2 + 2 * 3);
     store_answer_free(&a);
     counters("c", "3 0 0 0 0 3 0");
+    cr_assert_eq(private_redis_field(&queue_redis, "{q:0}:c:1", "unkept"), 1);
 }
 
 Test(scripts_memory, claims_stop_and_what_runs_ends_even_in_a_full_redis)

@@ -173,3 +173,16 @@ Test(scripts_operate, a_forgotten_uri_leaves_neither_job_nor_record)
     store_answer_free(&a);
     expect(CALL(SCRIPT_FORGOTTEN, "0"), 2, "uri x");
 }
+
+Test(scripts_operate, a_forgotten_failure_is_counted_as_not_kept)
+{
+    three();
+    hello("s1");
+    expect_claim("s1", "1", "2", 2, "ok");
+    DO(SCRIPT_FINISH, "s1", ID1, "f", "{\"uri\":\"x\"}", ID2, "f", "{\"uri\":\"y\"}");
+    cr_assert_eq(forget("uri x", "body of " ID1, "\"uri\":\"x\""), 1);
+    cr_assert_eq(private_redis_field(&queue_redis, "{q:0}:c:1", "unkept"), 1);
+    struct store_answer a = CALL(SCRIPT_DEAD, "c", "0", "256", "100000");
+    cr_assert_eq(a.reply.n, 2 + 1 * 3);
+    store_answer_free(&a);
+}
