@@ -567,8 +567,9 @@ int cmd_submit(int argc, char **argv)
         .name = "ferret submit",
         .args = "PATH...",
         .summary = "Puts jobs into a campaign and prints its name. PATH: image files, addresses, folders,\n"
-                   "globs, tar shards, buckets (s3://NAME/), manifests (.jsonl, .jsonl.gz, .jsonl.zst) or - for a\n"
-                   "manifest on stdin. Run again it goes on where it was.",
+                   "globs, tar shards, buckets (s3://NAME/), lists of paths and addresses (.txt), manifests (.jsonl;\n"
+                   "both also .gz, .zst), - for a manifest on stdin, or a file of COCO, LVIS, RefCOCO or Visual\n"
+                   "Genome. Run again it goes on where it was.",
         .examples = "  ferret submit photos/\n"
                     "  ferret submit photos/ --task locate --phrase 'a red ball' --phrase 'a dog'\n"
                     "  ferret submit manifest.jsonl.zst --campaign winter\n"

@@ -39,14 +39,20 @@ static bool ends_with(const char *text, const char *ending)
     return n >= m && strcmp(text + n - m, ending) == 0;
 }
 
+static bool is_list_name(const char *path)
+{
+    return ends_with(path, ".txt") || ends_with(path, ".txt.gz") || ends_with(path, ".txt.zst");
+}
+
 static bool is_manifest_name(const char *path)
 {
-    return ends_with(path, ".jsonl") || ends_with(path, ".jsonl.gz") || ends_with(path, ".jsonl.zst");
+    return ends_with(path, ".jsonl") || ends_with(path, ".jsonl.gz") || ends_with(path, ".jsonl.zst") ||
+           is_list_name(path);
 }
 
 bool inputs_is_manifest(const char *path)
 {
-    return strcmp(path, "-") == 0 || is_manifest_name(path) || is_dataset_name(path) || is_flickr30k(path);
+    return strcmp(path, "-") == 0 || (is_manifest_name(path) && !is_list_name(path)) || is_dataset_name(path) || is_flickr30k(path);
 }
 
 enum status inputs_open(const struct inputs_options *o, struct inputs **out, struct diag *why)
@@ -139,7 +145,8 @@ static enum status next_line(struct inputs *in, struct input *out)
         s = lines_next(in->lines, &line, &why);
     while (s == ST_OK && !line.too_long && is_blank(&line));
     if (s == ST_OK) {
-        s = make_from_line(&in->options, in->manifest, in->manifest_folder, &line, out);
+        s = (is_list_name(in->manifest) ? make_from_name : make_from_line)(&in->options, in->manifest,
+                                                                           in->manifest_folder, &line, out);
     } else if (s == ST_IO || s == ST_FORMAT) {
         s = make_error(&in->options, in->manifest, "unreadable", why.text, out);
         close_manifest(in);

@@ -1,7 +1,8 @@
 /* PATH arguments -> jobs, one at a time: image files, folders, globs, tar shards (*.tar, here or by URI), buckets
- * (s3://bucket/prefix/), manifests (*.jsonl, .jsonl.gz, .jsonl.zst), files of data sets (dataset.h: *.json, .json.gz,
- * .json.zst), folders of Flickr30k Entities, "-" for a manifest on stdin. Whatever is wrong
- * with one input is an item of its own, and the next one follows; nothing is skipped but hidden entries of folders.
+ * (s3://bucket/prefix/), manifests (*.jsonl, .jsonl.gz, .jsonl.zst), lists of paths and addresses, one a line (*.txt,
+ * .txt.gz, .txt.zst), files of data sets (dataset.h: *.json, .json.gz, .json.zst), folders of Flickr30k Entities, "-"
+ * for a manifest on stdin. Whatever is wrong with one input is an item of its own, and the next one follows; nothing is
+ * skipped but hidden entries of folders, and blank lines.
  *
  * Memory: one manifest line, a page of a bucket, a window of a shard, and the names of the folders on the way down. One
  * thread.
@@ -65,7 +66,7 @@ struct input {
 void input_fini(struct input *i); /* frees what is left in it */
 
 struct inputs;
-/* Whether a PATH is a manifest by its name, "-" among them. */
+/* Whether a PATH may bring regions and phrases of its own: a manifest, "-" among them, or a data set; no list. */
 bool inputs_is_manifest(const char *path);
 /* Looks at no file yet. The caller owns *out. */
 MUST_CHECK enum status inputs_open(const struct inputs_options *o, struct inputs **out, struct diag *why);

@@ -118,17 +118,23 @@ enum status make_local_uri(const struct inputs_options *o, const char *folder, c
     return s;
 }
 
-enum status make_from_path(const struct inputs_options *o, const char *path, struct input *out)
+/* folder: as in make_local_uri. */
+static enum status path_job(const struct inputs_options *o, const char *folder, const char *path, struct input *out)
 {
     struct diag why = {""};
     char *uri = NULL;
-    enum status s = make_local_uri(o, NULL, path, &uri, &why);
+    enum status s = make_local_uri(o, folder, path, &uri, &why);
     if (s == ST_OK)
         s = plain_job(o, uri, out);
     else if (s != ST_NOMEM)
         s = fail(o, path, path, s == ST_MISSING ? "unknown_root" : "unreadable", why.text, out);
     free(uri);
     return s;
+}
+
+enum status make_from_path(const struct inputs_options *o, const char *path, struct input *out)
+{
+    return path_job(o, NULL, path, out);
 }
 
 /* Called by its URI as it would be if it were well, so that its name does not hang on the current folder. */
@@ -335,6 +341,40 @@ enum status make_from_line(const struct inputs_options *o, const char *manifest,
         s = fail(o, name, image_of(v), s == ST_REFUSED ? "unknown_root" : code_of(s), why.text, out);
     }
     jsn_free(v);
+    if (s == ST_OK) {
+        out->offset = line->offset;
+        out->manifest = manifest;
+        out->line = line->number;
+    }
+    return s;
+}
+
+/* The line without the space around it, as a string of its own; NULL when memory is short. */
+static char *name_of_line(const struct line *line)
+{
+    static const char space[] = " \t\r";
+    const char *from = line->text, *end = from + line->len;
+    while (from < end && *from && strchr(space, *from))
+        from++;
+    while (end > from && end[-1] && strchr(space, end[-1]))
+        end--;
+    return strndup(from, (size_t)(end - from));
+}
+
+enum status make_from_name(const struct inputs_options *o, const char *manifest, const char *folder,
+                           const struct line *line, struct input *out)
+{
+    char *name = NULL, *place = make_place_key(manifest, line->number);
+    enum status s = place && (line->too_long || (name = name_of_line(line))) ? ST_OK : ST_NOMEM;
+    struct diag why = {""};
+    if (s == ST_OK && (line->too_long || strlen(name) > LIMIT_URI_BYTES)) {
+        diag_set(&why, ST_LIMIT, "%.200s: a path or address of over %d bytes", place, LIMIT_URI_BYTES);
+        s = fail(o, place, place, "too_long", why.text, out);
+    } else if (s == ST_OK) {
+        s = is_uri(name) ? plain_job(o, name, out) : path_job(o, folder, name, out);
+    }
+    free(place);
+    free(name);
     if (s == ST_OK) {
         out->offset = line->offset;
         out->manifest = manifest;

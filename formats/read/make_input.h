@@ -25,6 +25,9 @@ MUST_CHECK enum status make_from_uri(const struct inputs_options *o, const char 
 /* manifest: its name as given; folder: its absolute folder. */
 MUST_CHECK enum status make_from_line(const struct inputs_options *o, const char *manifest, const char *folder,
                                       const struct line *line, struct input *out);
+/* The same of a list's line, which is a path or a URI and nothing else. */
+MUST_CHECK enum status make_from_name(const struct inputs_options *o, const char *manifest, const char *folder,
+                                      const struct line *line, struct input *out);
 /* An object such as a manifest's line has; paths in it are relative to `folder`. */
 MUST_CHECK enum status make_from_object(const struct inputs_options *o, const char *manifest, const char *folder,
                                         const struct json *v, struct input *out);

@@ -81,6 +81,19 @@ Test(inputs, arguments_come_in_their_order_and_each_bad_one_is_an_item)
                           "https://example.org/a.jpg\nphotos:b.jpg\n");
 }
 
+Test(inputs, a_text_file_is_a_list_of_paths_and_addresses)
+{
+    char text[16384], out[4096];
+    snprintf(text, sizeof text, "  a b.jpg \r\n\n%s\nhttps://example.org/%%20b.jpg?x=1#y\n%06000d\nsub/c.png",
+             scratch_path("one.png"), 7);
+    scratch_folder("lists");
+    scratch_text("lists/images.txt", text);
+    const char *path = scratch_path("lists/images.txt");
+    list(&path, 1, out, sizeof out);
+    cr_assert_str_eq(out, "lists/a b.jpg\none.png\nhttps://example.org/%20b.jpg?x=1#y\nlists/images.txt:5!too_long\n"
+                          "lists/sub/c.png\n");
+}
+
 Test(inputs, an_ndjson_file_is_an_item_that_tells_how_manifests_are_called)
 {
     char out[4096];
