@@ -45,7 +45,7 @@ NEEDS_model := kernels base
 NEEDS_media := base
 NEEDS_formats := protocol base
 NEEDS_observe := base
-NEEDS_broker := observe protocol base
+NEEDS_broker := observe media protocol base
 NEEDS_worker := model kernels media protocol observe base
 NEEDS_cli := worker model kernels media formats protocol observe base
 

@@ -271,3 +271,36 @@ enum status board_newest(struct board *b, const char *campaign, int n, char **ou
     free(found);
     return s;
 }
+
+/* Two digits a byte, as records have them. */
+static bool read_id(const char *hex, uint8_t id[ID_BYTES])
+{
+    static const char digits[] = "0123456789abcdef";
+    if (strlen(hex) != 2 * ID_BYTES || strspn(hex, digits) != 2 * ID_BYTES)
+        return false;
+    for (size_t i = 0; i < ID_BYTES; i++)
+        id[i] = (uint8_t)((strchr(digits, hex[2 * i]) - digits) << 4 | (strchr(digits, hex[2 * i + 1]) - digits));
+    return true;
+}
+
+enum status board_record(struct board *b, const char *job, struct json **out)
+{
+    enum { RECORD = 4 }; /* behind state, campaign, session, body */
+    uint8_t id[ID_BYTES];
+    if (!read_id(job, id))
+        return ST_MISSING;
+    struct store_args args = {0};
+    struct store_answer a;
+    store_arg(&args, id, sizeof id);
+    store_arg_str(&args, "show");
+    store_arg_u64(&args, 0);
+    store_arg_str(&args, "");
+    enum status s = ask(b, 0, SCRIPT_JOB, &args, &a);
+    if (s != ST_OK)
+        return s;
+    size_t len = 0;
+    const char *record = reply_is(&a.reply, 0, "missing") ? NULL : reply_bytes(&a.reply, RECORD, &len);
+    s = record && len > 0 ? jsn_parse(record, len, "a record", out, NULL) : ST_MISSING;
+    store_answer_free(&a);
+    return s;
+}

@@ -5,6 +5,7 @@
 #ifndef BROKER_BOARD_H
 #define BROKER_BOARD_H
 
+#include "base/json.h"
 #include "base/log.h"
 #include "observe/exposition.h"
 #include "observe/web.h"
@@ -26,6 +27,9 @@ void board_stop(struct board *b);
 char *board_text(struct board *b);
 /* A campaign and its newest records, as JSON, malloc'ed: asks Redis. ST_MISSING: no such campaign; ST_IO. */
 MUST_CHECK enum status board_newest(struct board *b, const char *campaign, int n, char **out);
+/* The record of an ended job, named by its id in hex. The caller owns *out. ST_MISSING: no such job, or its record was
+ * taken out; ST_IO. */
+MUST_CHECK enum status board_record(struct board *b, const char *job, struct json **out);
 /* The queue's gauges, where this broker is elected and knows them (metrics_source). */
 void board_gauges(void *board, struct exposition *e);
 

@@ -38,6 +38,7 @@ struct broker_flags {
     int route;
     int64_t lease_ms, beat_ms, window, held_bytes, drain_ms, shards, replicas, replicas_ms;
     struct setting_memory result_memory;
+    struct setting_list roots;
     bool is_unsafe, insecure, verbose;
     struct service_flags service;
     struct log_flags log;
@@ -76,6 +77,8 @@ static const struct setting rows[] = {
         .help = "results in Redis above which no work is handed out; a share is of its maxmemory"),
     ROW(held_bytes, "held-bytes", SETTING_BYTES, "64MiB", .min = 1 << 20, .max = 1e12, .value = "BYTES",
         .help = "submits held in memory before clients are made to wait"),
+    ROW(roots, "root", SETTING_LIST, NULL, .value = "NAME=DIR",
+        .help = "a folder of which the pages may show pictures that were annotated, as workers have it (repeatable)"),
     ROW(drain_ms, "drain-ms", SETTING_INT, "3000", .min = 0, .max = 600000, .value = "MS",
         .help = "how long a stop waits for answers of Redis"),
     ROW(key_file, "key-file", SETTING_STRING, NULL, .value = "FILE",
@@ -254,7 +257,11 @@ static enum status open_view(const struct broker_flags *f, const struct addresse
 {
     if (!f->service.http)
         return ST_OK;
-    struct view_options o = {.flags = &f->service, .result_budget = result_budget(f), .log = log};
+    struct view_options o = {.flags = &f->service,
+                             .result_budget = result_budget(f),
+                             .roots = f->roots.items,
+                             .n_roots = f->roots.n,
+                             .log = log};
     enum status s = store_open(a->redis, store_shards(working), &o.store, why);
     if (s != ST_OK)
         return s;

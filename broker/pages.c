@@ -51,7 +51,39 @@ static void show_results(struct board *b, const struct web_request *q, struct we
         web_say(a, 503, "Redis gave no answer\n");
 }
 
-void pages_answer(struct board *b, const struct web_request *q, struct web_answer *a)
+/* A sentence for the page, malloc'ed. */
+static void say_why(struct web_answer *a, const char *why)
+{
+    char *text = strdup(why);
+    web_say(a, 404, text ? text : "");
+    a->owned = text != NULL;
+}
+
+static void show_picture(struct board *b, const struct pictures *p, const struct web_request *q, struct web_answer *a)
+{
+    const char *job = web_query(q, "job");
+    struct json *record = NULL;
+    struct picture picture;
+    struct diag why = {.text = ""};
+    enum status s = job ? board_record(b, job, &record) : ST_MISSING;
+    if (s != ST_OK) {
+        say_why(a, s == ST_MISSING ? "its record is not in Redis any more" : "Redis gave no answer");
+        return;
+    }
+    s = pictures_read(p, record, &picture, &why);
+    jsn_free(record);
+    if (s == ST_OK)
+        *a = (struct web_answer){.code = 200,
+                                 .type = picture.type,
+                                 .bytes = (const char *)picture.bytes,
+                                 .len = picture.len,
+                                 .owned = true,
+                                 .may_keep = true};
+    else
+        say_why(a, why.text[0] ? why.text : status_word(s));
+}
+
+void pages_answer(struct board *b, const struct pictures *p, const struct web_request *q, struct web_answer *a)
 {
     static const char campaigns[] = "/campaigns/";
     for (size_t i = 0; i < sizeof files / sizeof *files; i++)
@@ -72,5 +104,7 @@ void pages_answer(struct board *b, const struct web_request *q, struct web_answe
         *a = (struct web_answer){.code = 200, .type = "text/event-stream", .stream = true};
     } else if (strcmp(q->path, "/api/results") == 0) {
         show_results(b, q, a);
+    } else if (strcmp(q->path, "/api/picture") == 0) {
+        show_picture(b, p, q, a);
     }
 }

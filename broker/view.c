@@ -11,6 +11,7 @@ struct view {
     struct metrics *metrics;
     struct meters *meters;
     struct board *board;
+    struct pictures *pictures;
     struct service *service;
     atomic_bool is_ready;
 };
@@ -24,13 +25,15 @@ static const char *unready(void *ctx)
 static void pages(void *ctx, const struct web_request *q, struct web_answer *answer)
 {
     const struct view *v = ctx;
-    pages_answer(v->board, q, answer);
+    pages_answer(v->board, v->pictures, q, answer);
 }
 
 static enum status build(struct view *v, const struct view_options *o, struct diag *why)
 {
     struct board_options board = {.store = o->store, .result_budget = o->result_budget};
     enum status s = board_open(&board, &v->board, why);
+    if (s == ST_OK)
+        s = pictures_open(o->roots, o->n_roots, &v->pictures, why);
     if (s == ST_OK)
         s = metrics_new(&v->metrics);
     if (s == ST_OK)
@@ -71,6 +74,7 @@ void view_close(struct view *v)
     board_stop(v->board);
     service_close(v->service);
     board_close(v->board);
+    pictures_close(v->pictures);
     meters_free(v->meters);
     metrics_free(v->metrics);
     free(v);

@@ -10,6 +10,8 @@ struct view_options {
     const struct service_flags *flags; /* with an address; borrowed while the view lives */
     struct store *store;               /* a connection of the view's own; taken over, also on failure */
     double result_budget;              /* as CLAIM has it */
+    const char *const *roots;          /* of pictures that are shown: "NAME=/ABSOLUTE/DIR" each */
+    int n_roots;
     const struct log *log;
 };
 struct view;

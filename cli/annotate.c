@@ -364,10 +364,11 @@ int cmd_annotate(int argc, char **argv)
     const struct settings_program program = {
         .name = "ferret annotate",
         .args = "PATH...",
-        .summary = "Annotates images in this process and writes one JSON record a line, as they end. A PATH is an\n"
-                   "image, an address (https:, s3:), a folder, a glob, a tar shard, a bucket (s3://NAME/), a list of\n"
-                   "paths and addresses (.txt), a manifest (.jsonl; both also .gz, .zst), - for one on stdin, or a file\n"
-                   "of COCO, LVIS, RefCOCO or Visual Genome.",
+        .summary =
+            "Annotates images in this process and writes one JSON record a line, as they end. A PATH is an\n"
+            "image, an address (https:, s3:), a folder, a glob, a tar shard, a bucket (s3://NAME/), a list of\n"
+            "paths and addresses (.txt), a manifest (.jsonl; both also .gz, .zst), - for one on stdin, or a file\n"
+            "of COCO, LVIS, RefCOCO or Visual Genome.",
         .examples = "  ferret annotate photos/ -o captions.jsonl\n"
                     "  ferret annotate a.jpg --task locate --phrase 'red ball' --phrase dog\n"
                     "  ferret annotate a.jpg --task describe --box 10,20,200,180\n"

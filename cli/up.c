@@ -87,7 +87,7 @@ static struct setting_group up_group(void)
          .offset = offsetof(struct up_options, roots),
          .fallback = "local=/",
          .value = "NAME=DIR",
-         .help = "a folder that workers may read images from"},
+         .help = "a folder that workers may read images from, and the status page pictures"},
         {.name = "redis-memory",
          .type = SETTING_BYTES,
          .offset = offsetof(struct up_options, redis_memory),
@@ -182,6 +182,18 @@ static enum status find_programs(struct up *u, struct diag *why)
     return ST_OK;
 }
 
+/* What may be read is said behind the n arguments that there are. */
+static enum status add_roots(const struct up *u, struct child *child, int n, struct diag *why)
+{
+    if (u->o->roots.n > (CHILD_ARGS - 1 - n) / 2)
+        return diag_set(why, ST_LIMIT, "%d times --root, at most %d", u->o->roots.n, (CHILD_ARGS - 1 - n) / 2);
+    for (int i = 0; i < u->o->roots.n; i++) {
+        child->argv[n++] = "--root";
+        child->argv[n++] = u->o->roots.items[i];
+    }
+    return ST_OK;
+}
+
 /* The machine's memory and cores are shared by the workers. */
 static void worker_values(struct up *u)
 {
@@ -241,13 +253,7 @@ static enum status add_worker(struct up *u, int index, struct diag *why)
         return diag_set(why, ST_LIMIT, "%d settings of fetching, at most %d", u->n_fetch_flags, FETCH_ARGS);
     for (int i = 0; i < u->n_fetch_flags; i++)
         child->argv[n++] = u->fetch_flags[i];
-    if (u->o->roots.n > (CHILD_ARGS - 1 - n) / 2)
-        return diag_set(why, ST_LIMIT, "%d times --root, at most %d", u->o->roots.n, (CHILD_ARGS - 1 - n) / 2);
-    for (int i = 0; i < u->o->roots.n; i++) {
-        child->argv[n++] = "--root";
-        child->argv[n++] = u->o->roots.items[i];
-    }
-    return ST_OK;
+    return add_roots(u, child, n, why);
 }
 
 /* What holds for this command's log holds for its children's. */
@@ -306,6 +312,9 @@ static enum status prepare(struct up *u, struct diag *why)
     if (!u->http.is_off) {
         u->broker->argv[sizeof argv / sizeof *argv] = "--http";
         u->broker->argv[sizeof argv / sizeof *argv + 1] = u->broker_http;
+        s = add_roots(u, u->broker, sizeof argv / sizeof *argv + 2, why); /* its pages show pictures */
+        if (s != ST_OK)
+            return s;
     }
     u->broker->catches_stops = true;
     u->broker->keep_fd = u->redis.lock_fd; /* its sockets are in the folder too */

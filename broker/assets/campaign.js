@@ -23,13 +23,35 @@ function joined(parts, picture) {
 }
 
 function sheet(width, height) {
-  const svg = drawn("svg", { class: "picture", viewBox: `0 0 ${width} ${height}`, role: "img" });
-  svg.append(drawn("rect", { class: "sheet", x: 0, y: 0, width, height }));
+  return drawn("svg", { class: "picture", viewBox: `0 0 ${width} ${height}`, role: "img" });
+}
+
+// What stands for a picture that can't be shown: its shape, and above it the broker's word for why.
+async function without(frame, picture, url) {
+  const { width, height } = picture.viewBox.baseVal;
+  const lines = [drawn("rect", { class: "sheet", x: 0, y: 0, width, height })];
   for (let i = 1; i < 4; i++) {
-    svg.append(drawn("line", { class: "grid", x1: (width * i) / 4, x2: (width * i) / 4, y1: 0, y2: height }));
-    svg.append(drawn("line", { class: "grid", x1: 0, x2: width, y1: (height * i) / 4, y2: (height * i) / 4 }));
+    lines.push(drawn("line", { class: "grid", x1: (width * i) / 4, x2: (width * i) / 4, y1: 0, y2: height }));
+    lines.push(drawn("line", { class: "grid", x1: 0, x2: width, y1: (height * i) / 4, y2: (height * i) / 4 }));
   }
-  return svg;
+  picture.prepend(...lines);
+  frame.querySelector("img").remove();
+  const answer = await fetch(url).catch(() => null);
+  const why = answer && answer.status === 404 ? await answer.text() : "the browser can't show it";
+  frame.after(element("p.absent", "no picture: " + why));
+}
+
+// The image itself under its boxes, as the broker reads it. Both keep the proportions that the record states.
+function framed(record, picture) {
+  const image = document.createElement("img");
+  const frame = element("div.frame", image, picture);
+  const url = "/api/picture?job=" + encodeURIComponent(record.job);
+  image.alt = "";
+  image.loading = "lazy";
+  if (record.policy === "ml-ferret") image.classList.add("stored");
+  image.addEventListener("error", () => without(frame, picture, url), { once: true });
+  image.src = url;
+  return frame;
 }
 
 // A box's phrase at its upper edge, or inside where that is the picture's.
@@ -78,7 +100,7 @@ function card(record) {
   if (image.width && image.height) {
     const picture = sheet(image.width, image.height);
     picture.setAttribute("aria-label", "boxes of " + name);
-    node.append(picture);
+    node.append(framed(record, picture));
     for (const answer of record.tasks || []) {
       if (answer.question && answer.task !== "caption") body.append(element("p.question", answer.question));
       body.append(answer.error ? element("p", pill(answer.error.code, "bad"), " " + answer.error.message) : told(answer, picture));

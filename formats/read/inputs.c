@@ -52,7 +52,8 @@ static bool is_manifest_name(const char *path)
 
 bool inputs_is_manifest(const char *path)
 {
-    return strcmp(path, "-") == 0 || (is_manifest_name(path) && !is_list_name(path)) || is_dataset_name(path) || is_flickr30k(path);
+    return strcmp(path, "-") == 0 || (is_manifest_name(path) && !is_list_name(path)) || is_dataset_name(path) ||
+           is_flickr30k(path);
 }
 
 enum status inputs_open(const struct inputs_options *o, struct inputs **out, struct diag *why)

@@ -11,7 +11,7 @@ import signal
 import sys
 import urllib.parse
 
-from service import CORPUS, Up, run, wait_for, want
+from service import CORPUS, Up, fetch, run, wait_for, want
 
 try:
     from selenium import webdriver
@@ -56,10 +56,10 @@ def text(browser, selector):
 
 def check_harmless(browser, up):
     """Nothing came from elsewhere, nothing was refused by the policy, nothing was taken for markup."""
-    want('log of the browser', [], [entry for entry in browser.get_log('browser') if 'favicon' not in entry['message']])
+    want('log of the browser', [], [entry for entry in browser.get_log('browser') if 'favicon' not in entry['message'] and '/api/picture' not in entry['message']])
     loaded = browser.execute_script('return performance.getEntriesByType("resource").map((r) => r.name)')
     want('what came from elsewhere', [], [url for url in loaded if not url.startswith((up.base(), 'data:'))])
-    want('elements that names became', 0, len(browser.find_elements(By.CSS_SELECTOR, 'main img, main script')))
+    want('elements that names became', 0, len(browser.find_elements(By.CSS_SELECTOR, 'main img:not(.frame > img), main script')))
 
 
 def check_status_page(browser, up):
@@ -99,6 +99,46 @@ def check_shapes(browser, up):
     shape(browser, 1240, 900)
 
 
+def check_pictures(browser, records):
+    """Under the boxes lies the image itself, turned as it was for the boxes; where there is none, it is said why."""
+    browser.execute_script('for (const i of document.querySelectorAll(".frame img")) i.loading = "eager"')
+    wait_for('all pictures are there', 20, lambda: browser.execute_script(
+        'return [...document.querySelectorAll(".frame")].every((f) => { const i = f.querySelector("img");'
+        'return i ? i.complete && i.naturalWidth > 0 : f.nextSibling.className === "absent" })'))
+    found = browser.execute_script('''return [...document.querySelectorAll(".result")].map((card) => {
+        const image = card.querySelector("img"), absent = card.querySelector(".absent");
+        if (!image) return absent ? absent.innerText : null;
+        const a = image.getBoundingClientRect(), b = card.querySelector("svg").getBoundingClientRect();
+        const apart = Math.max(Math.abs(a.x - b.x), Math.abs(a.y - b.y), Math.abs(a.width - b.width), Math.abs(a.height - b.height));
+        return [image.naturalWidth, image.naturalHeight, getComputedStyle(image).objectFit, apart < 1];
+    })''')
+    for record, picture in zip(records, found):
+        image = record['image']
+        expected = [image['width'], image['height'], 'contain', True] if record['status'] != 'failed' else None
+        if image.get('format') == 'tiff':
+            expected = 'no picture: tiff is no format of browsers'
+        want('picture of %s' % record['id'], expected, picture)
+
+
+def check_absent_pictures(browser, up, work):
+    """A file that is another one now is not shown as what was annotated."""
+    folder = work / 'moved'
+    folder.mkdir()
+    for name in ('changed', 'gone'):
+        shutil.copy(CORPUS / 'tiny.png', folder / (name + '.png'))
+    up.submit(folder, '--campaign', 'moved', '--max-tokens', '4')
+    wait_for('they are annotated', 60, lambda: [c for c in up.status()['campaigns'] if c['name'] == 'moved' and c['completed']])
+    shutil.copy(CORPUS / 'square.png', folder / 'changed.png')
+    (folder / 'gone.png').unlink()
+    browser.get(up.base() + '/campaigns/moved')
+    wait_for('it is said why there is none', 20, lambda: len(browser.find_elements(By.CSS_SELECTOR, '.absent')) == 2)
+    said = browser.execute_script('return [...document.querySelectorAll(".absent")].map((p) => p.innerText).sort()')
+    want('what is said', ['no picture: the file has changed since it was annotated', 'no picture: the file is not there for this broker'], said)
+    want('code of a picture without the token', 401, fetch(up.base() + '/api/picture?job=' + '0' * 32)[0])
+    want('picture of no job', (404, 'its record is not in Redis any more'), up.get('/api/picture?job=' + '0' * 32))
+    want('picture of no name', 404, up.get('/api/picture?job=../x')[0])
+
+
 def check_campaign_page(browser, up):
     """Boxes are where the records say, to a pixel of the image; phrase and box light up together."""
     browser.get(up.base() + '/campaigns/' + urllib.parse.quote(EVIL, safe=''))
@@ -125,6 +165,7 @@ def check_campaign_page(browser, up):
                 raise AssertionError('%s: the box %r is drawn at %r' % (record['id'], box, place))
         want('boxes of %s' % record['id'], len(expected or []), len(found or []))
     assert boxes > 20, boxes
+    check_pictures(browser, records)
     phrase = browser.find_element(By.CSS_SELECTOR, '.phrase')
     webdriver.ActionChains(browser).move_to_element(phrase).perform()
     lit = browser.execute_script('return [...document.querySelectorAll(".box.lit")].map((b) => b.classList[1])')
@@ -160,6 +201,7 @@ def test(work):
             check_status_page(browser, up)
             check_shapes(browser, up)
             check_campaign_page(browser, up)
+            check_absent_pictures(browser, up, work)
             check_outages(browser, up)
     finally:
         browser.quit()

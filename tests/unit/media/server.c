@@ -67,7 +67,8 @@ static bool answer(struct server *s, int fd, const char *request)
     char path[512] = "", header[600];
     int status = 0, seconds = 0;
     sscanf(request, "GET %511s", path);
-    if (sscanf(path, "/status/%d", &status) == 1) /* a 304 has no body (RFC 9110 15.4.5): one would open the next answer */
+    if (sscanf(path, "/status/%d", &status) ==
+        1) /* a 304 has no body (RFC 9110 15.4.5): one would open the next answer */
         return reply(fd, status, "", "reason", status == 304 ? 0 : 6);
     if (sscanf(path, "/after/%d/%d", &status, &seconds) == 2) {
         snprintf(header, sizeof header, "Retry-After: %d\r\n", seconds);
