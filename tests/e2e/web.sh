@@ -2,7 +2,7 @@
 # A list of addresses on a real web server (nginx): HTTP/1.1 and HTTP/2, redirects, limits on how fast it may be asked,
 # answers that are no image, and addresses that are none of its business; in one process and through the queue.
 . "$(dirname "$0")/lib.sh"
-nginx=$(PATH=$PATH:/usr/sbin command -v nginx) || { echo "nginx is not installed"; exit 77; }
+nginx=$(PATH=$PATH:/usr/sbin:$ROOT/build/test/nginx/usr/sbin command -v nginx) || { echo "nginx is not installed"; exit 77; }
 
 mkdir -p "$WORK/site/pictures" "$WORK/temporary"
 cp "$ROOT/tests/e2e/corpus/files/tiny.png" "$ROOT/tests/e2e/corpus/files/scene.webp" "$WORK/site/pictures"

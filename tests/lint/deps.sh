@@ -1,12 +1,14 @@
 #!/bin/bash
 # Installs the Debian or Ubuntu packages that are missing. Says what it is about to do, asks on a terminal only (YES=1
-# skips the question), needs no rights where nothing is missing.
+# skips the question), needs no rights where nothing is missing. A package with a plus sign is not installed but unpacked
+# into build/test/NAME: installed it would start a service on this machine.
 #
 #   deps.sh build   what `make` and `make demo` need
 #   deps.sh eval    and `make eval`
 #   deps.sh test    and `make test`
 #   deps.sh full    and the optional tools of `make lint` and `make test-full`
 set -u
+cd "$(dirname "$0")/../.." || exit 1
 level=${1:-test}
 
 # level | how to tell that it is there | package names, tried in order, since releases differ
@@ -20,6 +22,8 @@ build | command -v pkg-config                    | pkgconf pkg-config
 build | pkg-config --exists libzmq               | libzmq3-dev
 build | pkg-config --exists hiredis              | libhiredis-dev
 build | pkg-config --exists vips                 | libvips-dev
+build | ls /usr/lib/*/libheif/plugins/libheif-libde265.so \|\| ldd /usr/lib/*/libheif.so.1 \| grep -q libde265 | libheif-plugin-libde265 libheif1
+build | ls /usr/lib/*/libheif/plugins/libheif-{aomdec,dav1d}.so \| grep -q . \|\| ldd /usr/lib/*/libheif.so.1 \| grep -qE 'libaom\|libdav1d' | libheif-plugin-aomdec libheif-plugin-dav1d libheif1
 build | pkg-config --exists libcurl              | libcurl4-openssl-dev libcurl4-gnutls-dev
 build | pkg-config --exists expat                | libexpat1-dev
 build | pkg-config --exists yajl                 | libyajl-dev
@@ -38,7 +42,7 @@ eval  | /usr/bin/python3 -c 'import PIL'         | python3-pil
 eval  | ls /usr/share/fonts/truetype/noto/NotoColorEmoji.ttf | fonts-noto-color-emoji
 test  | pkg-config --exists lua5.1              | liblua5.1-0-dev
 test  | ls ${CUDA:-/usr/local/cuda}/include/cuda_fp16.h \|\| python3 -m pip --version | python3-pip
-test  | command -v nginx \|\| ls /usr/sbin/nginx     | nginx-light nginx
+test  | command -v nginx \|\| test -x /usr/sbin/nginx \|\| test -x build/test/nginx/usr/sbin/nginx | +nginx
 test  | command -v openssl                       | openssl
 test  | /usr/bin/python3 -c 'import zmq'         | python3-zmq
 test  | /usr/bin/python3 -c 'import msgpack'     | python3-msgpack
@@ -93,17 +97,18 @@ stop_with_names() {
 command -v apt-get >/dev/null || stop_with_names "no apt-get here"
 
 as_root=()
-if [ "$(id -u)" -ne 0 ]; then
+need_root() {
+    [ "$(id -u)" -ne 0 ] || return 0
     command -v sudo >/dev/null || stop_with_names "installing needs root, and there is no sudo"
     [ -t 0 ] || sudo -n true 2>/dev/null || stop_with_names "installing needs root"
     as_root=(sudo)
-fi
+}
 
-known() { apt-cache show --no-all-versions "$1" 2>/dev/null | grep -q '^Package:'; }
+known() { apt-cache show --no-all-versions "${1#+}" 2>/dev/null | grep -q '^Package:'; }
 
 # The first name that this release has.
 choose() {
-    packages=() unknown=()
+    packages=() unpacked=() unknown=()
     local names name found
     for names in "${missing[@]}"; do
         found=
@@ -113,12 +118,17 @@ choose() {
                 break
             fi
         done
-        if [ -n "$found" ]; then packages+=("$found"); else unknown+=("${names// / | }"); fi
+        case $found in
+        '') unknown+=("${names// / | }") ;;
+        +*) unpacked+=("${found#+}") ;;
+        *) packages+=("$found") ;;
+        esac
     done
 }
 
 choose
 if [ ${#unknown[@]} -gt 0 ]; then
+    need_root
     echo "deps: reading the package lists (apt-get update)"
     "${as_root[@]}" apt-get update -qq || stop_with_names "apt-get update failed"
     choose
@@ -128,7 +138,9 @@ if [ ${#unknown[@]} -gt 0 ]; then
     exit 1
 fi
 
-echo "deps: will install with apt-get: ${packages[*]}"
+[ ${#packages[@]} -eq 0 ] || need_root
+[ ${#packages[@]} -eq 0 ] || echo "deps: will install with apt-get: ${packages[*]}"
+[ ${#unpacked[@]} -eq 0 ] || echo "deps: will unpack into build/test, without installing: ${unpacked[*]}"
 if [ "${YES:-}" != 1 ] && [ -t 0 ]; then
     read -r -p "Go on? [Y/n] " answer
     case $answer in
@@ -139,5 +151,20 @@ if [ "${YES:-}" != 1 ] && [ -t 0 ]; then
         ;;
     esac
 fi
-"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}" ||
+[ ${#packages[@]} -eq 0 ] ||
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}" ||
     stop_with_names "apt-get install failed"
+
+unpack() {
+    local work
+    mkdir -p build/test
+    work=$(mktemp -d) || return 1
+    [ "$(id -u)" -ne 0 ] || chown _apt "$work" # as whom it fetches
+    (cd "$work" && apt-get download -qq "$1") && rm -rf "build/test/$1" && dpkg-deb -x "$work/$1"_*.deb "build/test/$1"
+    local code=$?
+    rm -rf "$work"
+    return $code
+}
+for name in "${unpacked[@]}"; do
+    unpack "$name" || stop_with_names "$name could not be fetched"
+done
