@@ -7,19 +7,13 @@
 
 #include "base/sha256.h"
 #include "formats/read/make_input.h"
+#include "formats/read/seen.h"
 
-enum { FIRST_ROOM = 1 << 10 };
-
-struct seen {
-    uint64_t id; /* the beginning of its hash; 0: free */
-    uint32_t job;
-    uint32_t manifest; /* place in names, from 1; 0: none */
-    uint64_t line;
-};
+/* Where an id was met, in one number: the manifest, from 1 (0: none), and the line, from 1. */
+enum { LINE_BITS = 40, MANIFESTS_MOST = (1 << 24) - 1 };
 
 struct repeats {
-    struct seen *seen; /* open addressing, at most half full */
-    size_t room, n;
+    struct seen *seen;
     char **names; /* of manifests, as they came */
     uint32_t n_names;
 };
@@ -27,11 +21,10 @@ struct repeats {
 enum status repeats_new(struct repeats **out)
 {
     struct repeats *r = calloc(1, sizeof *r);
-    if (!r || !(r->seen = calloc(FIRST_ROOM, sizeof *r->seen))) {
+    if (!r || seen_new(&r->seen) != ST_OK) {
         free(r);
         return ST_NOMEM;
     }
-    r->room = FIRST_ROOM;
     *out = r;
     return ST_OK;
 }
@@ -43,39 +36,35 @@ void repeats_free(struct repeats *r)
     for (uint32_t i = 0; i < r->n_names; i++)
         free(r->names[i]);
     free(r->names);
-    free(r->seen);
+    seen_free(r->seen);
     free(r);
 }
 
-/* The entry of the id, or the free one where it belongs. */
-static struct seen *find(struct seen *seen, size_t room, uint64_t id)
+static uint64_t pack_place(uint32_t manifest, uint64_t line)
 {
-    size_t at = (size_t)id & (room - 1);
-    while (seen[at].id != 0 && seen[at].id != id)
-        at = (at + 1) & (room - 1);
-    return &seen[at];
+    const uint64_t most = ((uint64_t)1 << LINE_BITS) - 1;
+    return (uint64_t)manifest << LINE_BITS | (line < 1 ? 1 : line > most ? most : line);
 }
 
-static enum status grow(struct repeats *r)
+static uint32_t place_manifest(uint64_t place)
 {
-    size_t room = 2 * r->room;
-    struct seen *seen = calloc(room, sizeof *seen);
-    if (!seen)
-        return ST_NOMEM;
-    for (size_t i = 0; i < r->room; i++) {
-        if (r->seen[i].id != 0)
-            *find(seen, room, r->seen[i].id) = r->seen[i];
-    }
-    free(r->seen);
-    r->seen = seen;
-    r->room = room;
-    return ST_OK;
+    return (uint32_t)(place >> LINE_BITS);
 }
 
+static uint64_t place_line(uint64_t place)
+{
+    return place & (((uint64_t)1 << LINE_BITS) - 1);
+}
+
+/* 0 too behind MANIFESTS_MOST of them: an id is told apart all the same, and its first place is not named. */
 static enum status name_place(struct repeats *r, const char *manifest, uint32_t *out)
 {
     if (!manifest || (r->n_names > 0 && strcmp(r->names[r->n_names - 1], manifest) == 0)) {
         *out = manifest ? r->n_names : 0;
+        return ST_OK;
+    }
+    if (r->n_names == MANIFESTS_MOST) {
+        *out = 0;
         return ST_OK;
     }
     char **names = realloc(r->names, (r->n_names + 1) * sizeof *names);
@@ -89,7 +78,7 @@ static enum status name_place(struct repeats *r, const char *manifest, uint32_t 
 }
 
 /* What is no job is told apart by its sentence, which names its place. */
-static enum status hash_input(const struct input *input, uint32_t *out, struct diag *why)
+static enum status hash_input(const struct input *input, uint64_t *out, struct diag *why)
 {
     uint8_t *bytes = NULL, digest[SHA256_BYTES];
     size_t len = 0;
@@ -127,12 +116,12 @@ static int head_len(const char *text)
     return (int)len;
 }
 
-static enum status tell_other(const struct repeats *r, const struct seen *old, struct input *input, char **place)
+static enum status tell_other(const struct repeats *r, uint64_t old, struct input *input, char **place)
 {
     char *here = NULL, *first = NULL;
     if (input->manifest && !(here = make_place_key(input->manifest, input->line)))
         return ST_NOMEM;
-    if (old->manifest > 0 && !(first = make_place_key(r->names[old->manifest - 1], old->line))) {
+    if (place_manifest(old) > 0 && !(first = make_place_key(r->names[place_manifest(old) - 1], place_line(old)))) {
         free(here);
         return ST_NOMEM;
     }
@@ -150,24 +139,20 @@ static enum status tell_other(const struct repeats *r, const struct seen *old, s
 
 enum status repeats_add(struct repeats *r, struct input *input, enum repeat *out, char **place, struct diag *why)
 {
-    uint8_t id[ID_BYTES];
-    struct seen new = {.line = input->line};
-    enum status s = hash_input(input, &new.job, why);
+    struct seen_row row, old;
+    bool known;
+    uint32_t manifest;
+    enum status s = hash_input(input, &row.job, why);
+    if (s == ST_OK)
+        s = name_place(r, input->manifest, &manifest);
     if (s != ST_OK)
         return s;
-    job_id(input->job, id);
-    memcpy(&new.id, id, sizeof new.id);
-    new.id |= new.id == 0;
-    struct seen *old = find(r->seen, r->room, new.id);
+    job_id(input->job, row.id);
+    row.place = pack_place(manifest, input->line);
+    s = seen_put(r->seen, &row, &known, &old, why);
+    if (s != ST_OK)
+        return s;
     *place = NULL;
-    *out = old->id == 0 ? REPEAT_NONE : old->job == new.job ? REPEAT_SAME : REPEAT_OTHER;
-    if (*out == REPEAT_OTHER)
-        return tell_other(r, old, input, place);
-    if (*out == REPEAT_SAME || r->n == REPEATS_MOST)
-        return ST_OK;
-    s = name_place(r, input->manifest, &new.manifest);
-    if (s != ST_OK)
-        return s;
-    *old = new;
-    return ++r->n * 2 > r->room ? grow(r) : ST_OK;
+    *out = !known ? REPEAT_NONE : old.job == row.job ? REPEAT_SAME : REPEAT_OTHER;
+    return *out == REPEAT_OTHER ? tell_other(r, old.place, input, place) : ST_OK;
 }

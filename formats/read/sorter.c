@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "formats/read/nameless_file.h"
+
 enum { RUN_BYTES = 8 << 20, BLOCK_BYTES = 64 << 10 };
 
 struct head {
@@ -92,8 +94,9 @@ static enum status end_run(struct sorter *s, struct diag *why)
     if (!runs)
         return ST_NOMEM;
     s->runs = runs;
-    if (!s->file && !(s->file = tmpfile()))
-        return diag_set(why, ST_IO, "a file for sorting: %s", strerror(errno));
+    enum status status = s->file ? ST_OK : nameless_file_open("a file for sorting", &s->file, why);
+    if (status != ST_OK)
+        return status;
     s->fd = fileno(s->file);
     qsort_r(s->places, s->n_places, sizeof *s->places, by_number, s->arena);
     for (size_t i = 0; i < s->n_places; i++) {

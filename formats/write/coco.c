@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "formats/read/nameless_file.h"
 #include "formats/write/answer.h"
 #include "formats/write/coco_names.h"
 #include "formats/write/format.h"
@@ -70,8 +71,9 @@ static enum status open_set(struct coco *c, struct data_set *d, const char *stem
     if (s != ST_OK)
         return s;
     d->n_images = d->n_annotations = 0;
-    if (!(d->annotations = tmpfile()))
-        return diag_set(why, ST_IO, "%s: no room for a temporary file", c->dir);
+    s = nameless_file_open("annotations of a shard", &d->annotations, why);
+    if (s != ST_OK)
+        return s;
     fputs("{\"info\":{\"description\":", d->file.out);
     s = write_text(d->file.out, c->title, strlen(c->title));
     fputs("},\n\"licenses\":[],\n\"images\":[", d->file.out);

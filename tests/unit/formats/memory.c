@@ -1,5 +1,5 @@
-/* Manifests and data sets of any length are read in flat memory. ROWS=5000000 in the environment: as many rows; what
- * was used is told with --verbose. */
+/* Manifests and data sets of any length are read, and their ids kept apart, in flat memory. ROWS=5000000 in the
+ * environment: as many rows; what was used is told with --verbose. */
 #include <criterion/criterion.h>
 #include <criterion/logging.h>
 #include <stdio.h>
@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "formats/read/inputs.h"
+#include "formats/read/repeats.h"
 #include "scratch.h"
 
 #if defined(__has_feature)
@@ -42,15 +43,23 @@ static long resident(const char *what)
     return kib;
 }
 
-static void read_all(const char *path, enum task_kind kind, long want)
+static struct job *new_job(const char *id)
 {
     struct json *v = NULL;
     struct job *job = NULL;
+    char text[128];
+    int n = snprintf(text, sizeof text, "{\"id\": \"%s\", \"image\": \"x\", \"task\": \"caption\"}", id);
+    cr_assert_eq(jsn_parse(text, (size_t)n, "job", &v, NULL), ST_OK);
+    cr_assert_eq(job_from_json(v, NULL, &job, NULL), ST_OK);
+    jsn_free(v);
+    return job;
+}
+
+static void read_all(const char *path, enum task_kind kind, long want)
+{
+    struct job *job = new_job("any");
     struct inputs *in;
     long n = 0, before = resident("VmRSS:");
-    static const char text[] = "{\"image\": \"x\", \"task\": \"caption\"}";
-    cr_assert_eq(jsn_parse(text, strlen(text), "job", &v, NULL), ST_OK);
-    cr_assert_eq(job_from_json(v, NULL, &job, NULL), ST_OK);
     job->tasks[0].kind = kind;
     cr_assert_eq(inputs_open(&(struct inputs_options){.paths = &path, .n_paths = 1, .defaults = job}, &in, NULL),
                  ST_OK);
@@ -60,7 +69,6 @@ static void read_all(const char *path, enum task_kind kind, long want)
     }
     inputs_close(in);
     job_free(job);
-    jsn_free(v);
     long used = resident("VmHWM:") - before;
     cr_log_info("%s: %ld inputs, %ld KiB more at its height\n", path, n, used);
     cr_expect_eq(n, want);
@@ -83,6 +91,35 @@ Test(memory, a_long_manifest)
         fprintf(f, "{\"id\": \"row-%ld\", \"image\": \"https://example.org/images/%ld.jpg\"}\n", i, i);
     fclose(f);
     read_all(path, TASK_CAPTION, n);
+}
+
+static void add_id(struct repeats *r, struct job *job, long line)
+{
+    struct input input = {.job = job, .manifest = "m.jsonl", .line = (uint64_t)line + 1};
+    enum repeat repeat;
+    char *place = NULL;
+    snprintf(job->key, strlen(job->key) + 1, "%012ld", line);
+    cr_assert_eq(repeats_add(r, &input, &repeat, &place, NULL), ST_OK);
+    cr_assert_eq(repeat, REPEAT_NONE, "line %ld", line);
+}
+
+Test(memory, ids_of_a_long_run)
+{
+    enum { FIRST = 10000, ID_MOST_KIB = MOST_KIB / 8 };
+    struct job *job = new_job("000000000000");
+    struct repeats *r = NULL;
+    long n = rows();
+    cr_assert_eq(repeats_new(&r), ST_OK);
+    for (long i = 0; i < FIRST; i++)
+        add_id(r, job, i);
+    long before = resident("VmRSS:");
+    for (long i = FIRST; i < n; i++)
+        add_id(r, job, i);
+    long used = resident("VmHWM:") - before;
+    cr_log_info("%ld ids, %ld KiB more at its height than with %d\n", n, used, FIRST);
+    cr_expect_lt(used, ID_MOST_KIB, "%ld KiB", used);
+    repeats_free(r);
+    job_free(job);
 }
 
 Test(memory, a_data_set_with_many_annotations)
