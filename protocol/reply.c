@@ -15,7 +15,7 @@ const char *reply_bytes(const struct reply *r, size_t i, size_t *len)
 
 int64_t reply_number(const struct reply *r, size_t i)
 {
-    enum { DIGITS = 24 };
+    enum { DIGITS = 24 }; /* more than a number has, so that what is behind them is of no interest */
     if (r->kind != REPLY_ARRAY || i >= r->n)
         return 0;
     if (r->items[i].kind == REPLY_INT)
@@ -23,9 +23,7 @@ int64_t reply_number(const struct reply *r, size_t i)
     char text[DIGITS] = "";
     size_t len;
     const char *bytes = reply_bytes(r, i, &len);
-    if (len >= sizeof text)
-        return 0;
-    memcpy(text, bytes, len);
+    memcpy(text, bytes, len < sizeof text - 1 ? len : sizeof text - 1);
     return strtoll(text, NULL, 10);
 }
 

@@ -19,7 +19,7 @@ struct reply {
 };
 /* Element i of an array as bytes ({"", 0} where it is none), or as a number (0). */
 const char *reply_bytes(const struct reply *r, size_t i, size_t *len);
-int64_t reply_number(const struct reply *r, size_t i); /* integers, and decimal text */
+int64_t reply_number(const struct reply *r, size_t i); /* integers, and what text begins with in decimal */
 bool reply_is(const struct reply *r, size_t i, const char *text);
 /* The same of a value itself. */
 bool reply_error_is(const struct reply *r, const char *prefix); /* REPLY_ERROR that begins so: "OOM", "LOADING" */
