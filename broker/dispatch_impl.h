@@ -187,7 +187,10 @@ void sessions_wake(struct dispatch *d);                 /* there may be work */
 void claims_on_reply(struct dispatch *d, struct claim_batch *b, const struct reply *r, int64_t now_ms); /* frees b */
 void claim_batch_free(struct claim_batch *b);
 
-/* operate.c: what operators ask; false: not one of their messages */
+/* operate.c: what operators ask. The field whose value such a message can't have, and in *want what was expected; NULL:
+ * none. */
+const char *operate_wrong_value(const struct message *m, const char **want);
+/* After that; false: not one of their messages */
 bool operate_build(const struct allowed *who, const struct message *m, enum script *script, struct store_args *args);
 void operate_on_reply(struct dispatch *d, const struct pending *p, const struct reply *r);
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/sha256.h"
 #include "broker/dispatch_impl.h"
 
 static void arg_view(struct store_args *args, struct wire_view v)
@@ -20,23 +21,23 @@ static void arg_optional(struct store_args *args, bool is_there, uint64_t value)
         store_arg_str(args, "");
 }
 
-static bool build_list(const struct message *m, enum script *script, struct store_args *args)
+/* The script behind a list's name. */
+static bool find_list(struct wire_view name, enum script *script)
 {
     static const struct {
         const char *name;
         enum script script;
     } lists[] = {{"events", SCRIPT_EVENTS}, {"forgotten", SCRIPT_FORGOTTEN}, {"queue", SCRIPT_QUEUE}};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
-        if (wire_view_is(m->name, lists[i].name)) {
+        if (wire_view_is(name, lists[i].name)) {
             *script = lists[i].script;
-            store_arg_u64(args, m->cursor);
             return true;
         }
     return false;
 }
 
 /* How a text stands in an encoded job and in a record. */
-static bool arg_needles(struct store_args *args, const char *member, struct wire_view text, bool in_body)
+static void arg_needles(struct store_args *args, const char *member, struct wire_view text, bool in_body)
 {
     struct wire_writer w;
     wire_writer_init(&w, LIMIT_URI_BYTES + LIMIT_NAME_BYTES);
@@ -47,32 +48,94 @@ static bool arg_needles(struct store_args *args, const char *member, struct wire
     bool ok = quoted && w.state == ST_OK && asprintf(&needle, "\"%s\":%s", member, quoted) >= 0;
     if (ok)
         store_arg_str(args, needle);
+    else
+        args->failed = true;
     free(ok ? needle : NULL);
     free(quoted);
     jsn_free(value);
     wire_writer_fini(&w);
-    return ok;
 }
 
-/* "uri URI" or "sha256 HEX". */
-static bool build_forget(const struct message *m, struct store_args *args)
+/* What a tombstone names: "uri URI" or "sha256 HEX". */
+struct tombstone {
+    const char *kind;
+    struct wire_view text;
+    bool in_body; /* jobs name it too */
+};
+
+static bool is_hash(struct wire_view v)
+{
+    for (size_t i = 0; i < v.len; i++)
+        if (!((v.bytes[i] >= '0' && v.bytes[i] <= '9') || (v.bytes[i] >= 'a' && v.bytes[i] <= 'f')))
+            return false;
+    return v.len == SHA256_HEX - 1;
+}
+
+static bool read_tombstone(struct wire_view name, struct tombstone *out)
+{
+    const uint8_t *space = name.len ? memchr(name.bytes, ' ', name.len) : NULL;
+    if (!space)
+        return false;
+    struct wire_view kind = {name.bytes, (size_t)(space - name.bytes)};
+    struct wire_view text = {space + 1, name.len - kind.len - 1};
+    bool uri = wire_view_is(kind, "uri");
+    if (text.len == 0 || !(uri || (wire_view_is(kind, "sha256") && is_hash(text))))
+        return false;
+    *out = (struct tombstone){.kind = uri ? "uri" : "sha256", .text = text, .in_body = uri};
+    return true;
+}
+
+static void build_forget(const struct message *m, struct store_args *args)
 {
     enum { STEP_ROWS = 64 }; /* records may be large */
-    static const char *const kinds[] = {"uri", "sha256"};
-    const uint8_t *space = memchr(m->name.bytes, ' ', m->name.len);
-    for (size_t i = 0; space && i < 2; i++) {
-        struct wire_view kind = {m->name.bytes, (size_t)(space - m->name.bytes)};
-        struct wire_view text = {space + 1, m->name.len - kind.len - 1};
-        if (!wire_view_is(kind, kinds[i]) || text.len == 0)
-            continue;
-        arg_view(args, m->name);
-        if (!arg_needles(args, kinds[i], text, i == 0))
-            return false;
-        arg_view(args, m->place);
-        store_arg_u64(args, STEP_ROWS);
+    struct tombstone t = {.kind = ""};
+    args->failed = args->failed || !read_tombstone(m->name, &t); /* operate_wrong_value saw to it */
+    arg_view(args, m->name);
+    arg_needles(args, t.kind, t.text, t.in_body);
+    arg_view(args, m->place);
+    store_arg_u64(args, STEP_ROWS);
+}
+
+/* As FORGOTTEN gives it: a shard, where there are several, and the script's own "WORD NUMBER NUMBER", or nothing. */
+static bool is_place(struct wire_view v)
+{
+    static const char *const words[] = {"jobs", "records", "dead"};
+    char text[LIMIT_NAME_BYTES + 1], word[8];
+    int n = 0;
+    snprintf(text, sizeof text, "%.*s", (int)v.len, v.len ? (const char *)v.bytes : "");
+    size_t digits = strspn(text, "0123456789");
+    const char *rest = digits > 0 && text[digits] == ' ' ? text + digits + 1 : text;
+    if (!*rest)
         return true;
-    }
+    if (sscanf(rest, "%7[a-z] %*[0-9] %*[0-9]%n", word, &n) != 1 || n == 0 || rest[n])
+        return false;
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strcmp(word, words[i]) == 0)
+            return true;
     return false;
+}
+
+const char *operate_wrong_value(const struct message *m, const char **want)
+{
+    enum script script;
+    struct tombstone t;
+    if (m->kind == MESSAGE_LIST && !find_list(m->name, &script)) {
+        *want = "events, forgotten or queue";
+        return "name";
+    }
+    if (m->kind == MESSAGE_JOB && m->ids.len != ID_BYTES) {
+        *want = "one id of 16 bytes";
+        return "ids";
+    }
+    if (m->kind == MESSAGE_FORGET && !read_tombstone(m->name, &t)) {
+        *want = "\"uri URI\" or \"sha256 HEX\" with 64 small digits";
+        return "name";
+    }
+    if (m->kind == MESSAGE_FORGET && !is_place(m->place)) {
+        *want = "nothing, or what FORGOTTEN said";
+        return "place";
+    }
+    return NULL;
 }
 
 bool operate_build(const struct allowed *who, const struct message *m, enum script *script, struct store_args *args)
@@ -81,8 +144,9 @@ bool operate_build(const struct allowed *who, const struct message *m, enum scri
     static const char *const actions[JOB_ACTION_COUNT_] = {"show", "cancel", "retry"};
     switch (m->kind) {
     case MESSAGE_LIST:
-        if (!build_list(m, script, args))
+        if (!find_list(m->name, script))
             return false;
+        store_arg_u64(args, m->cursor);
         access_arg_tenants(who, args);
         return true;
     case MESSAGE_TENANT:
@@ -90,7 +154,7 @@ bool operate_build(const struct allowed *who, const struct message *m, enum scri
         arg_view(args, m->tenant);
         arg_optional(args, m->weight > 0, m->weight);
         arg_optional(args, m->quota > 0, m->quota - 1);
-        return m->tenant.len > 0;
+        return true;
     case MESSAGE_DRAIN:
         *script = SCRIPT_DRAIN;
         arg_view(args, m->session);
@@ -102,7 +166,7 @@ bool operate_build(const struct allowed *who, const struct message *m, enum scri
         store_arg_str(args, actions[m->action]);
         store_arg_u64(args, m->cursor);
         access_arg_tenants(who, args);
-        return m->ids.len == ID_BYTES;
+        return true;
     case MESSAGE_REQUEUE:
     case MESSAGE_DEAD:
         *script = m->kind == MESSAGE_DEAD ? SCRIPT_DEAD : SCRIPT_REQUEUE;
@@ -112,7 +176,10 @@ bool operate_build(const struct allowed *who, const struct message *m, enum scri
         store_arg_u64(args, ANSWER_BYTES);
         access_arg_tenants(who, args);
         return true;
-    case MESSAGE_FORGET: *script = SCRIPT_FORGET; return build_forget(m, args);
+    case MESSAGE_FORGET:
+        *script = SCRIPT_FORGET;
+        build_forget(m, args);
+        return true;
     default: return false;
     }
 }

@@ -31,6 +31,47 @@ static bool is_class(struct wire_view v)
     return true;
 }
 
+enum { WRONG_BYTES = 160 };
+
+/* Whether a value is not what its field takes, beyond what the decoder has seen to; then `text` names it. */
+static bool has_wrong_value(const struct message *m, char text[WRONG_BYTES])
+{
+    static const char a_name[] = "a name, not empty and without control characters";
+    const char *field = NULL, *want = NULL;
+    switch (m->kind) {
+    case MESSAGE_CAMPAIGN:
+        if (!is_name(m->campaign))
+            field = "campaign", want = a_name;
+        else if (!is_name(m->tenant))
+            field = "tenant", want = a_name;
+        else if (!is_class(m->class_name))
+            field = "class", want = "a word without space, | or :";
+        else if (!is_text(m->labels))
+            field = "labels", want = "text without control characters";
+        break;
+    case MESSAGE_CAMPAIGN_SET:
+    case MESSAGE_RESULTS:
+    case MESSAGE_TRIM:
+    case MESSAGE_REQUEUE:
+    case MESSAGE_DEAD:
+        if (!is_name(m->campaign))
+            field = "campaign", want = a_name;
+        break;
+    case MESSAGE_STATUS:
+        if (!is_text(m->campaign))
+            field = "campaign", want = "a name without control characters";
+        break;
+    case MESSAGE_TENANT:
+        if (!is_name(m->tenant))
+            field = "tenant", want = a_name;
+        break;
+    default: field = operate_wrong_value(m, &want); break;
+    }
+    if (field)
+        snprintf(text, WRONG_BYTES, "%s: field \"%s\": expected %s", message_kind_name(m->kind), field, want);
+    return field != NULL;
+}
+
 static bool build(const struct dispatch *d, const struct allowed *who, const struct message *m, enum script *script,
                   struct store_args *args)
 {
@@ -87,18 +128,17 @@ static bool build(const struct dispatch *d, const struct allowed *who, const str
 void requests_on_message(struct dispatch *d, const struct link_peer *peer, const struct allowed *who,
                          const struct message *m)
 {
-    if (m->kind == MESSAGE_CAMPAIGN &&
-        (!is_name(m->campaign) || !is_name(m->tenant) || !is_class(m->class_name) || !is_text(m->labels))) {
-        dispatch_error(d, SIDE_CLIENT, peer, m, CODE_FORMAT,
-                       "CAMPAIGN: names are not empty and have no control characters, nor have labels; a class has no "
-                       "space, | or :");
+    char wrong[WRONG_BYTES];
+    if (has_wrong_value(m, wrong)) {
+        dispatch_error(d, SIDE_CLIENT, peer, m, CODE_FORMAT, wrong);
         return;
     }
     enum script script = SCRIPT_STATUS;
     struct store_args args = {0};
     if (!build(d, who, m, &script, &args)) {
         store_args_fini(&args);
-        dispatch_error(d, SIDE_CLIENT, peer, m, CODE_FORMAT, "not a message for a broker");
+        snprintf(wrong, sizeof wrong, "%s: not a message for a broker", message_kind_name(m->kind));
+        dispatch_error(d, SIDE_CLIENT, peer, m, CODE_FORMAT, wrong);
         return;
     }
     if (args.shard < 0) {

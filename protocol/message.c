@@ -515,6 +515,6 @@ enum status message_decode(const void *bytes, size_t len, struct message *out, s
         return diag_set(why, ST_FORMAT, "%s: %zu elements, expected 4", kinds[kind].name, n);
     enum status s = read_fields(&r, out, why);
     if (s == ST_OK && kinds[kind].rows != ROWS_NONE && check_rows(out) != ST_OK)
-        s = diag_set(why, check_rows(out), "%s: a row that is not what it should be", kinds[kind].name);
+        s = diag_set(why, check_rows(out), "%s: field \"rows\": a row that is not what it should be", kinds[kind].name);
     return s;
 }
