@@ -21,12 +21,20 @@ struct call {
     struct diag *why;
 };
 
-static struct json *stand_in(const struct records *r, const uint8_t id[ID_BYTES], const char *message)
+/* For what is no record: a failed one, under the input's id where that can be read, else under the job's. broken may be
+ * NULL. */
+static struct json *stand_in(const struct records *r, const uint8_t id[ID_BYTES], const struct json *broken,
+                             const char *message)
 {
-    char hex[2 * ID_BYTES + 1];
+    char hex[2 * ID_BYTES + 1], campaign[LIMIT_NAME_BYTES + 1], tenant[] = "";
     job_id_hex(id, hex);
-    struct job job = {.key = hex, .image = hex, .campaign = (char *)(uintptr_t)r->campaign};
+    snprintf(campaign, sizeof campaign, "%s", r->campaign);
+    char *key = strdup(jsn_string(jsn_get(broken, "id"), ""));
+    if (!key)
+        return NULL;
+    struct job job = {.key = *key ? key : hex, .image = hex, .tenant = tenant, .campaign = campaign};
     struct json *record = result_failure(&job, ERROR_PERMANENT, "no_record", message);
+    free(key);
     if (record && jsn_put(record, "job", jsn_new_string(hex)) == ST_OK)
         return record;
     jsn_free(record);
@@ -43,11 +51,11 @@ static enum status give(struct records *r, const uint8_t id[ID_BYTES], const cha
     if (s == ST_OK) {
         s = r->fn(r->ctx, record, text, len, why);
     } else if (s != ST_NOMEM) {
-        jsn_free(record);
-        record = stand_in(r, id, broken.text);
-        char *own = record ? jsn_text(record) : NULL;
-        s = own ? r->fn(r->ctx, record, own, strlen(own), why) : ST_NOMEM;
+        struct json *instead = stand_in(r, id, record, broken.text);
+        char *own = instead ? jsn_text(instead) : NULL;
+        s = own ? r->fn(r->ctx, instead, own, strlen(own), why) : ST_NOMEM;
         free(own);
+        jsn_free(instead);
     }
     jsn_free(record);
     return s;

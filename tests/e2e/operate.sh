@@ -1,6 +1,7 @@
 #!/bin/bash
 # What operators do, with real programs: two models in one queue, single jobs, what failed and is tried again, a worker
-# drained, a URI forgotten (also in files that were exported), a campaign purged, and fsck on a queue that was damaged.
+# drained, a URI forgotten (also in files that were exported), records that are none, a campaign purged, and fsck on a
+# queue that was damaged.
 . "$(dirname "$0")/sleepers.sh"
 queue_start 64mb
 sleeper_start model-a/f32 8 1000
@@ -75,6 +76,60 @@ import json, sys
 print([w["session"] for w in json.load(sys.stdin)["workers"] if w["class"] == "model-b/f32"][0])')" || die "drain"
 is_gone() { ! kill -0 $b 2>/dev/null; }
 wait_for 10 is_gone || die "the drained worker goes on"
+
+# What a worker wrote is no record: it ends as a failed one, once, under the input's id where that is there.
+for i in $(seq 12); do printf '{"id":"m-%d","image":"local:%d.png"}\n' "$i" "$i"; done >"$WORK/in.jsonl"
+"$FERRET" submit "$WORK/in.jsonl" --campaign mangled >/dev/null || die "submit"
+wait_for 30 is_completed mangled || die "mangled: $("$FERRET" status)"
+"$FERRET" export mangled -o - >"$WORK/whole.jsonl" || die "export"
+python3 - "$WORK" "$(redis HGET '{q:0}:camp' mangled)" <<'PYTHON' || die "could not mangle the records"
+import json, socket, sys
+work, number = sys.argv[1], sys.argv[2].encode()
+s = socket.socket(socket.AF_UNIX)
+s.connect(work + '/redis.sock')
+answers = s.makefile('rb')
+def ask(*words):
+    s.sendall(b'*%d\r\n' % len(words) + b''.join(b'$%d\r\n%s\r\n' % (len(w), w) for w in words))
+    return answer()
+def answer():
+    head = answers.readline()
+    if head[:1] == b'*':
+        return [answer() for _ in range(int(head[1:]))]
+    return answers.read(int(head[1:]) + 2)[:-2] if head[:1] == b'$' else head
+bad = {  # id in the record: what becomes of it, and the id that it is to end under
+    'm-1': (b'no JSON', None), 'm-2': (b'', None), 'm-3': (b'{"schema":1,"id":"m-3","stat', None), 'm-4': (b'[1,2]', None),
+    'm-5': (b'{}', None), 'm-6': (b'{"schema":1,"id":7,"status":"ok"}', None), 'm-7': (b'{"id":"m-7"}', 'm-7'),
+    'm-8': (b'{"schema":1,"id":"m-8","status":"ok","image":{}}', 'm-8'), 'm-9': (b'\xff\xfe\x00', None)}
+key, expected = b'{q:0}:res:' + number, []
+fields = ask(b'HGETALL', key)
+for field, record in zip(fields[::2], fields[1::2]):
+    id = json.loads(record)['id']
+    if id in bad:
+        ask(b'HSET', key, field, bad[id][0])
+    job = field[:16].hex()
+    expected.append(['no_record', bad[id][1] or job, job] if id in bad else ['whole', id, ''])
+assert len(expected) == 12, expected
+json.dump(expected, open(work + '/expected.json', 'w'))
+PYTHON
+"$FERRET" export mangled -o - >"$WORK/stream.jsonl"
+want "exit code of an export of what is no record" 0 $?
+timeout 30 "$FERRET" export mangled --follow -o "$WORK/mangled" 2>"$WORK/err"
+want "exit code of an export that follows it" 0 $?
+zstd -dc "$WORK"/mangled/part-*.zst >"$WORK/part.jsonl"
+zstd -dc "$WORK"/mangled/errors-*.zst >"$WORK/errors.jsonl"
+python3 - "$WORK" <<'PYTHON' || die "what is no record is not exported as it should be"
+import json, sys
+work = sys.argv[1]
+lines = lambda name: open(work + '/' + name).read().splitlines()
+expected, whole = json.load(open(work + '/expected.json')), set(lines('whole.jsonl'))
+def found(line):
+    record = json.loads(line)
+    return ['whole', record['id'], ''] if line in whole else [record['error']['code'], record['id'], record['job']]
+for names in ['stream.jsonl'], ['part.jsonl', 'errors.jsonl']:
+    rows = [found(line) for name in names for line in lines(name)]
+    assert sorted(rows) == sorted(expected), (names, rows, expected)
+assert len(lines('errors.jsonl')) == 9, lines('errors.jsonl')
+PYTHON
 
 # fsck: clean, then damaged in five ways, put right, clean again.
 "$FERRET" pause first
