@@ -57,9 +57,10 @@ struct job_task {
 };
 
 struct job {
-    char *key;   /* the client's key of this job inside its campaign; default: the image URI */
-    char *image; /* URI: ROOT:path, file path, http(s):, s3:, data:, shard.tar#name@offset+length */
-    char *group; /* or NULL: then the folder or tar */
+    char *key;        /* the client's key of this job inside its campaign; default: the image URI */
+    char *image;      /* URI: ROOT:path, file path, http(s):, s3:, data:, shard.tar#name@offset+length */
+    char *group;      /* or NULL: then the folder or tar */
+    int group_images; /* how many images the group has, said by one of them; 0: not said */
     struct job_region *regions;
     int n_regions;
     struct job_task *tasks;

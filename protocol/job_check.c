@@ -200,6 +200,8 @@ static enum status check_frame(const struct job *j, struct diag *why)
         s = check_text(j->image, LIMIT_URI_BYTES, "image", why);
     if (s == ST_OK)
         s = check_name(j->group, "group", why);
+    if (s == ST_OK)
+        s = check_int(j->group_images, 0, INT32_MAX, "group_images", why);
     if (s == ST_OK && !(j->policy && (strcmp(j->policy, "default") == 0 || strcmp(j->policy, "ml-ferret") == 0)))
         s = diag_set(why, ST_INVALID, "policy: unknown policy \"%.64s\"; expected default or ml-ferret",
                      j->policy ? j->policy : "");

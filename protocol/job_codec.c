@@ -8,12 +8,13 @@
 #include "protocol/job_parts.h"
 #include "protocol/wire.h"
 
-/* A refused input has two fields more, one with bounds in time two further ones. */
+/* A refused input has two fields more, one with bounds in time two further ones, the one that counts its group one. */
 enum {
     CODEC_VERSION = 1,
     JOB_FIELDS = 13,
     REFUSED_FIELDS = 15,
     TIMED_FIELDS = 17,
+    COUNTING_FIELDS = 18,
     REGION_FIELDS = 9,
     TASK_FIELDS = 6,
     OPTION_FIELDS = 6
@@ -91,8 +92,8 @@ enum status job_encode(const struct job *j, uint8_t **bytes, size_t *len, struct
         return s;
     struct wire_writer w;
     wire_writer_init(&w, LIMIT_JOB_BYTES);
-    bool timed = j->not_before_ms || j->max_runtime_ms;
-    wire_put_array(&w, timed ? TIMED_FIELDS : j->refused ? REFUSED_FIELDS : JOB_FIELDS);
+    bool counting = j->group_images > 0, timed = counting || j->not_before_ms || j->max_runtime_ms;
+    wire_put_array(&w, counting ? COUNTING_FIELDS : timed ? TIMED_FIELDS : j->refused ? REFUSED_FIELDS : JOB_FIELDS);
     wire_put_uint(&w, CODEC_VERSION);
     wire_put_str(&w, j->key);
     wire_put_str(&w, j->image);
@@ -118,6 +119,8 @@ enum status job_encode(const struct job *j, uint8_t **bytes, size_t *len, struct
         wire_put_int(&w, j->not_before_ms);
         wire_put_int(&w, j->max_runtime_ms);
     }
+    if (counting)
+        wire_put_uint(&w, (uint64_t)j->group_images);
     s = wire_writer_take(&w, bytes, len);
     wire_writer_fini(&w);
     if (s == ST_LIMIT)
@@ -234,8 +237,8 @@ static void get_task(struct wire_reader *r, struct job_task *t)
 
 static size_t get_n_fields(struct wire_reader *r)
 {
-    size_t n = wire_get_array(r, TIMED_FIELDS);
-    if (r->state == ST_OK && n != JOB_FIELDS && n != REFUSED_FIELDS && n != TIMED_FIELDS)
+    size_t n = wire_get_array(r, COUNTING_FIELDS);
+    if (r->state == ST_OK && n != JOB_FIELDS && n != REFUSED_FIELDS && n < TIMED_FIELDS)
         wire_fail(r, ST_FORMAT);
     return n;
 }
@@ -267,14 +270,16 @@ static void get_job(struct wire_reader *r, struct job *j)
         get_task(r, &j->tasks[i]);
     if (n_fields == REFUSED_FIELDS)
         j->refused = get_text(r, LIMIT_NAME_BYTES);
-    else if (n_fields == TIMED_FIELDS)
+    else if (n_fields >= TIMED_FIELDS)
         j->refused = get_optional(r, LIMIT_NAME_BYTES);
     if (n_fields > JOB_FIELDS)
         j->refused_why = get_optional(r, DIAG_BYTES);
-    if (n_fields == TIMED_FIELDS) {
+    if (n_fields >= TIMED_FIELDS) {
         j->not_before_ms = wire_get_int(r, 0, INT64_MAX);
         j->max_runtime_ms = wire_get_int(r, 0, JOB_MAX_RUNTIME_MS);
     }
+    if (n_fields == COUNTING_FIELDS)
+        j->group_images = (int)wire_get_uint(r, INT32_MAX);
 }
 
 enum status job_name_read(const uint8_t *bytes, size_t len, struct job_name *out)

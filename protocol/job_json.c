@@ -281,6 +281,11 @@ static enum status job_group(struct reader *r, const struct json *v, const char 
     return field_text(r, v, name, &((struct job *)target)->group);
 }
 
+static enum status job_group_images(struct reader *r, const struct json *v, const char *name, void *target)
+{
+    return field_int(r, v, name, &((struct job *)target)->group_images);
+}
+
 static enum status job_priority(struct reader *r, const struct json *v, const char *name, void *target)
 {
     return field_int(r, v, name, &((struct job *)target)->priority);
@@ -367,6 +372,7 @@ static const struct field job_fields[] = {
     {"meta", 12, job_meta},
     {"not_before", 13, job_start},
     {"max_runtime", 14, job_runtime},
+    {"group_images", 15, job_group_images},
 };
 
 /* ---- defaults ------------------------------------------------------------------------------------------------------

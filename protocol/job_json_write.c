@@ -156,6 +156,8 @@ static enum status fill(struct json *o, const struct job *j)
         s = jsn_put(o, "image", jsn_new_string(j->image));
     if (s == ST_OK && j->group)
         s = jsn_put(o, "group", jsn_new_string(j->group));
+    if (s == ST_OK && j->group_images)
+        s = jsn_put(o, "group_images", jsn_new_int(j->group_images));
     if (s == ST_OK)
         s = jsn_put(o, "policy", jsn_new_string(j->policy));
     if (s == ST_OK && j->n_regions)

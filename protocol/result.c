@@ -77,6 +77,8 @@ static void put_identity(enum status *s, struct json *o, const struct job *j)
     }
     put(s, o, "job", queued ? jsn_new_string(hex) : jsn_new_null());
     put(s, o, "campaign", queued ? jsn_new_string(j->campaign) : jsn_new_null());
+    if (j->group_images > 0)
+        put(s, o, "group_images", jsn_new_int(j->group_images));
 }
 
 struct json *result_start(const struct job *j, const char *status)

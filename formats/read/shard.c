@@ -23,6 +23,10 @@ struct shard {
     uint64_t size; /* of a local one */
     struct tar *tar;
     uint64_t n_images;
+    int n_given;       /* inputs so far */
+    bool broken;       /* so nobody knows how many it has */
+    struct input held; /* the next to give: whether it is the last one is known when the one behind it is */
+    bool holds;
 };
 
 bool is_shard_name(const char *path)
@@ -66,6 +70,8 @@ static void close_shard(struct source *source)
 {
     struct shard *s = (struct shard *)(void *)source;
     tar_close(s->tar);
+    if (s->holds)
+        input_fini(&s->held);
     if (s->fd >= 0)
         close(s->fd);
     free(s->uri);
@@ -100,7 +106,7 @@ static enum status fail(struct shard *s, const char *code, const struct diag *ca
 {
     struct diag why = {""};
     diag_set(&why, ST_FORMAT, "%.200s: %s", s->path, cause->text);
-    s->ended = true;
+    s->ended = s->broken = true;
     if (s->remote)
         return make_error_of_uri(s->options, s->path, code, why.text, out);
     return make_error(s->options, s->path, code, why.text, out);
@@ -137,9 +143,8 @@ static enum status take(struct shard *s, const struct tar_member *m, struct inpu
     return make_member(s, m, NULL, NULL, out);
 }
 
-static enum status next(struct source *source, struct input *out)
+static enum status read_one(struct shard *s, struct input *out)
 {
-    struct shard *s = (struct shard *)(void *)source;
     struct tar_member m = {0};
     struct diag why = {""};
     if (s->ended)
@@ -161,6 +166,29 @@ static enum status next(struct source *source, struct input *out)
     if (status == ST_CLOSED || status == ST_NOMEM)
         return status;
     return fail(s, make_code_of_reading(status), &why, out);
+}
+
+/* The last one says how many there are, so that who writes beside the shard knows when all of them are done. */
+static enum status next(struct source *source, struct input *out)
+{
+    struct shard *s = (struct shard *)(void *)source;
+    for (;;) {
+        struct input in = {0};
+        enum status status = read_one(s, &in);
+        bool last = status == ST_CLOSED && s->holds;
+        if (status != ST_OK && !last)
+            return status;
+        s->ended = s->ended || last;
+        if (last && !s->broken)
+            s->held.job->group_images = s->n_given;
+        bool held = s->holds;
+        *out = s->held;
+        s->held = in;
+        s->holds = !last;
+        s->n_given += !last;
+        if (held)
+            return ST_OK;
+    }
 }
 
 enum status shard_open(const struct inputs_options *o, const char *path, bool is_uri, struct source **out)

@@ -1,8 +1,15 @@
 /* WebDataset sidecars: for each source shard a tar of the same name with KEY.ann.json (the record) and, where something
  * was answered, KEY.caption.txt, under the keys of the source shard; so the two are read side by side. Images that are
- * no members of a tar go into ferret-000000.tar ..., 10,000 images each. */
+ * no members of a tar go into ferret-000000.tar ..., 10,000 images each.
+ *
+ * A shard appears under its name as soon as all of its images are there: the record of one of them says how many they
+ * are. Until then their keys are kept in memory, since an image may have two records (it failed and was tried again).
+ */
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/sha256.h"
 #include "formats/write/answer.h"
@@ -18,7 +25,11 @@ struct shard {
     struct new_file file; /* out is NULL between two appends */
     char *source;         /* NULL: of images that are no members */
     uint64_t images;
-    uint64_t used; /* turn of the last append */
+    int64_t expected;  /* images of the source; 0: no record said so yet */
+    struct words keys; /* of them, while it is not whole */
+    bool whole;        /* under its name; file has no names meanwhile */
+    off_t end;         /* of the members of a whole one */
+    uint64_t used;     /* turn of the last append */
 };
 struct webdataset {
     char *dir;
@@ -80,6 +91,15 @@ static enum status key_of(const struct json *record, size_t source, char **key, 
 
 /* ---- shards ----------------------------------------------------------------------------------------------------- */
 
+static enum status name_files(const struct webdataset *w, struct shard *shard, const char *name)
+{
+    if (asprintf(&shard->file.path, "%s/%s", w->dir, name) < 0)
+        shard->file.path = NULL;
+    if (!shard->file.path || asprintf(&shard->file.temporary, "%s.new", shard->file.path) < 0)
+        shard->file.temporary = NULL;
+    return shard->file.temporary ? ST_OK : ST_NOMEM;
+}
+
 static enum status add_shard(struct webdataset *w, const char *name, const char *source, size_t *place)
 {
     struct shard *list = realloc(w->shards, (w->n + 1) * sizeof *list);
@@ -88,15 +108,11 @@ static enum status add_shard(struct webdataset *w, const char *name, const char 
     w->shards = list;
     struct shard *shard = &list[w->n];
     *shard = (struct shard){.source = NULL};
-    if (asprintf(&shard->file.path, "%s/%s", w->dir, name) < 0)
-        shard->file.path = NULL;
-    if (!shard->file.path || asprintf(&shard->file.temporary, "%s.new", shard->file.path) < 0)
-        shard->file.temporary = NULL;
-    if (source)
-        shard->source = strdup(source);
+    enum status s = name_files(w, shard, name);
+    if (source && !(shard->source = strdup(source)))
+        s = ST_NOMEM;
     w->n++;
     *place = w->n;
-    enum status s = shard->file.temporary && (!source || shard->source) ? ST_OK : ST_NOMEM;
     if (s == ST_OK)
         s = words_add(&w->names, name, (int64_t)w->n);
     return s == ST_OK && source ? words_add(&w->sources, source, (int64_t)w->n) : s;
@@ -157,12 +173,36 @@ static enum status make_room(struct webdataset *w, struct diag *why)
     return bad ? diag_set(why, ST_IO, "%s: could not be written", oldest->file.path) : ST_OK;
 }
 
+/* Another record of an image whose shard was whole already. */
+static enum status take_up(struct webdataset *w, struct shard *shard, struct diag *why)
+{
+    if (name_files(w, shard, w->names.list[shard - w->shards].text) != ST_OK)
+        return ST_NOMEM;
+    shard->whole = false;
+    if (rename(shard->file.path, shard->file.temporary) != 0 || truncate(shard->file.temporary, shard->end) != 0)
+        return diag_set(why, ST_IO, "%s: %s", shard->file.path, strerror(errno));
+    return ST_OK;
+}
+
+/* An open one, all of whose members were put. */
+static enum status end_shard(struct webdataset *w, struct shard *shard, struct diag *why)
+{
+    shard->end = ftello(shard->file.out);
+    tar_end(shard->file.out);
+    w->n_open--;
+    shard->whole = true;
+    words_fini(&shard->keys);
+    return new_file_close(&shard->file, true, why);
+}
+
 static enum status open_shard(struct webdataset *w, struct shard *shard, struct diag *why)
 {
     shard->used = ++w->turn;
     if (shard->file.out)
         return ST_OK;
     enum status s = w->n_open == OPEN_SHARDS ? make_room(w, why) : ST_OK;
+    if (s == ST_OK && shard->whole)
+        s = take_up(w, shard, why);
     if (s == ST_OK)
         s = make_folders_above(shard->file.path, why);
     if (s == ST_OK && !(shard->file.out = fopen(shard->file.temporary, shard->images ? "ae" : "we")))
@@ -199,6 +239,16 @@ static void put_member(FILE *out, const char *key, const char *ending, const cha
     free(name);
 }
 
+static enum status count_image(struct webdataset *w, struct shard *shard, const char *key, int64_t group_images,
+                               struct diag *why)
+{
+    bool was_whole = shard->end > 0;
+    enum status s = was_whole ? ST_OK : words_count(&shard->keys, key);
+    shard->expected = group_images > 0 ? group_images : shard->expected;
+    bool whole = was_whole || (shard->expected > 0 && (int64_t)shard->keys.n >= shard->expected);
+    return s == ST_OK && whole ? end_shard(w, shard, why) : s;
+}
+
 static enum status put_webdataset(void *writer, const struct json *record, const char *picture, struct diag *why)
 {
     struct webdataset *w = writer;
@@ -223,6 +273,8 @@ static enum status put_webdataset(void *writer, const struct json *record, const
         shard->images++;
         if (ferror(shard->file.out))
             s = diag_set(why, ST_IO, "%s: could not be written", shard->file.path);
+        if (s == ST_OK && source > 0)
+            s = count_image(w, shard, key, jsn_int(jsn_get(record, "group_images"), 0), why);
     }
     free(key);
     free(caption);
@@ -237,16 +289,16 @@ static enum status close_webdataset(void *writer, bool keep, struct diag *notes,
     (void)notes;
     for (size_t i = 0; i < w->n; i++) {
         struct shard *shard = &w->shards[i];
-        bool whole = keep && s == ST_OK;
-        if (whole)
+        if (!shard->whole && keep && s == ST_OK) {
             s = open_shard(w, shard, why);
-        else if (!shard->file.out)
+            if (s == ST_OK)
+                s = end_shard(w, shard, why);
+        }
+        if (!shard->whole && !shard->file.out && shard->file.temporary)
             shard->file.out = fopen(shard->file.temporary, "ae"); /* so that the close removes it */
-        if (s == ST_OK && whole)
-            tar_end(shard->file.out);
-        w->n_open -= shard->file.out != NULL;
-        enum status one = new_file_close(&shard->file, whole && s == ST_OK, s == ST_OK ? why : NULL);
+        enum status one = new_file_close(&shard->file, false, s == ST_OK ? why : NULL);
         s = s == ST_OK ? one : s;
+        words_fini(&shard->keys);
         free(shard->source);
     }
     free(w->shards);

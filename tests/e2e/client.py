@@ -63,7 +63,7 @@ def job_of(line):
     return Job(line['image'], line.get('id'), tuple(task_of(t, options) for t in line.get('tasks', [line])),
                tuple(region_of(r) for r in line.get('regions', ())), line.get('group'), line.get('policy', 'default'), line.get('meta'),
                line.get('priority', 1), line.get('retries', 4), line.get('deadline', 0), line.get('not_before', 0),
-               line.get('max_runtime', 0))
+               line.get('max_runtime', 0), line.get('group_images', 0))
 
 
 def check_vectors():

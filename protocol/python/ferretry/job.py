@@ -109,6 +109,7 @@ class Job:
     deadline_ms: int = 0
     not_before_ms: int = 0
     max_runtime_ms: int = 0
+    group_images: int = 0           # how many images the group has, said by one of them; 0: not said
 
     @property
     def key(self) -> str:
@@ -122,8 +123,10 @@ class Job:
         meta = None if self.meta is None else json.dumps(self.meta, ensure_ascii=False, separators=(',', ':'))
         fields = [CODEC_VERSION, self.key, self.image, self.group, self.policy, meta, self.priority, self.retries, self.deadline_ms,
                   tenant, campaign, [r._pack() for r in self.regions], [t._pack() for t in self.tasks]]
-        if self.not_before_ms or self.max_runtime_ms:
+        if self.not_before_ms or self.max_runtime_ms or self.group_images:
             fields += [None, None, self.not_before_ms, self.max_runtime_ms]
+        if self.group_images:
+            fields.append(self.group_images)
         packed = msgpack.packb(fields, use_bin_type=True)
         if len(packed) > MOST_BYTES:
             raise ProtocolError('job %.128r is over %d bytes when encoded' % (self.key, MOST_BYTES))

@@ -71,6 +71,37 @@ Test(shards, a_shard_gives_its_images_by_place_and_nothing_else)
     job_free(job);
 }
 
+/* "KEY N" a line, of all inputs that say how many their shard has. */
+static void list_counting(const char *path, char *out, size_t size)
+{
+    struct job *job = caption();
+    struct inputs_options o = {.paths = &path, .n_paths = 1, .defaults = job};
+    struct inputs *in;
+    struct input i = {0};
+    struct diag why = {""};
+    size_t n = 0;
+    out[0] = '\0';
+    cr_assert_eq(inputs_open(&o, &in, &why), ST_OK);
+    for (; inputs_next(in, &i, &why) == ST_OK; input_fini(&i))
+        if (i.job->group_images > 0)
+            n += (size_t)snprintf(out + n, size - n, "%s %d\n", strrchr(i.job->key, '/') + 1, i.job->group_images);
+    inputs_close(in);
+    job_free(job);
+}
+
+Test(shards, the_last_image_of_a_whole_shard_says_how_many_there_are)
+{
+    char out[4096], command[512];
+    scratch_folder("d");
+    make_shard("d/a.tar");
+    snprintf(command, sizeof command,
+             "cd '%s' && cp d/a.tar d/b.tar && head -c 3700 d/b.tar >d/cut.tar && tar -cf d/one.tar files/0002.png",
+             scratch());
+    cr_assert_eq(system(command), 0);
+    list_counting(scratch_path("d"), out, sizeof out);
+    cr_expect_str_eq(out, "a.tar#0003.webp 3\nb.tar#0003.webp 3\n0002.png 1\n", "%s", out);
+}
+
 Test(shards, shards_in_a_folder_are_opened_where_they_stand)
 {
     char out[4096];

@@ -121,6 +121,8 @@ static const struct {
     {I "\"task\":\"caption\",\"options\":{},\"params\":{}}", ST_FORMAT, "params: stands beside \"options\""},
     {I "\"task\":\"caption\",\"policy\":\"best\"}", ST_INVALID, "policy: unknown policy \"best\""},
     {I "\"task\":\"caption\",\"group\":5}", ST_FORMAT, "group: expected a text"},
+    {I "\"task\":\"caption\",\"group_images\":-1}", ST_INVALID, "group_images: -1 is outside"},
+    {I "\"task\":\"caption\",\"group_images\":\"all\"}", ST_FORMAT, "group_images: expected"},
     {I "\"task\":\"caption\",\"priority\":3}", ST_INVALID, "priority: 3 is outside 0..2"},
     {I "\"task\":\"caption\",\"retries\":-1}", ST_INVALID, "retries: -1 is outside"},
     {I "\"task\":\"caption\",\"deadline\":\"soon\"}", ST_FORMAT, "deadline: expected Unix time"},
@@ -271,14 +273,15 @@ Test(job_json, a_line_without_tasks_takes_those_of_the_defaults)
 
 Test(job_json, json_written_is_the_job_read)
 {
-    struct job *j = good("{\"image\":\"a\",\"id\":\"k\",\"group\":\"g\",\"priority\":0,\"retries\":1,\"deadline\":99,"
-                         "\"meta\":{\"x\":[1,2.5,null]},\"regions\":[{\"id\":\"p\",\"point\":[0.5,0.25],"
-                         "\"normalised\":true},{\"box\":[1,2,3,4]},{\"polygon\":[[0,0,9,0,9,9]]},"
-                         "{\"scribble\":[1,2,3,4],\"stroke_width\":2.5},{\"rle\":{\"size\":[10,10],\"counts\":[100]}}],"
-                         "\"tasks\":[{\"id\":\"t\",\"kind\":\"describe\",\"regions\":[0,4]},{\"kind\":\"ask\","
-                         "\"turns\":[\"a\",\"b\",\"c\"]},{\"kind\":\"locate\",\"phrase\":\"dog\",\"options\":"
-                         "{\"stop\":[\"x\"],\"temperature\":0.5,\"top_p\":0.9,\"repetition_stop\":false}}]}",
-                         NULL);
+    struct job *j = good(
+        "{\"image\":\"a\",\"id\":\"k\",\"group\":\"g\",\"group_images\":7,\"priority\":0,\"retries\":1,\"deadline\":99,"
+        "\"meta\":{\"x\":[1,2.5,null]},\"regions\":[{\"id\":\"p\",\"point\":[0.5,0.25],"
+        "\"normalised\":true},{\"box\":[1,2,3,4]},{\"polygon\":[[0,0,9,0,9,9]]},"
+        "{\"scribble\":[1,2,3,4],\"stroke_width\":2.5},{\"rle\":{\"size\":[10,10],\"counts\":[100]}}],"
+        "\"tasks\":[{\"id\":\"t\",\"kind\":\"describe\",\"regions\":[0,4]},{\"kind\":\"ask\","
+        "\"turns\":[\"a\",\"b\",\"c\"]},{\"kind\":\"locate\",\"phrase\":\"dog\",\"options\":"
+        "{\"stop\":[\"x\"],\"temperature\":0.5,\"top_p\":0.9,\"repetition_stop\":false}}]}",
+        NULL);
     struct json *v = NULL, *w = NULL;
     cr_assert_eq(job_to_json(j, &v), ST_OK);
     char *text = jsn_text(v);
