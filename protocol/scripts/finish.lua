@@ -7,7 +7,9 @@ local sid, outcomes, ids = ARGV[1], ARGV[2], cut_ids(ARGV[3])
 local run = K .. 'run:' .. sid
 local n = #ids
 local own = call('HMGET', run, unpack(ids))
-local marks = halt_marks(ids)
+-- What is rare is looked for in one question, and none of it is there at most times.
+local rare = call('EXISTS', K .. 'halt', K .. 'retry', K .. 'health') > 0
+local marks = rare and halt_marks(ids) or {}
 
 local function outcome(i)
     return string.sub(outcomes, i, i)
@@ -42,7 +44,8 @@ local function look_at_health()
     call('HSET', K .. 'health', sid, e .. '|' .. all)
     return is_ill(sid)
 end
-local ill = (string.find(outcomes, 'e', 1, true) or call('HEXISTS', K .. 'health', sid) == 1) and look_at_health()
+local watched = rare and call('HEXISTS', K .. 'health', sid) == 1
+local ill = (watched or string.find(outcomes, 'e', 1, true)) and look_at_health()
 
 -- What becomes of a campaign's rows, written in a few calls once all of them are known.
 local ends = {}
@@ -160,7 +163,7 @@ for no, e in pairs(ends) do
 end
 if #gone > 0 then
     call('HDEL', K .. 'job', unpack(gone))
-    if call('EXISTS', K .. 'retry') == 1 then
+    if rare then
         call('HDEL', K .. 'retry', unpack(gone))
     end
 end

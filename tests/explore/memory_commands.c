@@ -386,7 +386,10 @@ static struct memory_reply set_string(struct call c)
 
 static struct memory_reply exists(struct call c)
 {
-    return an_int(memory_find(c.r, c.args[0]) != NULL);
+    int64_t n = 0;
+    for (size_t i = 0; i < c.n; i++)
+        n += memory_find(c.r, c.args[i]) != NULL;
+    return an_int(n);
 }
 
 static struct memory_reply del(struct call c)
