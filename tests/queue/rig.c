@@ -50,7 +50,8 @@ void queue_open(const struct bench *b, int brokers, int lease_ms, struct queue *
                                   .count = {[ROLE_BROKER] = brokers}}};
     chaos_init(&q->chaos, "bench");
     children_start_all(&q->chaos);
-    (void)redis_number(q, "config set auto-aof-rewrite-min-size 256mb", "OK"); /* as deploy/redis.conf has it */
+    (void)redis_number(q, "config set auto-aof-rewrite-min-size 256mb", "OK"); /* as deploy/redis.conf has it, */
+    (void)redis_number(q, "config set hash-max-listpack-entries 64", "OK");    /* and this */
     q->client = queue_connect(q);
     queue_campaign(q->client, CHAOS_CAMPAIGN, "default");
     snprintf(q->report, sizeof q->report, "%s/report", q->chaos.dir);
