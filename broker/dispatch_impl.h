@@ -15,7 +15,7 @@ enum {
     CAMPAIGN_NUMBERS = 64,        /* that are remembered */
     SUBMITS_AT_ONCE = 2,
     CLAIMS_AT_ONCE = 2, /* of a class, on a shard */
-    CLAIM_JOBS = 512,   /* of a call */
+    CLAIM_JOBS = 256,   /* of a call: so long others wait for Redis, and ends of what it hands out come together */
     CLAIM_SESSIONS = 128,
     CLAIM_QUANTUM = 16,
     CLAIM_SHARE = 8,        /* a session's while others wait too and nobody knows how much work there is */
