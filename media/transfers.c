@@ -33,6 +33,7 @@ struct transfer {
     const struct transfer_request *request;
     struct transfer_answer *answer;
     CURL *easy;
+    char cause[CURL_ERROR_SIZE]; /* what libcurl says of a failure, "" where nothing */
     struct curl_slist *headers;
     size_t capacity; /* of the answer's body */
     int64_t begun_ms;
@@ -223,6 +224,7 @@ static bool set_callbacks(struct transfer *t)
            curl_easy_setopt(c, CURLOPT_OPENSOCKETDATA, t) == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_PREREQFUNCTION, on_connection) == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_PREREQDATA, t) == CURLE_OK &&
+           curl_easy_setopt(c, CURLOPT_ERRORBUFFER, t->cause) == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_PRIVATE, t) == CURLE_OK;
 }
 
@@ -377,6 +379,18 @@ static int64_t begin_asked(struct transfers *all, int64_t now)
     return next;
 }
 
+/* Where there was no connection libcurl names host and port, and the system knows why. */
+static void find_words(struct transfer *t, CURLcode code)
+{
+    long number = 0;
+    const char *words = t->cause[0] ? t->cause : curl_easy_strerror(code), *reason = "";
+    if (code == CURLE_COULDNT_CONNECT)
+        curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &number);
+    if (number != 0 && !strstr(words, strerror((int)number)))
+        reason = strerror((int)number);
+    snprintf(t->answer->words, sizeof t->answer->words, "%s%s%s", words, *reason ? ": " : "", reason);
+}
+
 static void end_messages(struct transfers *all)
 {
     int left;
@@ -385,7 +399,7 @@ static void end_messages(struct transfers *all)
         CURLcode code = m->data.result;
         if (m->msg != CURLMSG_DONE || curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, (char **)&t) != CURLE_OK)
             continue;
-        snprintf(t->answer->words, sizeof t->answer->words, "%s", curl_easy_strerror(code));
+        find_words(t, code);
         unlink_running(all, t);
         finish(all, t, end_of(t, code));
     }

@@ -15,7 +15,7 @@
 enum {
     TRANSFER_HEADERS = 4,
     TRANSFER_REGION_BYTES = 40,
-    TRANSFER_WORDS_BYTES = 160,
+    TRANSFER_WORDS_BYTES = 320,
 };
 
 enum transfer_end {
@@ -49,7 +49,7 @@ struct transfer_request {
 
 struct transfer_answer {
     enum transfer_end end;
-    char words[TRANSFER_WORDS_BYTES]; /* libcurl's, where there is no answer */
+    char words[TRANSFER_WORDS_BYTES]; /* why, where there is no answer */
     long http;                        /* status */
     struct bytes body;                /* of other answers than 2xx: its beginning */
     char *location;                   /* where a redirect leads, absolute, or NULL; malloc'ed */

@@ -203,6 +203,26 @@ Test(http, a_server_that_takes_no_connection_ends_as_a_timeout)
     close(full);
 }
 
+Test(http, a_connection_that_is_refused_is_told_with_host_port_and_cause)
+{
+    struct web w;
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof a;
+    int deaf = socket(AF_INET, SOCK_STREAM, 0); /* has a port, which nobody else gets, and does not listen */
+    cr_assert(bind(deaf, (struct sockaddr *)(void *)&a, sizeof a) == 0);
+    cr_assert_eq(getsockname(deaf, (struct sockaddr *)(void *)&a, &len), 0);
+    uint16_t port = ntohs(a.sin_port);
+    char uri[64], where[64];
+    snprintf(uri, sizeof uri, "http://127.0.0.1:%d/", port);
+    snprintf(where, sizeof where, " 127.0.0.1 port %d ", port);
+    struct fetch_options o = {.allow_private_hosts = true, .ports = &port, .n_ports = 1};
+    cr_assert_eq(fetcher_open(&o, &w.fetcher, NULL), ST_OK);
+    expect_uri(&w, uri, FETCH_UNREACHABLE, where);
+    expect_uri(&w, uri, FETCH_UNREACHABLE, ": Connection refused");
+    fetcher_close(w.fetcher);
+    close(deaf);
+}
+
 /* ---- many at a time ---- */
 
 enum { MANY = 12 };
