@@ -7,6 +7,7 @@
 
 #include "base/json.h"
 #include "kernels/backend.h"
+#include "worker/host_memory.h"
 
 enum { PATH_BYTES = 4096, CONFIG_MAX_BYTES = 1 << 20, TREE_DEPTH = 4 };
 
@@ -133,34 +134,6 @@ static enum status domain_line(const char *dir, char *out, size_t size, struct d
     return ST_OK;
 }
 
-/* ---- memory ------------------------------------------------------------------------------------------------------ */
-
-static bool read_number(const char *path, int64_t *out)
-{
-    FILE *f = fopen(path, "r");
-    if (!f)
-        return false;
-    long long value;
-    bool ok = fscanf(f, "%lld", &value) == 1 && value > 0;
-    fclose(f);
-    if (ok)
-        *out = value;
-    return ok;
-}
-
-/* What this process may use: the machine's memory, or less where a control group says so. */
-static int64_t host_memory(void)
-{
-    int64_t total = (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
-    static const char *const limits[] = {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"};
-    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
-        int64_t limit;
-        if (read_number(limits[i], &limit) && limit < total)
-            total = limit;
-    }
-    return total;
-}
-
 /* ---- all together ------------------------------------------------------------------------------------------------ */
 
 static bool is_number(const char *text)
@@ -185,7 +158,7 @@ static enum status resolve_device(const char *asked, char *device, size_t size, 
     if (s != ST_OK)
         return s;
     snprintf(device, size, "%s", asked);
-    *memory = own > 0 ? (int64_t)own : host_memory();
+    *memory = own > 0 ? (int64_t)own : host_memory("");
     return ST_OK;
 }
 
