@@ -36,16 +36,28 @@ void sessions_wake(struct dispatch *d)
 /* ---- asking --------------------------------------------------------------------------------------------------------
  */
 
+/* What a session ends in so short a time that nobody minds waiting behind it, by what all of them ended of late. */
+static uint64_t ends_soon(const struct work_class *c)
+{
+    enum { SOON_MS = 256 };
+    double n = c->sessions > 0 ? c->ended_per_ms * SOON_MS / c->sessions : 0;
+    return n <= 0 ? 0 : n < LIMIT_JOBS_PER_MESSAGE ? (uint64_t)n : LIMIT_JOBS_PER_MESSAGE;
+}
+
 /* So much a session gets at once that all who wait get as much: nobody hoards what others could begin. How much there
  * is was said by the last answer; since then there may be more. Of several shards each serves its part of the sessions.
- */
+ * Where jobs end so fast that Redis is busy with calls rather than with jobs a hand-out is no smaller than what ends
+ * soon: each costs a call later, of its end. */
 static uint64_t share_of(const struct dispatch *d, const struct work_class *c, int shard)
 {
     const struct class_on_shard *on = &c->on[shard];
     if (c->waiting <= 1)
         return LIMIT_JOBS_PER_MESSAGE;
-    uint64_t share = on->left * (uint64_t)d->options.shards / (uint64_t)c->waiting, least = on->woken ? CLAIM_SHARE : 1;
-    return share < least ? least : share < LIMIT_JOBS_PER_MESSAGE ? share : LIMIT_JOBS_PER_MESSAGE;
+    uint64_t share = on->left * (uint64_t)d->options.shards / (uint64_t)c->waiting;
+    uint64_t soon = ends_soon(c), least = on->woken ? CLAIM_SHARE : 1;
+    least = soon > least ? soon : least;
+    share = share < least ? least : share;
+    return share < LIMIT_JOBS_PER_MESSAGE ? share : LIMIT_JOBS_PER_MESSAGE;
 }
 
 /* The shard whose turn it is for this session, of those that may have work; -1: none now, and *due says in how many ms.
@@ -183,10 +195,11 @@ int sessions_claim(struct dispatch *d, int64_t now_ms)
     int64_t wait = LONGEST_MS;
     forget_silent(d, now_ms);
     for (size_t i = 0; i < d->n_classes; i++)
-        d->classes[i].waiting = 0;
+        d->classes[i].sessions = d->classes[i].waiting = 0;
     for (size_t i = 0; i < d->n_sessions; i++) {
         struct session *s = &d->sessions[i];
         int64_t due = 0;
+        d->classes[s->class_index].sessions++;
         d->classes[s->class_index].waiting += s->want > 0;
         if (is_waiting(s) && shard_for(d, s, now_ms, &due) < 0 && due < wait)
             wait = due;
@@ -221,6 +234,7 @@ static void on_jobs(struct dispatch *d, struct session *s, uint64_t seq, const s
 {
     s->want = 0;
     s->seq = seq + 1;
+    s->given += n;
     session_send_jobs(d, s, seq, r, at, n);
 }
 

@@ -66,6 +66,7 @@ struct session {
     struct link_peer peer;
     uint64_t seq, want; /* credit not yet answered: want > 0 */
     uint64_t owned;     /* jobs it has, as it said with its credit */
+    uint64_t given;     /* since then */
     bool claiming;
     int next_shard; /* whose turn it is */
     int pinned; /* shard that it may only claim from: it has suspects of that one, or is in quarantine there; or -1 */
@@ -83,7 +84,10 @@ struct work_class {
         uint64_t left;  /* jobs that wait, as of the last answer, less those asked for since */
         bool woken;     /* since then there may be more */
     } on[LIMIT_SHARDS];
-    int waiting; /* sessions with credit, as of this round of claims */
+    /* How fast jobs end, by what sessions say they have: since a time, and in the span before. */
+    double ended, ended_per_ms;
+    int64_t ended_since;
+    int sessions, waiting; /* its own, and those of them with credit, as of this round of claims */
 };
 
 struct claim_batch;

@@ -165,6 +165,21 @@ static const char *wrong_with(const struct dispatch *d, const struct message *m)
     return NULL;
 }
 
+/* What it has now says how many it has ended; what was on the way to it makes up for itself the next time. */
+static void note_ended(struct dispatch *d, struct session *s, uint64_t owned, int64_t now_ms)
+{
+    enum { SPAN_MS = 256 };
+    struct work_class *c = &d->classes[s->class_index];
+    c->ended += (double)s->owned + (double)s->given - (double)owned;
+    s->owned = owned;
+    s->given = 0;
+    if (now_ms - c->ended_since < SPAN_MS)
+        return;
+    c->ended_per_ms = c->ended / (double)(now_ms - c->ended_since);
+    c->ended = 0;
+    c->ended_since = now_ms;
+}
+
 static void on_credit(struct dispatch *d, const struct link_peer *peer, const struct message *m, int64_t now_ms)
 {
     struct session *s = session_find(d, m->session.bytes);
@@ -175,7 +190,7 @@ static void on_credit(struct dispatch *d, const struct link_peer *peer, const st
     s->peer = *peer;
     s->heard_at = now_ms;
     if (m->seq >= s->seq)
-        s->owned = m->owned;
+        note_ended(d, s, m->owned, now_ms);
     if (m->seq < s->seq || s->claiming)
         return;
     s->seq = m->seq;
@@ -316,6 +331,7 @@ static void welcome(struct dispatch *d, const struct pending *p, const struct re
     s->heard_at = now_ms;
     s->want = 0;
     s->owned = (uint64_t)reply_number(r, 1);
+    s->given = 0;
     s->pinned = d->options.shards > 1 ? (int)reply_number(r, ALONE) - 1 : -1;
     struct message m = {.kind = MESSAGE_WELCOME,
                         .request = p->request,
