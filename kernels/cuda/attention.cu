@@ -1,7 +1,7 @@
-/* Attention over the cache and inside images, in its plain form: a block a row and head, a thread a key of a block of
- * ATTN_BLOCK positions counted from the segment's start, partial sums merged in ascending order (design 5). What is
- * visible is all that a row's bits depend on. Keys are read once a row: right for small batches; the tiled form that
- * shares them between rows replaces it behind the same launcher. */
+/* Attention over the cache and inside images. What is here is its plain form, for f32 and for head dimensions that the
+ * tiles of attention_tile.cu don't take: a block a row and head, a thread a key of a block of ATTN_BLOCK positions
+ * counted from the segment's start, partial sums merged in ascending order (design 5). What is visible is all that a
+ * row's bits depend on. Keys are read once a row. */
 #include "kernels/cuda/ops.cuh"
 #include "kernels/cuda/value.cuh"
 
@@ -121,7 +121,9 @@ void cuda_attention(cudaStream_t s, enum dtype d, float *out, void *copy, const 
     dim3 grid(a.rows, cache.heads);
     if (a.rows == 0)
         return;
-    if (d == DTYPE_F16)
+    if (cuda_attention_tiled(d, cache.head_dim, true))
+        cuda_attention_tiles(s, d, out, copy, a, cache, layer);
+    else if (d == DTYPE_F16)
         LAUNCH((cached<__half>), grid, ATTN_BLOCK, 0, s, a, cache, layer, out, static_cast<__half *>(copy));
     else if (d == DTYPE_F32)
         LAUNCH((cached<float>), grid, ATTN_BLOCK, 0, s, a, cache, layer, out, static_cast<float *>(copy));
@@ -136,7 +138,9 @@ void cuda_attention_full(cudaStream_t s, enum dtype d, float *out, void *copy, c
     dim3 grid(images * length, heads);
     if (images == 0)
         return;
-    if (d == DTYPE_F16)
+    if (cuda_attention_tiled(d, head_dim, false))
+        cuda_attention_full_tiles(s, d, out, copy, qkv, images, length, heads, head_dim);
+    else if (d == DTYPE_F16)
         LAUNCH((full<__half>), grid, ATTN_BLOCK, 0, s, qkv, out, static_cast<__half *>(copy), length, heads, head_dim);
     else if (d == DTYPE_F32)
         LAUNCH((full<float>), grid, ATTN_BLOCK, 0, s, qkv, out, static_cast<float *>(copy), length, heads, head_dim);

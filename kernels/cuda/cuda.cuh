@@ -59,7 +59,11 @@ struct cuda {
     kv_cache cache;
     span *spans; /* of the step, and which of them a row is in: [passes][rows] */
     int32_t *row_span;
-    int spans_room, row_span_room, n_passes;
+    span *host_spans; /* the same on the way there */
+    int32_t *host_row_span;
+    float *attention_state;
+    attention_shape attention; /* of the step */
+    int kv_rows;               /* most rows of a step */
 };
 
 struct cuda_weight {

@@ -12,6 +12,9 @@
 #define LAUNCH(kernel, grid, block, shared_bytes, stream, ...)                                                         \
     kernel<<<(grid), (block), (shared_bytes), (stream)>>>(__VA_ARGS__)
 #define DYNAMIC_SHARED(name) extern __shared__ __align__(16) unsigned char name[]
+/* In front of a loop, n times: its arrays must stay in registers though it holds barriers, or its code be small. */
+#define PRAGMA(text) _Pragma(#text)
+#define UNROLL(n) PRAGMA(unroll n)
 #endif
 
 #include "kernels/cuda/ptx.cuh"

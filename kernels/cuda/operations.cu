@@ -53,9 +53,8 @@ void attention_full(struct backend *be, struct act *out, const struct act *qkv, 
 {
     cuda &c = *cuda_of(be);
     void *copy = fused_copy(c, *act_of(out));
-    enum dtype d = copy ? be->dtype : DTYPE_F32;
-    cuda_attention_full(c.stream, d, act_of(out)->values, copy, act_of(qkv)->values, images, length, heads,
-                        out->cols / heads);
+    cuda_attention_full(c.stream, kept_type(be->dtype), act_of(out)->values, copy, act_of(qkv)->values, images,
+                        length, heads, out->cols / heads);
     wrote(c, out, "attention inside images", images * length, true);
 }
 
@@ -160,9 +159,15 @@ void rope_append(struct backend *be, struct act *qkv, const struct step *step, i
 void attention(struct backend *be, struct act *out, const struct act *qkv, const struct step *step, int layer)
 {
     cuda &c = *cuda_of(be);
-    attention_args args = {
-        act_of(qkv)->values, step->n_rows, c.n_passes, ints_of(step->position), ints_of(step->pages), c.row_span,
-        c.spans};
+    attention_args args = {act_of(qkv)->values,
+                           step->n_rows,
+                           c.attention.n_passes,
+                           ints_of(step->position),
+                           ints_of(step->pages),
+                           c.row_span,
+                           c.spans,
+                           c.attention_state,
+                           c.attention};
     cuda_attention(c.stream, kept_type(be->dtype), act_of(out)->values, fused_copy(c, *act_of(out)), args, c.cache,
                    layer);
     wrote(c, out, "attention", step->n_rows, true);

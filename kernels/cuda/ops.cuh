@@ -101,17 +101,38 @@ void cuda_rope_append(cudaStream_t s, enum dtype d, float *qkv, const kv_cache &
                       const int32_t *position, const int32_t *kv_page, const int32_t *kv_at, const float *inv_freq,
                       int rows);
 
-/* attention.cu; everything pointed to is on the device, spans and row_span as well. */
+/* attention.cu, attention_tile.cu. Spans of a step as attention takes them: at most ATTENTION_TILE rows each, those of
+ * pass p at [first[p], first[p + 1]). Every row is in one at least. */
+enum { ATTENTION_TILE = 32 };
+struct attention_shape {
+    int n_passes, first[MAX_SEGMENTS + 1];
+};
+/* On the host. spans: room for MAX_SEGMENTS * n_rows of them; row_span [n_passes * n_rows]: index into spans, -1 = the
+ * row is in none of that pass; room for MAX_SEGMENTS passes. */
+void cuda_attention_plan(const struct step &step, span *spans, int32_t *row_span, attention_shape *out);
+
+/* Everything pointed to is on the device. */
 struct attention_args {
     const float *qkv;
     int rows, n_passes;
-    const int32_t *position, *pages, *row_span; /* row_span [n_passes * rows]: index into spans, -1 = in none */
+    const int32_t *position, *pages, *row_span;
     const span *spans;
+    float *state; /* [rows][heads][2] */
+    attention_shape shape;
 };
+/* d: of the cache and, where it is wanted, of the copy. */
 void cuda_attention(cudaStream_t s, enum dtype d, float *out, void *copy, const attention_args &a,
                     const kv_cache &cache, int layer);
 void cuda_attention_full(cudaStream_t s, enum dtype d, float *out, void *copy, const float *qkv, int images, int length,
                          int heads, int head_dim);
+/* Once a device, before both. */
+cudaError_t cuda_attention_prepare(void);
+/* The form on tensor cores, and whether it takes a head dimension: both above choose by it. */
+bool cuda_attention_tiled(enum dtype d, int head_dim, bool cached);
+void cuda_attention_tiles(cudaStream_t s, enum dtype d, float *out, void *copy, const attention_args &a,
+                          const kv_cache &cache, int layer);
+void cuda_attention_full_tiles(cudaStream_t s, enum dtype d, float *out, void *copy, const float *qkv, int images,
+                               int length, int heads, int head_dim);
 
 /* sample.cu; the arrays of struct tasks on the device */
 struct tasks_view {

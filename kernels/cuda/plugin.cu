@@ -143,6 +143,8 @@ static enum status open_parts(cuda &c, struct diag *why)
     cudaError_t e = cudaStreamCreateWithFlags(&c.stream, cudaStreamNonBlocking);
     if (e == cudaSuccess)
         e = cuda_region_prepare();
+    if (e == cudaSuccess)
+        e = cuda_attention_prepare();
     if (e != cudaSuccess)
         return diag_set(why, ST_DEVICE, "%s: %s", c.base.caps.device, cudaGetErrorString(e));
     enum status s = cuda_stage_open(c, why);

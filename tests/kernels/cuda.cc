@@ -16,7 +16,7 @@ static const struct {
                 {"own products", test_gemm, PLAIN | F16 | 1 << DTYPE_INT8},
                 {"linear", test_linear, PLAIN | F16 | SCALED},
                 {"region", test_region, PLAIN},
-                {"attention", test_attention, PLAIN},
+                {"attention", test_attention, PLAIN | F16},
                 {"sample", test_sample, PLAIN}};
 
 static bool run_all(int order)

@@ -17,17 +17,21 @@ static void must(bool ok, const char *what)
     }
 }
 
-twin::twin(enum dtype d) : dtype(d), be(nullptr)
+twin::twin(enum dtype d) : twin(d, d)
+{
+}
+
+twin::twin(enum dtype d, enum dtype reference) : dtype(d), be(nullptr)
 {
     struct backend_options o = {};
     o.device = "cpu";
-    o.dtype = d;
+    o.dtype = reference;
     o.memory_bytes = size_t{1} << 30;
     o.threads = 1;
     o.isa = "scalar";
     struct diag why = {};
     must(cudaStreamCreate(&s) == cudaSuccess, "no stream");
-    if (d != DTYPE_F16 && d != DTYPE_FP8)
+    if (reference != DTYPE_F16 && reference != DTYPE_FP8)
         must(backend_open(&o, &be, &why) == ST_OK, why.text);
 }
 

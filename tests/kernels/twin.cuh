@@ -14,7 +14,9 @@ struct twin {
     struct backend *be; /* the scalar CPU backend of that dtype; NULL for f16 and FP8, which it can't do */
     bool well = true;
 
-    twin(enum dtype d);
+    explicit twin(enum dtype d);
+    /* Beside the CPU in another dtype, for those that it can't do. */
+    twin(enum dtype d, enum dtype reference);
     /* The same conveniences on another backend, borrowed. */
     twin(const twin &like, struct backend *other);
     ~twin();

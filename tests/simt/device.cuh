@@ -26,6 +26,8 @@
 #define __launch_bounds__(...)
 #define DYNAMIC_SHARED(name) unsigned char *name = static_cast<unsigned char *>(simt::here->shared)
 
+#define UNROLL(n)
+
 #define threadIdx (simt::self->index)
 #define blockIdx (simt::here->index)
 #define blockDim (simt::here->dim)
