@@ -29,7 +29,8 @@ static unsigned needs(const struct message *m)
     case MESSAGE_RESUME:
     case MESSAGE_DONE:
     case MESSAGE_BEAT:
-    case MESSAGE_HANDBACK: return ROLE_WORK;
+    case MESSAGE_HANDBACK:
+    case MESSAGE_TWINS: return ROLE_WORK;
     default: return ROLES_ALL; /* PING; what is no message for a broker is refused as that */
     }
 }

@@ -124,6 +124,21 @@ static void args_of_ids(const struct message *m, struct store_args *args)
         store_arg(args, m->ids.bytes + i, ID_BYTES);
 }
 
+/* What is told and what is asked for, as the script has them. */
+static void args_of_twins(const struct message *m, struct store_args *args)
+{
+    struct wire_reader r;
+    size_t n = message_rows_open(m, &r);
+    store_arg_u64(args, m->n);
+    store_arg_u64(args, n);
+    for (; n > 0; n--) {
+        struct message_row row = message_row_next(&r);
+        store_arg(args, row.id, ID_BYTES);
+        store_arg(args, row.body.bytes, row.body.len);
+    }
+    args_of_ids(m, args);
+}
+
 /* The lease, and what the worker said of its work. */
 static void arg_lease(const struct dispatch *d, struct wire_view said, struct store_args *args)
 {
@@ -151,6 +166,8 @@ static const char *wrong_with(const struct dispatch *d, const struct message *m)
         return "BEAT: text is numbers with bars between them";
     if (m->kind == MESSAGE_HELLO && m->shards < (uint64_t)d->options.shards && d->options.shards > 1)
         return "HELLO: the queue has several shards, which this worker does not know of";
+    if (m->kind == MESSAGE_TWINS && (message_rows_open(m, &r) > LIMIT_TWINS || m->ids.len > LIMIT_TWINS * ID_BYTES))
+        return "TWINS: at most 64 rows and 64 keys";
     if (m->kind != MESSAGE_DONE)
         return NULL;
     size_t n = message_rows_open(m, &r);
@@ -227,6 +244,10 @@ static bool script_for(struct dispatch *d, const struct message *m, enum script 
         arg_session(args, m->session);
         store_arg_u64(args, m->bye);
         args_of_ids(m, args);
+        return true;
+    case MESSAGE_TWINS:
+        *script = SCRIPT_TWINS;
+        args_of_twins(m, args);
         return true;
     default: return false;
     }
@@ -340,6 +361,7 @@ static void welcome(struct dispatch *d, const struct pending *p, const struct re
                         .shards = (uint64_t)d->options.shards,
                         .lease_ms = (uint64_t)d->options.lease_ms,
                         .beat_ms = (uint64_t)d->options.beat_ms,
+                        .flags = FLAG_TWINS,
                         .owned = (uint64_t)reply_number(r, 1)};
     if (d->options.route == ROUTE_DIRECT)
         m.address = view_of_text(d->worker_redis);
@@ -392,6 +414,22 @@ static void on_done(struct dispatch *d, const struct pending *p, const struct re
     dispatch_send(d, SIDE_WORKER, &p->peer, &m);
 }
 
+static void on_twins(struct dispatch *d, const struct pending *p, const struct reply *r)
+{
+    struct wire_writer w;
+    struct message m = {.kind = MESSAGE_TWINS_ARE, .request = p->request, .session = session_view(p->session)};
+    wire_writer_init(&w, LIMIT_FRAME_BYTES);
+    wire_put_array(&w, r->n / 2);
+    for (size_t i = 0; i + 1 < r->n; i += 2) {
+        struct message_row row = {.id = bytes_at(r, i).bytes, .body = bytes_at(r, i + 1)};
+        message_row_put(&w, &row); /* the keys are those that were asked for */
+    }
+    m.rows = (struct wire_view){.bytes = w.bytes, .len = w.len};
+    if (w.state == ST_OK)
+        dispatch_send(d, SIDE_WORKER, &p->peer, &m);
+    wire_writer_fini(&w);
+}
+
 void sessions_on_reply(struct dispatch *d, const struct pending *p, const struct reply *r, int64_t now_ms)
 {
     struct message m = {.request = p->request, .session = session_view(p->session)};
@@ -412,6 +450,7 @@ void sessions_on_reply(struct dispatch *d, const struct pending *p, const struct
     case SCRIPT_HELLO: welcome(d, p, r, now_ms); break;
     case SCRIPT_RESUME: send_resumed(d, p, r); break;
     case SCRIPT_FINISH: on_done(d, p, r); break;
+    case SCRIPT_TWINS: on_twins(d, p, r); break;
     case SCRIPT_HEARTBEAT:
         m.kind = MESSAGE_BEAT_ACK;
         m.owned = (uint64_t)reply_number(r, 1);

@@ -34,7 +34,7 @@ enum {
 
 struct up_options {
     const char *data;
-    int64_t workers, redis_memory;
+    int64_t workers, redis_memory, dedup;
     const char *redis_server;
     double grace_s;
     uint8_t background[3];
@@ -54,7 +54,8 @@ struct up {
     struct engine_choice choice;
     char **fetch_flags; /* for the workers */
     int n_fetch_flags;
-    char dtype[16], device[48], memory[32], threads[16], isa[16], drain_ms[32], background[8], cache_bytes[32];
+    char dtype[16], device[48], memory[32], threads[16], isa[16], drain_ms[32], background[8], cache_bytes[32],
+        dedup[32];
     char clients[PATHS_BYTES], to_workers[PATHS_BYTES]; /* the broker's sockets */
     struct up_http http;
     char broker_http[UP_HTTP_ADDRESS];
@@ -109,6 +110,15 @@ static struct setting_group up_group(void)
          .max = 86400,
          .value = "SECONDS",
          .help = "how long workers may finish what they have begun when told to stop"},
+        {.name = "dedup",
+         .type = SETTING_INT,
+         .offset = offsetof(struct up_options, dedup),
+         .fallback = "0",
+         .min = 0,
+         .max = 10000000,
+         .value = "N",
+         .help = "results that the queue keeps to copy between images with the same bytes and questions, within a "
+                 "tenant; 0: none are copied"},
         {.name = "background",
          .type = SETTING_COLOUR,
          .offset = offsetof(struct up_options, background),
@@ -208,6 +218,7 @@ static void worker_values(struct up *u)
     snprintf(u->threads, sizeof u->threads, "%ld", o->workers > 1 && threads < 1 ? 1 : threads);
     snprintf(u->isa, sizeof u->isa, "%s", isas[o->model.isa]);
     snprintf(u->background, sizeof u->background, "%02x%02x%02x", o->background[0], o->background[1], o->background[2]);
+    snprintf(u->dedup, sizeof u->dedup, "%lld", (long long)o->dedup);
     snprintf(u->cache_bytes, sizeof u->cache_bytes, "%lld", (long long)o->cache.bytes);
     snprintf(u->drain_ms, sizeof u->drain_ms, "%.0f", o->grace_s * 1000);
 }
@@ -237,6 +248,7 @@ static enum status add_worker(struct up *u, int index, struct diag *why)
         {"--threads", u->threads},
         {"--isa", u->isa},
         {"--background", u->background},
+        {"--dedup", u->dedup},
         {"--http", u->http.is_off ? NULL : u->worker_http[index]},
     };
     int n = 0;

@@ -8,6 +8,8 @@ enum {
     LIMIT_FRAME_BYTES = 4 << 20,  /* one ZeroMQ frame */
     LIMIT_JOB_BYTES = 16 << 10,   /* an encoded job (design 4: bodies over 16 KB are refused by name) */
     LIMIT_RESULT_BYTES = 1 << 20, /* a result record */
+    LIMIT_TWIN_BYTES = 16 << 10,  /* of a value in the index of what was answered already */
+    LIMIT_TWINS = 64,             /* asked for, and told, in a message */
     LIMIT_JOBS_PER_MESSAGE = 256,
     LIMIT_HELD_JOBS = 512, /* jobs that a worker's session may hold */
     LIMIT_SHARDS = 16,

@@ -155,7 +155,7 @@ static const struct {
     [MESSAGE_FORGOTTEN] = {"FORGOTTEN", BIT(F_PLACE), BIT(F_N), ROWS_NONE, 0},
     [MESSAGE_HELLO] = {"HELLO", BIT(F_TASKS) | BIT(F_CONTEXT) | BIT(F_LABEL) | BIT(F_SHARDS),
                        BIT(F_SESSION) | BIT(F_CLASS), ROWS_NONE, 0},
-    [MESSAGE_WELCOME] = {"WELCOME", BIT(F_ADDRESS) | BIT(F_OWNED),
+    [MESSAGE_WELCOME] = {"WELCOME", BIT(F_ADDRESS) | BIT(F_OWNED) | BIT(F_FLAGS),
                          BIT(F_SESSION) | BIT(F_ROUTE) | BIT(F_SHARDS) | BIT(F_LEASE_MS) | BIT(F_BEAT_MS), ROWS_NONE,
                          0},
     [MESSAGE_CREDIT] = {"CREDIT", BIT(F_OWNED), BIT(F_SESSION) | BIT(F_SEQ) | BIT(F_WANT), ROWS_NONE, 0},
@@ -170,6 +170,8 @@ static const struct {
                           0},
     [MESSAGE_HANDBACK] = {"HANDBACK", BIT(F_IDS) | BIT(F_BYE), BIT(F_SESSION), ROWS_NONE, 0},
     [MESSAGE_HANDBACK_ACK] = {"HANDBACK_ACK", 0, BIT(F_SESSION), ROWS_NONE, 0},
+    [MESSAGE_TWINS] = {"TWINS", BIT(F_IDS) | BIT(F_ROWS), BIT(F_SESSION) | BIT(F_N), ROWS_JOBS, LIMIT_TWIN_BYTES},
+    [MESSAGE_TWINS_ARE] = {"TWINS_ARE", 0, BIT(F_SESSION) | BIT(F_ROWS), ROWS_JOBS, LIMIT_TWIN_BYTES},
 };
 
 const char *message_kind_name(enum message_kind k)

@@ -57,6 +57,8 @@ enum message_kind {
     MESSAGE_BEAT_ACK = 41,
     MESSAGE_HANDBACK = 42, /* HANDBACK_ACK */
     MESSAGE_HANDBACK_ACK = 43,
+    MESSAGE_TWINS = 44, /* TWINS_ARE */
+    MESSAGE_TWINS_ARE = 45,
     MESSAGE_KIND_END_
 };
 const char *message_kind_name(enum message_kind k); /* "SUBMIT"; "?" for an unknown one */
@@ -103,6 +105,7 @@ MUST_CHECK enum status message_encode(const struct message *m, uint8_t **bytes, 
 MUST_CHECK enum status message_decode(const void *bytes, size_t len, struct message *out, struct diag *why);
 
 enum { FLAG_QUARANTINED = 1, FLAG_DRAIN = 2 }; /* BEAT_ACK.flags */
+enum { FLAG_TWINS = 1 };                       /* WELCOME.flags: TWINS may be asked, and its script is loaded */
 
 /* Rows of SUBMIT, JOBS, RESUMED, DONE, RECORDS. */
 struct message_row {

@@ -33,7 +33,8 @@ static bool runs(enum redis_user u, enum script s)
 {
     switch (u) {
     case REDIS_USER_BROKER: return !is_fsck(s);
-    case REDIS_USER_WORKER: return s == SCRIPT_FINISH || s == SCRIPT_HEARTBEAT || s == SCRIPT_HANDBACK;
+    case REDIS_USER_WORKER:
+        return s == SCRIPT_FINISH || s == SCRIPT_HEARTBEAT || s == SCRIPT_HANDBACK || s == SCRIPT_TWINS;
     case REDIS_USER_FSCK: return is_fsck(s) || s == SCRIPT_BOOT; /* how many shards there are */
     case REDIS_USER_ADMIN:
     case REDIS_USER_COUNT_: break;

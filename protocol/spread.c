@@ -259,6 +259,7 @@ static const struct rule rules[SCRIPT_COUNT_] = {
     [SCRIPT_HEARTBEAT] = {SPREAD_MANY, spread_part_ids, spread_merge_heartbeat, false},
     [SCRIPT_RESUME] = {SPREAD_MANY, spread_part_ids, spread_merge_resume, false},
     [SCRIPT_FINISH] = {SPREAD_MANY, spread_part_finish, spread_merge_finish, true},
+    [SCRIPT_TWINS] = {.target = SPREAD_FIRST},
     [SCRIPT_HANDBACK] = {SPREAD_MANY, spread_part_ids, merge_count, false},
     [SCRIPT_BURY] = {.target = SPREAD_BY_ID},
     [SCRIPT_STATUS] = {SPREAD_MANY, part_status, spread_merge_status, false},

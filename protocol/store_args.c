@@ -17,6 +17,7 @@ LUA(heartbeat);
 LUA(claim);
 LUA(resume);
 LUA(finish);
+LUA(twins);
 LUA(handback);
 LUA(reap);
 LUA(promote);
@@ -63,6 +64,7 @@ static const struct {
     [SCRIPT_CLAIM] = ROW(claim, true),
     [SCRIPT_RESUME] = ROW(resume, false),
     [SCRIPT_FINISH] = ROW(finish, false),
+    [SCRIPT_TWINS] = ROW(twins, false),
     [SCRIPT_HANDBACK] = ROW(handback, false),
     [SCRIPT_REAP] = ROW(reap, false),
     [SCRIPT_PROMOTE] = ROW(promote, false),

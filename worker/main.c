@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/program.h"
 #include "base/settings.h"
+#include "base/version.h"
 #include "media/fetch.h"
 #include "protocol/campaign.h"
 #include "protocol/key_file.h"
@@ -31,7 +32,7 @@ static void on_signal(int sig)
 struct worker_flags {
     const char *data, *broker;
     struct setting_list roots;
-    int64_t credit, drain_ms;
+    int64_t credit, drain_ms, dedup;
     bool verbose;
     const char *trace;
     uint8_t background[3];
@@ -58,6 +59,9 @@ static const struct setting rows[] = {
         .help = "images in flight at most, fetching and decoding included"),
     ROW(drain_ms, "drain-ms", SETTING_INT, "25000", .min = 0, .max = 86400000, .value = "MS",
         .help = "grace of a stop: what is unfinished then goes back to the queue"),
+    ROW(dedup, "dedup", SETTING_INT, "0", .min = 0, .max = 10000000, .value = "N",
+        .help = "results that the queue keeps to copy between images with the same bytes and questions, within a "
+                "tenant; 0: none are copied"),
     ROW(background, "background", SETTING_COLOUR, "ffffff", .help = "behind transparent pixels"),
     ROW(trace, "trace", SETTING_STRING, NULL, .value = "FILE",
         .help = "write what the stages did when as Chrome trace events, for Perfetto"),
@@ -70,6 +74,7 @@ struct worker {
     struct pipeline *pipeline;
     struct session *session; /* set before the first job comes */
     struct view *view;
+    struct twins *twins; /* NULL: no results are copied */
     const struct log *log;
 };
 
@@ -138,6 +143,8 @@ static void on_done(void *ctx, struct pipeline_done *done)
                               .failed = done->failed,
                               .error_class = done->error_class,
                               .record = done->record ? jsn_text(done->record) : NULL};
+    if (done->twin)
+        end.twin = *done->twin;
     session_finished(w->session, done->job_ctx, &end);
     jsn_free(done->record);
     job_free(done->job);
@@ -177,11 +184,21 @@ static enum status open_pipeline(const struct worker_flags *f, const struct engi
                                  .queue_images = (int)f->credit,
                                  .fetch = fetch->options,
                                  .background = f->background,
+                                 .twins = w->twins,
                                  .meters = view_meters(w->view),
                                  .on_load = on_load,
                                  .on_start = on_start};
     cache_flags_apply(&f->cache, &o);
     return pipeline_open(&o, on_done, w, &w->pipeline, why);
+}
+
+/* What an answer depends on beside the job and the bytes. */
+static enum status name_maker(const struct worker_flags *f, struct worker *w, const char *class_name)
+{
+    char maker[CLASS_BYTES + LIMIT_NAME_BYTES];
+    snprintf(maker, sizeof maker, "%s %s %02x%02x%02x %d", class_name, FERRETRY_VERSION, f->background[0],
+             f->background[1], f->background[2], engine_caps(pipeline_engine(w->pipeline))->invariant);
+    return twins_set_maker(w->twins, maker);
 }
 
 static enum status run_session(const struct worker_flags *f, struct worker *w, const char *broker,
@@ -204,11 +221,14 @@ static enum status run_session(const struct worker_flags *f, struct worker *w, c
                                 .context = engine_config(engine)->decoder.max_positions,
                                 .credit = (int)f->credit,
                                 .drain_ms = (int)f->drain_ms,
+                                .twins = w->twins,
                                 .meters = view_meters(w->view),
                                 .log = log};
     struct session_engine e = {
         .ctx = w, .start = start, .cancel = cancel, .drain = drain, .turned = turned, .state = state};
-    enum status s = session_open(&o, &e, &w->session, why);
+    enum status s = w->twins ? name_maker(f, w, class_name) : ST_OK;
+    if (s == ST_OK)
+        s = session_open(&o, &e, &w->session, why);
     if (s != ST_OK)
         return s;
     log_line(log, LOG_INFO, "class %.12s.../%s on %s; broker %s", class_name, dtype, engine_caps(engine)->device,
@@ -242,12 +262,15 @@ static enum status work(const struct worker_flags *f, const struct log *log, str
         s = model_flags_resolve(&f->model, &choice, why);
     if (s == ST_OK && choice.notice)
         fputs(choice.notice, stderr);
+    if (s == ST_OK && f->dedup)
+        s = twins_new(f->dedup, TWINS_WAIT_MS, &w.twins);
     if (s == ST_OK)
         s = open_pipeline(f, &choice, &roots, &fetch, &w, why);
     if (s == ST_OK)
         s = run_session(f, &w, broker, ring.use, login.use, dtype_name(choice.options.backend.dtype), why);
     pipeline_close(w.pipeline);
     session_close(w.session);
+    twins_free(w.twins);
     view_close(w.view);
     media_roots_free(roots);
     engine_choice_fini(&choice);

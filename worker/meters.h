@@ -43,6 +43,9 @@ void meters_task(struct meters *m, const char *about, const struct engine_result
 enum image_end { IMAGE_DONE, IMAGE_FAILED, IMAGE_RETURNED, IMAGE_END_COUNT_ };
 void meters_image(struct meters *m, enum image_end end, enum error_class error_class);
 
+/* An image got the answers of a finished job. */
+void meters_copied(struct meters *m);
+
 /* From the end of an image until it is stored in the queue. */
 void meters_stored(struct meters *m, int64_t end_us);
 

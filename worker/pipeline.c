@@ -102,6 +102,8 @@ void item_finish(struct pipeline *p, struct item *item, struct json *record, con
         done.error_class = outcome->first->class_;
         done.error_code = outcome->first->code;
     }
+    if (outcome->n_failed == 0 && item->twin.is_named)
+        done.twin = &item->twin;
     end(p, item, &done);
 }
 

@@ -14,6 +14,7 @@
 #include "model/engine.h"
 #include "protocol/job.h"
 #include "protocol/result.h"
+#include "worker/twins.h"
 
 struct meters; /* worker/meters.h */
 
@@ -23,8 +24,9 @@ struct pipeline_done {
     struct json *record; /* ownership goes to the callback; the complete result record, a failed one included */
     bool failed;         /* the image as a whole failed */
     enum error_class error_class;
-    const char *error_code; /* static word, where failed */
-    bool handed_back;       /* drained before it began: no record, put it back */
+    const char *error_code;  /* static word, where failed */
+    const struct twin *twin; /* NULL, or what this result may be copied under; borrowed */
+    bool handed_back;        /* drained before it began: no record, put it back */
 };
 typedef void (*pipeline_done_fn)(void *ctx, struct pipeline_done *done);
 
@@ -37,6 +39,7 @@ struct pipeline_options {
     uint64_t cache_bytes;       /* budget of that folder */
     enum feature_type cache_type;
     const uint8_t *background; /* 3 bytes, behind alpha; NULL: white */
+    struct twins *twins;       /* borrowed while the pipeline lives; NULL: no results are copied */
     struct meters *meters;     /* borrowed while the pipeline lives; NULL: nobody looks */
     /* May be NULL: pipeline_open has forked what it forks and is about to load the model; from here on there may be
      * other threads. Not ST_OK: it fails with that. */

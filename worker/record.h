@@ -29,4 +29,9 @@ struct record_outcome {
 struct json *record_build(const struct task_plan *p, const struct image *image, const struct record_model *model,
                           const struct record_times *times, struct record_outcome *outcome);
 
+/* The record of a job whose image and questions are those of a finished one (record_copy.c): twin is its record, id the
+ * text of its id. NULL when memory is short. */
+struct json *record_copy(const struct job *j, const struct json *twin, const char *id,
+                         const struct record_times *times);
+
 #endif

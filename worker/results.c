@@ -288,6 +288,8 @@ static void finished(struct session *s, struct wire_view statuses, int64_t now_m
         if (letter != 0 && letter != 'w') {
             /* 's'tored, 'r'etried later, 'c'ancelled, or '0', somebody else's by now: ended for this session. */
             meters_stored(s->options.meters, f->ended_us);
+            if (letter == 's' && f->end.twin.is_named && s->options.twins)
+                twins_tell(s->options.twins, &f->end.twin, f->image, f->end.record);
             session_drop_flight(s, f);
             continue;
         }
@@ -364,6 +366,10 @@ void results_on_store(struct session *s, const struct store_answer *a, int64_t n
     enum { PAUSE_MS = 100 };
     enum write_kind k = (enum write_kind)a->tag;
     const struct reply *r = &a->reply;
+    if (a->tag == SESSION_TAG_TWINS) {
+        session_twins_on_store(s, r);
+        return;
+    }
     if (r->kind == REPLY_LOST || r->kind == REPLY_ERROR) {
         forget_write(s, k);
         if (reply_error_is(r, "NOPERM")) { /* until the next WELCOME */
@@ -423,6 +429,7 @@ static void drop_store(struct session *s)
 {
     store_close(s->store);
     s->store = NULL;
+    session_twins_forget(s);
     for (int k = 0; k < WRITE_COUNT_; k++)
         s->writes[k].on_the_way = false;
     for (size_t i = 0; i < s->n_flights; i++)
@@ -434,6 +441,8 @@ void results_use_route(struct session *s, const struct message *m)
 {
     char *address = m->route == ROUTE_DIRECT ? wire_view_dup(m->address) : NULL;
     bool same = s->shards == (int)m->shards && strcmp(address ? address : "", s->store_address) == 0;
+    session_twins_forget(s);
+    s->twins_known = m->flags & FLAG_TWINS;
     s->shards = m->shards > 0 && m->shards <= LIMIT_SHARDS ? (int)m->shards : 1;
     if (address && s->store && same) {
         free(address);

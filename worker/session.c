@@ -73,6 +73,11 @@ static void wake(struct session *s)
     while (n < 0 && errno == EINTR);
 }
 
+static void wake_for_twins(void *ctx)
+{
+    wake(ctx);
+}
+
 void session_started(struct session *s, struct flight *f)
 {
     pthread_mutex_lock(&s->lock);
@@ -341,7 +346,7 @@ static void on_message(struct session *s, const struct link_frame *f, int64_t no
         return;
     if (!is_store_trouble(&m))
         s->well_at = now_ms;
-    if (results_on_message(s, &m, now_ms) || is_store_trouble(&m))
+    if (session_twins_on_message(s, &m) || results_on_message(s, &m, now_ms) || is_store_trouble(&m))
         return;
     switch (m.kind) {
     case MESSAGE_WELCOME: on_welcome(s, &m); break;
@@ -477,6 +482,7 @@ enum status session_run(struct session *s, const volatile sig_atomic_t *stop, st
         mind_refusal(s);
         session_ask(s, now);
         results_write(s, now);
+        session_twins_carry(s, now);
         int store_due = s->store ? store_pump(s->store, now) : -1; /* writes at once what was just queued */
         session_tell_credit(s, now);
         int wait = results_due(s, now);
@@ -507,6 +513,8 @@ enum status session_open(const struct session_options *o, const struct session_e
     s->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     s->flights = calloc(FLIGHTS_MOST, sizeof *s->flights);
     s->well_at = clock_ms();
+    if (o->twins)
+        twins_attach(o->twins, wake_for_twins, s);
     struct link_options l = {
         .kind = LINK_DEALER, .address = o->broker, .keys = o->keys, .insecure = o->insecure, .linger_ms = LINGER_MS};
     enum status st = s->flights && s->event_fd >= 0 ? ST_OK : ST_NOMEM;

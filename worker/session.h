@@ -16,6 +16,7 @@
 #include "protocol/link.h"
 #include "protocol/result.h"
 #include "protocol/store.h"
+#include "worker/twins.h"
 
 struct meters; /* worker/meters.h */
 struct session;
@@ -47,6 +48,7 @@ struct session_options {
     int context;                     /* longest context, tokens */
     int credit;                      /* jobs in flight at most, 1 .. LIMIT_HELD_JOBS */
     int drain_ms;                    /* grace of a stop; what is unfinished then goes back */
+    struct twins *twins;             /* borrowed while the session lives; NULL: no results are copied */
     struct meters *meters;           /* borrowed while the session lives; NULL: nobody looks */
     const struct log *log;
 };
@@ -67,6 +69,7 @@ struct session_end {
     bool failed;
     enum error_class error_class;
     char *record;
+    struct twin twin; /* under which its result is told, once it is stored; or unnamed */
 };
 void session_finished(struct session *s, struct flight *f, const struct session_end *end);
 

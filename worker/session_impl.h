@@ -1,5 +1,5 @@
-/* Inside of the session: shared by session.c (loop, messages), session_ask.c (broker) and results.c (what is written to
- * the queue). */
+/* Inside of the session: shared by session.c (loop, messages), session_ask.c (broker), results.c (what is written to
+ * the queue) and session_twins.c (the index of what was answered). */
 #ifndef WORKER_SESSION_IMPL_H
 #define WORKER_SESSION_IMPL_H
 
@@ -39,6 +39,8 @@ struct write_state {
     int64_t again_at; /* relay: no answer until then, so once more */
 };
 
+enum { SESSION_TAG_TWINS = WRITE_COUNT_ }; /* of a call beside those */
+
 enum session_state { SESSION_HELLO, SESSION_RESUMING, SESSION_OPEN };
 
 struct session {
@@ -76,6 +78,10 @@ struct session {
     int64_t beat_at, tell_at, wait_until; /* wait_until: of those that wait */
     bool tell_begun;
 
+    bool twins_on_the_way, twins_known; /* known: by the broker and its Redis, as of the last WELCOME */
+    uint64_t twins_request;
+    int64_t twins_until;
+
     bool draining, engine_ended, bye, gone;
     bool told_to_drain, quarantined; /* as of the last beat */
     int64_t drain_until;
@@ -107,5 +113,11 @@ int results_due(const struct session *s, int64_t now_ms);
 void results_on_store(struct session *s, const struct store_answer *a, int64_t now_ms);
 bool results_on_message(struct session *s, const struct message *m, int64_t now_ms); /* false: not one of ours */
 bool results_all_stored(const struct session *s);
+
+/* session_twins.c; all but the messages do nothing where results are not copied */
+void session_twins_carry(struct session *s, int64_t now_ms);
+void session_twins_on_store(struct session *s, const struct reply *r);
+bool session_twins_on_message(struct session *s, const struct message *m); /* false: not one of ours */
+void session_twins_forget(struct session *s); /* what is on the way will not be answered; a new start */
 
 #endif

@@ -27,6 +27,28 @@ static const char *fetch_code(enum fetch_error e)
     }
 }
 
+/* The answers of a finished job with these bytes and questions. True: the item has ended. */
+static bool copy_twin(struct pipeline *p, struct item *item)
+{
+    char id[2 * ID_BYTES + 1];
+    struct twins *t = p->options.twins;
+    if (!t)
+        return false;
+    twins_name(t, item->job, item->bytes.data, item->bytes.len, &item->twin);
+    struct json *twin = twins_find(t, &item->twin, id);
+    if (!twin)
+        return false;
+    const struct record_times times = {.fetch_us = item->fetch_us, .total_us = clock_us() - item->put_us};
+    struct json *record = record_copy(item->job, twin, id, &times);
+    jsn_free(twin);
+    if (!record)
+        return false;
+    meters_copied(p->options.meters);
+    item->twin.is_named = false; /* the index has it */
+    item_finish(p, item, record, &(struct record_outcome){.n_failed = 0});
+    return true;
+}
+
 static void fetch_item(struct pipeline *p, struct item *item)
 {
     const struct job *job = item->job;
@@ -49,6 +71,8 @@ static void fetch_item(struct pipeline *p, struct item *item)
         item_fail(p, item, (enum error_class)fetch_error_class(kind), fetch_code(kind), why.text);
         return;
     }
+    if (copy_twin(p, item))
+        return;
     if (stage_queue_put(&p->to_decode, item, true) != ST_OK)
         item_hand_back(p, item);
 }

@@ -24,6 +24,7 @@ struct item {
     float *pixels;      /* preprocessed; or NULL, and */
     float *features;    /* as they were kept */
     uint8_t feature_key[SHA256_BYTES];
+    struct twin twin;      /* unnamed where nothing is copied */
     bool begun;            /* the engine has it */
     struct task_plan plan; /* answers to be made */
     int n_unanswered;

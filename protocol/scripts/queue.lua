@@ -5,6 +5,7 @@ local out = {
     'unfinished jobs', call('HLEN', K .. 'job'), 'delayed', call('ZCARD', K .. 'delay'), 'given up', call('HLEN', K .. 'doom'),
     'cancelled one by one', call('HLEN', K .. 'halt'), 'sessions', call('ZCARD', K .. 'sess'),
     'sessions in quarantine', call('HLEN', K .. 'ill'), 'campaigns swept', call('SCARD', K .. 'stopping'),
+    'results kept for twins', call('HLEN', K .. 'twin'), 'twins found', tonumber(call('HGET', K .. 'use', 'twins found') or '0'),
     'drained', call('HEXISTS', K .. 'meta', 'drain'),
 }
 for class in pairs(class_workers()) do

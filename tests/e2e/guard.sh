@@ -84,7 +84,7 @@ want "exit code of a worker with a key that may not work" 4 $?
 grep -q 'HELLO takes the role work; key "submit" has submit' "$WORK/err" || die "it says: $(tail -n 1 "$WORK/err")"
 
 "$BIN/ferret-worker" --broker "$workers" --key-file "$keys/worker.key" --redis-user ferret-worker --redis-password-file \
-    "$keys/ferret-worker.redis-password" --root "local=$images" --threads 1 2>"$WORK/direct.log" &
+    "$keys/ferret-worker.redis-password" --root "local=$images" --threads 1 --dedup 9 2>"$WORK/direct.log" &
 direct=$!
 pids+=($direct)
 submit() { client "$1" submit "$images/alpha.png" "$images/tiny.png" --root "local=$images" --max-tokens 4 "${@:2}"; }
@@ -93,15 +93,18 @@ client "$keys/submit.key" watch "$campaign" 2>"$WORK/watch.log" || die "watch: $
 want "records" 2 "$(client "$keys/submit.key" export "$campaign" -o - | wc -l)"
 grep -q 'direct route' "$WORK/direct.log" || die "the worker is on another route: $(cat "$WORK/direct.log")"
 ! grep -q 'travel through the broker' "$WORK/direct.log" || die "the worker left its route: $(cat "$WORK/direct.log")"
+are_kept() { [ "$(as admin HLEN '{q:0}:twin')" = 2 ]; }
+wait_for 10 are_kept || die "the results are not kept for twins: $(tail -n 3 "$WORK/direct.log")"
 
 # ---- relay: a worker that has no way to Redis ----
 kill -INT $direct
 wait $direct
-"$BIN/ferret-worker" --broker "$relay" --key-file "$keys/worker.key" --root "local=$images" --threads 1 2>"$WORK/relayed.log" &
+"$BIN/ferret-worker" --broker "$relay" --key-file "$keys/worker.key" --root "local=$images" --threads 1 --dedup 9 2>"$WORK/relayed.log" &
 pids+=($!)
 second=$(submit "$keys/submit.key" --campaign second 2>/dev/null) || die "second submit failed"
 client "$keys/submit.key" watch "$second" 2>"$WORK/watch.log" || die "watch: $(tail -n 3 "$WORK/watch.log" "$WORK/relayed.log")"
 grep -q 'relay route' "$WORK/relayed.log" || die "the worker is on another route: $(cat "$WORK/relayed.log")"
+want "copies among its records" 2 "$(client "$keys/submit.key" export "$second" -o - | grep -c '"dup_of":')"
 want "commands that Redis' list forbade" "" "$(as admin ACL LOG | grep -A1 '^object$' | grep -vE '^(object|--)$')"
 
 # ---- what the worker's user may not ----
