@@ -42,7 +42,7 @@ static const struct setting annotate_rows[] = {
      .type = SETTING_LIST,
      .offset = offsetof(struct annotate_flags, roots),
      .value = "NAME=DIR",
-     .help = "a folder that manifests name files in, as NAME:path"},
+     .help = "the folders that files may lie in, which manifests may call NAME:path; without it anywhere"},
     {.name = "background",
      .type = SETTING_COLOUR,
      .offset = offsetof(struct annotate_flags, background),
@@ -135,6 +135,7 @@ struct session {
     struct job *defaults;
     struct engine_choice choice;
     struct media_roots *roots;
+    bool anywhere; /* no root was named: all files of this machine are under one */
     struct fetch_choice fetch;
     struct remote remote;
     struct inputs *inputs;
@@ -147,8 +148,8 @@ struct session {
 
 /* ---- inputs ----------------------------------------------------------------------------------------------------- */
 
-/* Any file of this machine may be named, since whoever types the command may read it; links are followed here, where
- * they may lead anywhere. The id stays the name that was given: two links to one file are two inputs. */
+/* Without --root any file of this machine may be named, since whoever types the command may read it; links are followed
+ * here, where they may lead anywhere. The id stays the name that was given: two links to one file are two inputs. */
 static enum status follow_links(struct job *job)
 {
     char *file = job->image[0] == '/' ? realpath(job->image, NULL) : NULL;
@@ -197,7 +198,7 @@ static enum status feed_one(struct session *s, struct input *input, struct diag 
     char *place = NULL;
     enum status st = repeats_add(s->repeats, input, &repeat, &place, why);
     if (st == ST_OK || st == ST_LIMIT) /* no queue here: a job may be longer, and is not compared */
-        st = input->error ? ST_OK : follow_links(input->job);
+        st = input->error || !s->anywhere ? ST_OK : follow_links(input->job);
     if (st != ST_OK)
         return st;
     s->output.n_taken++;
@@ -231,17 +232,24 @@ static enum status feed(struct session *s, struct diag *why)
     return ST_OK;
 }
 
-static enum status open_roots(const struct annotate_flags *f, struct media_roots **out, struct diag *why)
+static enum status open_roots(struct session *s, const struct setting_list *given, struct diag *why)
 {
-    const char **specs = calloc((size_t)f->roots.n + 1, sizeof *specs);
-    if (!specs)
-        return ST_NOMEM;
-    for (int i = 0; i < f->roots.n; i++)
-        specs[i] = f->roots.items[i];
-    specs[f->roots.n] = "local=/"; /* behind the named ones, for plain paths */
-    enum status s = media_roots_new(specs, f->roots.n + 1, out, why);
-    free(specs);
-    return s;
+    static const char *const all[] = {"local=/"};
+    s->anywhere = given->n == 0;
+    return s->anywhere ? media_roots_new(all, 1, &s->roots, why)
+                       : media_roots_new(given->items, given->n, &s->roots, why);
+}
+
+/* A path is its own URI, where it lies under a root: so it is told by its place in a manifest, and no shard elsewhere
+ * is looked into. */
+static enum status path_under_root(void *ctx, const char *path, char **uri, struct diag *why)
+{
+    char *named = NULL;
+    enum status s = media_roots_uri(ctx, path, &named, why);
+    free(named);
+    if (s != ST_OK)
+        return s;
+    return (*uri = strdup(path)) ? ST_OK : ST_NOMEM;
 }
 
 /* ---- the command ------------------------------------------------------------------------------------------------ */
@@ -254,7 +262,7 @@ static enum status open_session(struct session *s, const struct annotate_flags *
     if (st == ST_OK)
         st = model_flags_resolve(&f->model, &s->choice, why);
     if (st == ST_OK)
-        st = open_roots(f, &s->roots, why);
+        st = open_roots(s, &f->roots, why);
     if (st == ST_OK)
         st = fetch_flags_resolve(&f->fetch, s->roots, &s->fetch, why);
     if (st == ST_OK)
@@ -263,6 +271,8 @@ static enum status open_session(struct session *s, const struct annotate_flags *
     struct inputs_options in = {.paths = paths,
                                 .n_paths = settings_n_args(settings),
                                 .defaults = s->defaults,
+                                .uri = path_under_root,
+                                .uri_ctx = s->roots,
                                 .images = f->task.images.items,
                                 .n_images = f->task.images.n,
                                 .remote = &s->remote.inputs};

@@ -160,6 +160,39 @@ def links(work):
     want('records of links', {str(folder / 'a.png'), str(folder / 'b.png')}, set(records))
 
 
+def roots(work):
+    """With --root NAME=DIR no file elsewhere is read, however an input names it; without it all may be."""
+    jail, secret = work / 'jail', work / 'secret'
+    for folder in (jail, secret):
+        folder.mkdir()
+        subprocess.run(['cp', ROOT / 'tests/e2e/corpus/files/tiny.png', folder / 'a.png'], check=True)
+    subprocess.run(['tar', '-C', secret, '-cf', secret / 's.tar', 'a.png'], check=True)
+    (jail / 'inside.png').symlink_to('a.png')
+    (jail / 'outside.png').symlink_to(secret / 'a.png')
+    (work / 'door').symlink_to(jail)
+    lines = {'name': 'j:a.png', 'beside': 'a.png', 'up': '../secret/a.png', 'root': 'j:../secret/a.png', 'path': secret / 'a.png',
+             'file': 'file://%s/a.png' % secret, 'member': '%s/s.tar#a.png@512+100' % secret, 'link': 'outside.png'}
+    (jail / 'jobs.jsonl').write_text(''.join(json.dumps({'id': k, 'image': str(v), 'task': 'caption'}) + '\n' for k, v in lines.items()))
+    names = ({'file_name': 'a.png'}, {'file_name': '../secret/a.png'}, {'coco_url': 'file://%s/a.png' % secret})
+    (jail / 'coco.json').write_text(json.dumps({'images': [{'id': i, **name} for i, name in enumerate(names)], 'annotations': []}))
+    (jail / 'list.txt').write_text('a.png\n%s/a.png\n' % secret)
+    unknown = 'unknown_root'
+    expected = {'name': 'ok', 'beside': 'ok', 'up': unknown, 'root': 'outside_root', 'path': unknown, 'file': unknown, 'member': unknown,
+                'link': 'outside_root', '0': 'ok', '1': unknown, '2': unknown, 'jail/a.png': 'ok', 'secret/a.png': unknown,
+                'jail/inside.png': 'ok', 'jail/outside.png': 'outside_root', 'secret/s.tar': unknown}
+    inputs = [jail / name for name in ('jobs.jsonl', 'coco.json', 'list.txt', 'inside.png', 'outside.png')]
+    for door in (jail, work / 'door'): # a root may be a link itself
+        paths = [door / path.name for path in inputs] + [secret / 's.tar']
+        records, _ = annotate('--root', 'j=%s' % door, *paths, code=1)
+        found = {key.replace('%s/' % door, 'jail/').replace('%s/' % work, ''): outcome(record) for key, record in records.items()}
+        want('outcomes with a root', expected, found)
+        for key in ('up', '1'):
+            assert secret.name in records[key]['error']['message'], records[key]
+    records, _ = annotate(*inputs, code=1)
+    want('what is not read without a root', {'name': unknown, 'root': unknown, 'member': 'truncated'},
+         {key: outcome(record) for key, record in records.items() if outcome(record) != 'ok'})
+
+
 def closed_pipe(work):
     """A reader that goes away ends the run without a crash."""
     command = '"%s" annotate --max-tokens 4 "%s" 2>"%s/err" | head -n 1 >/dev/null; exit ${PIPESTATUS[0]}' % (
@@ -220,6 +253,7 @@ def main():
         hostile_manifest(work)
         repeated_ids(work)
         links(work)
+        roots(work)
         hostile_folder(work)
         closed_pipe(work)
         full_disk(work)
