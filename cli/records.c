@@ -8,6 +8,7 @@
 
 #include "cli/pictures.h"
 #include "formats/read/lines.h"
+#include "formats/write/words.h"
 #include "protocol/job.h"
 #include "protocol/result.h"
 
@@ -116,33 +117,88 @@ static enum status read_file(const char *path, record_fn fn, void *ctx, struct d
     return s == ST_CLOSED ? ST_OK : s;
 }
 
-static enum status read_parts(const char *dir, const char *pattern, size_t *n, record_fn fn, void *ctx,
-                              struct diag *why)
+/* Failed records of a folder by their keys, and how many of each are still to come; 0: none of them stands. */
+struct folder {
+    struct words failed;
+    record_fn fn;
+    void *ctx;
+};
+
+/* The job names the same image even where a record had no id of its own; records without a queue have none. */
+static const char *key_of(const struct json *record)
+{
+    const char *job = jsn_string(jsn_get(record, "job"), "");
+    return *job ? job : jsn_string(jsn_get(record, "id"), "");
+}
+
+static int64_t *left_of(const struct folder *f, const struct json *record)
+{
+    const struct word *known = words_find(&f->failed, key_of(record));
+    return known ? &f->failed.list[known - f->failed.list].number : NULL;
+}
+
+static enum status count_failed(void *ctx, const struct json *record, const char *text, size_t len, struct diag *why)
+{
+    struct folder *f = ctx;
+    (void)text;
+    (void)len;
+    (void)why;
+    return words_count(&f->failed, key_of(record));
+}
+
+static enum status give_part(void *ctx, const struct json *record, const char *text, size_t len, struct diag *why)
+{
+    const struct folder *f = ctx;
+    int64_t *left = left_of(f, record);
+    if (left)
+        *left = 0;
+    return f->fn(f->ctx, record, text, len, why);
+}
+
+static enum status give_failed(void *ctx, const struct json *record, const char *text, size_t len, struct diag *why)
+{
+    const struct folder *f = ctx;
+    int64_t *left = left_of(f, record);
+    if (left && (*left == 0 || --*left > 0))
+        return ST_OK;
+    return f->fn(f->ctx, record, text, len, why);
+}
+
+static enum status find(const char *dir, const char *pattern, glob_t *found, struct diag *why)
 {
     char path[PATH_BYTES];
-    glob_t found = {0};
-    enum status s = ST_OK;
     if (snprintf(path, sizeof path, "%s/%s", dir, pattern) >= (int)sizeof path)
         return diag_set(why, ST_LIMIT, "%s: path too long", dir);
-    int code = glob(path, 0, NULL, &found);
-    if (code == GLOB_NOSPACE)
-        return ST_NOMEM;
-    for (size_t i = 0; code == 0 && s == ST_OK && i < found.gl_pathc; i++)
-        s = read_file(found.gl_pathv[i], fn, ctx, why);
-    *n += code == 0 ? found.gl_pathc : 0;
-    globfree(&found);
+    return glob(path, 0, NULL, found) == GLOB_NOSPACE ? ST_NOMEM : ST_OK;
+}
+
+static enum status read_found(const glob_t *found, record_fn fn, void *ctx, struct diag *why)
+{
+    enum status s = ST_OK;
+    for (size_t i = 0; s == ST_OK && i < found->gl_pathc; i++)
+        s = read_file(found->gl_pathv[i], fn, ctx, why);
     return s;
 }
 
+/* What failed is read twice: a record of it stands if neither a part has its image nor a later one of it follows. */
 static enum status read_folder(const char *dir, record_fn fn, void *ctx, struct diag *why)
 {
-    static const char *const patterns[] = {"part-*.jsonl.zst", "errors-*.jsonl.zst"};
-    size_t n = 0;
-    enum status s = ST_OK;
-    for (size_t i = 0; s == ST_OK && i < sizeof patterns / sizeof *patterns; i++)
-        s = read_parts(dir, patterns[i], &n, fn, ctx, why);
-    if (s == ST_OK && n == 0)
-        return diag_set(why, ST_MISSING, "%s: expected part-*.jsonl.zst, as `ferret export -o DIR` writes them", dir);
+    struct folder f = {.fn = fn, .ctx = ctx};
+    glob_t failed = {0}, parts = {0}; /* as they are now: an export that goes on moves nothing between the readings */
+    enum status s = find(dir, "errors-*.jsonl.zst", &failed, why);
+    if (s == ST_OK)
+        s = find(dir, "part-*.jsonl.zst", &parts, why);
+    if (s == ST_OK && failed.gl_pathc + parts.gl_pathc == 0)
+        s = diag_set(why, ST_MISSING, "%s: expected part-*.jsonl.zst, as `ferret export -o DIR` writes them", dir);
+    if (s == ST_OK)
+        s = read_found(&failed, count_failed, &f, why);
+    if (s == ST_OK)
+        s = read_found(&parts, give_part, &f, why);
+    if (s == ST_OK)
+        s = read_found(&failed, give_failed, &f, why);
+    globfree(&failed);
+    globfree(&parts);
+    words_fini(&f.failed);
     return s;
 }
 

@@ -19,6 +19,8 @@ want "labels" season=winter "$(campaign_field first labels)"
 want "failed" 4 "$(campaign_field first failed)"
 "$FERRET" admin events --json | tail -n 1 | grep -q '"event":"completed","campaign":"first"' || die "$("$FERRET" admin events)"
 
+"$FERRET" export first -o "$WORK/kept" 2>/dev/null || die "export before the retry"
+
 # Another model: its campaign waits for it, is shown so, and the first worker never gets it.
 sleeper_start model-b/f32 8 1000
 b=$SLEEPER_PID
@@ -36,6 +38,11 @@ a=$SLEEPER_PID
 wait_for 30 is_completed first || die "first again: $("$FERRET" status)"
 want "failed again" 4 "$(campaign_field first failed)"
 want "records" 40 "$("$FERRET" export first -o - | wc -l)"
+"$FERRET" export first -o "$WORK/kept" 2>/dev/null || die "export after the retry"
+want "records in the files of both exports" 44 "$(cat "$WORK"/kept/*.jsonl.zst | zstd -dc | wc -l)"
+"$FERRET" report --from "$WORK/kept" --json >"$WORK/report.json" || die "report of a folder"
+want "images that the report of the files counts" "40 images, 4 failed" "$(field images <"$WORK/report.json") images, $(field failed <"$WORK/report.json") failed"
+want "what the files and the queue hold" "$("$FERRET" export first -o - | sort | sha256sum)" "$("$FERRET" export --from "$WORK/kept" -o - | sort | sha256sum)"
 
 # One job.
 "$FERRET" show first --job bad-0 --json >"$WORK/job.json" || die "show"
