@@ -13,6 +13,13 @@ hostile-thousand: all ## a thousand hostile files, each with its record (SEED=)
 	@BIN=$(abspath $(B)/bin) COUNT=1000 $(if $(SEED),SEED=$(SEED)) tests/e2e/run.sh hostile_many
 FULL_STEPS += hostile-thousand
 
+# Long ones, which `make test` leaves to `make test-full`.
+E2E_LONG := bucket.sh tuning.sh look.py
+.PHONY: e2e-long
+e2e-long: all ## the long ones of the end-to-end tests
+	@BIN=$(abspath $(B)/bin) tests/e2e/run.sh $(E2E_LONG)
+FULL_STEPS += e2e-long
+
 # Peers of a broker that mean ill.
 TEST_PROGRAMS += $(B)/test/e2e/intruder
 e2e: $(B)/test/e2e/intruder

@@ -1,7 +1,7 @@
 #!/bin/bash
 # clang-tidy over the product's C files. Results are kept under build/tidy by the content of the file and of those of our
 # headers that it includes, so that a second run costs only what changed.
-#   CFLAGS_FOR_TIDY="..." tidy.sh
+#   CFLAGS_FOR_TIDY="..." TIDY_NODES=N tidy.sh     N: where the analyzer gives a function up
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 . tests/lint/files.sh
@@ -16,10 +16,10 @@ fi
 mkdir -p build/tidy
 
 check() {
-    local key out
-    key=build/tidy/$(cc -MM $CFLAGS_FOR_TIDY "$1" | sed 's/^[^:]*://; s/\\$//' | xargs cat .clang-tidy | sha256sum | cut -c1-32)
+    local key out most="-Xclang -analyzer-config -Xclang max-nodes=$TIDY_NODES"
+    key=build/tidy/$TIDY_NODES-$(cc -MM $CFLAGS_FOR_TIDY "$1" | sed 's/^[^:]*://; s/\\$//' | xargs cat .clang-tidy | sha256sum | cut -c1-32)
     [ -f "$key" ] && return 0
-    if out=$(timeout 300 clang-tidy --quiet "$1" -- $CFLAGS_FOR_TIDY 2>/dev/null); then
+    if out=$(timeout 300 clang-tidy --quiet "$1" -- $CFLAGS_FOR_TIDY $most 2>/dev/null); then
         : >"$key"
     else
         printf '%s\n' "$out" | grep -E 'warning:|error:' || echo "$1: clang-tidy failed or took more than five minutes"
