@@ -5,7 +5,7 @@ const COLOURS = 8;
 const campaign = decodeURIComponent(location.pathname.slice("/campaigns/".length));
 const utf8 = new TextEncoder();
 const text8 = new TextDecoder();
-let seen = "";
+let seen = null; // the results that are shown; null: none were asked for
 let asking = false;
 
 // Boxes and phrases of an entity light up together, whichever is under the pointer or has the focus.

@@ -141,6 +141,15 @@ def check_absent_pictures(browser, up, work):
     want('picture of no name', 404, up.get('/api/picture?job=../x')[0])
 
 
+def check_emptied_campaign(browser, up, work):
+    """Where an export has taken all of them along, the page says so rather than nothing."""
+    want('export of the campaign', 0, up.ferret('export', 'moved', '--follow', '-o', work / 'exported')[0])
+    want('records that are left', [], json.loads(up.get('/api/results?n=24&campaign=moved')[1])['records'])
+    browser.get(up.base() + '/campaigns/moved')
+    wait_for('it is said that there are none', 10, lambda: text(browser, '#results') == 'No results in Redis.')
+    want('how far it is', '100 %', text(browser, '.share'))
+
+
 def check_campaign_page(browser, up):
     """Boxes are where the records say, to a pixel of the image; phrase and box light up together."""
     browser.get(up.base() + '/campaigns/' + urllib.parse.quote(EVIL, safe=''))
@@ -204,6 +213,7 @@ def test(work):
             check_shapes(browser, up)
             check_campaign_page(browser, up)
             check_absent_pictures(browser, up, work)
+            check_emptied_campaign(browser, up, work)
             check_outages(browser, up)
     finally:
         browser.quit()
