@@ -3,7 +3,7 @@ INSTALL_SHARE = $(DESTDIR)$(PREFIX)/share
 # Units and documents name /usr/local; they are written for it and hold wherever they are installed.
 install_under_prefix = sed 's|/usr/local|$(PREFIX)|g' $(1) >$(2)/$(notdir $(1)) && chmod 644 $(2)/$(notdir $(1))
 DEPLOY_UNITS := $(wildcard deploy/systemd/*.service deploy/systemd/*.target)
-DEPLOY_EXAMPLES := deploy/redis.conf $(wildcard deploy/systemd/*.json deploy/stunnel/*.conf)
+DEPLOY_EXAMPLES := deploy/redis.conf deploy/redis-cluster.conf $(wildcard deploy/systemd/*.json deploy/stunnel/*.conf)
 
 # The pages say the day of the release on top of CHANGELOG.md, so that the same source makes the same page.
 MAN_DATE = $(shell sed -nE 's/^\#\# [0-9.]+ - ([0-9-]+)$$/\1/p' CHANGELOG.md | head -n 1 | LC_ALL=C xargs -r -I{} date -d {} '+%B %-d, %Y')
