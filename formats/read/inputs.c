@@ -31,6 +31,7 @@ struct inputs {
     bool has_glob;
     size_t next_match;
     uint64_t seek; /* applied when the manifest is opened */
+    char **images; /* those of the options, absolute or URIs */
 };
 
 static bool ends_with(const char *text, const char *ending)
@@ -56,6 +57,24 @@ bool inputs_is_manifest(const char *path)
            is_flickr30k(path);
 }
 
+/* They are meant from the current folder, whichever file names the images in them. */
+static enum status take_images(struct inputs *in, const struct inputs_options *o, struct diag *why)
+{
+    enum status s = ST_OK;
+    if (o->n_images < 1)
+        return ST_OK;
+    if (!(in->images = calloc((size_t)o->n_images, sizeof *in->images)))
+        return ST_NOMEM;
+    for (int i = 0; s == ST_OK && i < o->n_images; i++) {
+        if (!is_uri(o->images[i]))
+            s = path_absolute(NULL, o->images[i], &in->images[i], why);
+        else if (!(in->images[i] = strdup(o->images[i])))
+            s = ST_NOMEM;
+    }
+    in->options.images = (const char *const *)in->images;
+    return s;
+}
+
 enum status inputs_open(const struct inputs_options *o, struct inputs **out, struct diag *why)
 {
     if (o->n_paths < 1)
@@ -64,8 +83,12 @@ enum status inputs_open(const struct inputs_options *o, struct inputs **out, str
     if (!in)
         return ST_NOMEM;
     in->options = *o;
-    *out = in;
-    return ST_OK;
+    enum status s = take_images(in, o, why);
+    if (s == ST_OK)
+        *out = in;
+    else
+        inputs_close(in);
+    return s;
 }
 
 static void close_manifest(struct inputs *in)
@@ -99,6 +122,9 @@ void inputs_close(struct inputs *in)
     close_manifest(in);
     close_glob(in);
     walk_close(in->walk);
+    for (int i = 0; in->images && i < in->options.n_images; i++)
+        free(in->images[i]);
+    free(in->images);
     free(in);
 }
 

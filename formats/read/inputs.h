@@ -44,7 +44,8 @@ struct inputs_options {
     const struct job *defaults; /* tasks, regions, options...; borrowed likewise */
     inputs_uri_fn uri;          /* NULL: the absolute path itself */
     void *uri_ctx;
-    const char *const *images; /* where the images of data sets lie: folders or URIs; else beside their file */
+    const char *const *images; /* where the images of data sets lie: folders, relative to the current one, or URIs;
+                                  else beside their file; borrowed by inputs_open only */
     int n_images;
     const struct inputs_remote *remote; /* NULL: what lies elsewhere is an error; borrowed likewise */
 };

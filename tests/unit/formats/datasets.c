@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "formats/read/inputs.h"
 #include "formats/read/sorter.h"
@@ -118,6 +119,17 @@ Test(datasets, images_lie_where_they_are_said_to)
     scratch_text("coco.json", coco);
     const char *found = list(scratch_path("coco.json"), "s3://bucket/val", caption());
     cr_expect(strstr(found, "20 s3://bucket/val/a/c.jpg\n30 s3://bucket/val/b.jpg\n"), "%s", found);
+}
+
+Test(datasets, a_folder_of_images_is_meant_from_the_current_one_wherever_the_file_lies)
+{
+    scratch_folder("annotations");
+    scratch_text("annotations/coco.json", coco);
+    cr_assert_eq(chdir(scratch()), 0);
+    const char *found = list("annotations/coco.json", "val2017", caption());
+    cr_expect(strstr(found, "20 val2017/a/c.jpg\n30 val2017/b.jpg\n40 http://images"), "%s", found);
+    found = list("annotations/coco.json", "local:val2017", caption());
+    cr_expect(strstr(found, "20 local:val2017/a/c.jpg\n"), "%s", found);
 }
 
 Test(datasets, an_image_with_more_annotations_than_a_job_may_have_comes_in_parts)
