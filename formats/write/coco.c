@@ -177,6 +177,13 @@ static void write_box(FILE *out, const double b[4])
     fprintf(out, "\"bbox\":[%.10g,%.10g,%.10g,%.10g]", b[0], b[1], b[2] - b[0], b[3] - b[1]);
 }
 
+/* pycocotools makes a mask of every annotation, and has none for an empty list: the box as a polygon. */
+static void write_segmentation(FILE *out, const double b[4])
+{
+    fprintf(out, "\"segmentation\":[[%.10g,%.10g,%.10g,%.10g,%.10g,%.10g,%.10g,%.10g]]", b[0], b[1], b[2], b[1], b[2],
+            b[3], b[0], b[3]);
+}
+
 static enum status put_box(struct coco *c, int64_t image, const char *name, const double b[4], const char *caption,
                            double score)
 {
@@ -193,7 +200,9 @@ static enum status put_box(struct coco *c, int64_t image, const char *name, cons
     fprintf(out, "{\"id\":%lld,\"image_id\":%lld,\"category_id\":%lld,", (long long)c->next_annotation++,
             (long long)image, (long long)category);
     write_box(out, b);
-    fprintf(out, ",\"area\":%.10g,\"iscrowd\":0,\"segmentation\":[],\"caption\":", (b[2] - b[0]) * (b[3] - b[1]));
+    fprintf(out, ",\"area\":%.10g,\"iscrowd\":0,", (b[2] - b[0]) * (b[3] - b[1]));
+    write_segmentation(out, b);
+    fputs(",\"caption\":", out);
     s = write_text(out, caption, strlen(caption));
     if (score >= 0)
         fprintf(out, ",\"score\":%.6g", score);

@@ -96,6 +96,8 @@ def coco_is_loaded_and_evaluated_by_pycocotools():
     want('images', [17, 397133], sorted(truth.getImgIds()))
     boxes = [a['bbox'] for a in truth.loadAnns(truth.getAnnIds(imgIds=[397133]))]
     want('boxes', [[64, 96, 128, 96], [0, 0, 32, 24], [320, 240, 64, 96.5], [10, 20, 20, 40], [10, 10, 10, 20]], boxes)
+    masks = [int(truth.annToMask(a).sum()) for a in truth.loadAnns(truth.getAnnIds(imgIds=[397133]))]
+    want('pixels of masks', [128 * 96, 32 * 24, 64 * 97, 20 * 40, 10 * 20], masks)  # half a row becomes one
     names = {c['id']: c['name'] for c in truth.loadCats(truth.getCatIds())}
     want('categories', ['hunde', 'hunde', 'ball', 'dog', 'cat'], [names[a['category_id']] for a in truth.loadAnns(truth.getAnnIds(imgIds=[397133]))])
     assert evaluation.stats[0] > 0.99, 'what was found against itself: AP %r' % evaluation.stats[0]
