@@ -1,10 +1,8 @@
 /* `ferret export`: records of a campaign or of files as JSONL, as drawings, or as a page with the pictures beside it.
  */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/collect.h"
@@ -14,6 +12,7 @@
 #include "cli/records.h"
 #include "formats/write/format.h"
 #include "formats/write/jsonl.h"
+#include "formats/write/new_file.h"
 #include "formats/write/parts.h"
 #include "worker/fetch_flags.h"
 
@@ -154,10 +153,9 @@ static enum status open_output(struct export *e)
         return jsonl_open("-", false, &e->stream, &e->why);
     if (o->format == FORM_HTML)
         return gallery_open(PROGRAM, o->out, title, e->pictures, o->link_pictures != 0, &e->gallery, &e->why);
-    if (mkdir(o->out, 0777) != 0 && errno != EEXIST)
-        return diag_set(&e->why, ST_IO, "%s: %s", o->out, strerror(errno));
+    enum status s = make_folders(o->out, &e->why);
     e->format = writers[o->format];
-    return e->format ? e->format->open(&f, &e->writer, &e->why) : ST_OK;
+    return s == ST_OK && e->format ? e->format->open(&f, &e->writer, &e->why) : s;
 }
 
 static enum status close_output(struct export *e, enum status s)

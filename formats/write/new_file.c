@@ -20,6 +20,18 @@ enum status make_folders_above(const char *path, struct diag *why)
     return s;
 }
 
+enum status make_folders(const char *path, struct diag *why)
+{
+    struct stat st;
+    enum status s = make_folders_above(path, why);
+    if (s != ST_OK || mkdir(path, 0777) == 0)
+        return s;
+    int cause = errno;
+    if (cause == EEXIST && stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+        return ST_OK;
+    return diag_set(why, ST_IO, "%s: the folder can't be made: %s", path, strerror(cause));
+}
+
 static void forget(struct new_file *f)
 {
     free(f->path);

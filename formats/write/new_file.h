@@ -9,6 +9,8 @@
 
 /* Makes the folders above path, as `mkdir -p` does. */
 MUST_CHECK enum status make_folders_above(const char *path, struct diag *why);
+/* The same, and path itself. ST_IO: among others, it is there and no folder. */
+MUST_CHECK enum status make_folders(const char *path, struct diag *why);
 
 struct new_file {
     FILE *out; /* to write with; errors are found by new_file_close */

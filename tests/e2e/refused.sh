@@ -126,6 +126,12 @@ want "half files of export without room" "" "$(find "$WORK/jsonl" -name '*.tmp' 
 "$FERRET" export "$campaign" -o "$WORK/jsonl" 2>/dev/null || die "export with room again"
 want "records of export with room again" "$("$FERRET" export "$campaign" -o - 2>/dev/null | sort | sha256sum)" \
     "$("$FERRET" export --from "$WORK/jsonl" -o - | sort | sha256sum)"
+for format in coco kosmos2 flickr30k webdataset openai overlay html; do
+    "$FERRET" export "$campaign" --format $format -o "$WORK/new/$format/folder" 2>"$WORK/err" || die "export $format into folders that are to be made: $(cat "$WORK/err")"
+done
+"$FERRET" export "$campaign" --format coco -o "$WORK/err/folder" 2>"$WORK/said"
+want "exit code of export below a file" 1 $?
+grep -q "$WORK/err: the folder can't be made: Not a directory\|$WORK/err/folder: the folder can't be made: Not a directory" "$WORK/said" || die "export below a file says: $(cat "$WORK/said")"
 # Pictures whose names are taken by folders can't be written, whoever runs this.
 for format in overlay html; do
     "$FERRET" export "$campaign" --format $format -o "$WORK/$format" || die "export $format failed"
