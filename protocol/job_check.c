@@ -123,7 +123,10 @@ static enum status check_polygon(const struct job_region *r, struct diag *why)
         if (end < start || end > r->n_points)
             return diag_set(why, ST_INVALID, "polygon: ring %d ends at point %d of %d", i, end, r->n_points);
         if (end - start < 3)
-            return diag_set(why, ST_INVALID, "polygon: ring %d has %d points; a ring has at least 3", i, end - start);
+            return diag_set(why, ST_INVALID,
+                            "polygon: ring %d has %d points; expected a list of rings [[x,y,x,y,...],...], each of at "
+                            "least 3 points",
+                            i, end - start);
         start = end;
     }
     if (r->n_rings < 1 || start != r->n_points)

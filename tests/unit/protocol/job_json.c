@@ -137,6 +137,8 @@ static const struct {
     {I "\"task\":\"caption\",\"regions\":[{\"polygon\":[]}]}", ST_FORMAT, "regions[0].polygon: expected a list of"},
     {I "\"task\":\"caption\",\"regions\":[{\"polygon\":[[1,2,3]]}]}", ST_FORMAT, "regions[0].polygon: expected a f"},
     {I "\"task\":\"caption\",\"regions\":[{\"polygon\":[[1,2,3,4]]}]}", ST_INVALID, "regions[0].polygon: ring 0"},
+    {I "\"task\":\"caption\",\"regions\":[{\"polygon\":[[1,2],[3,4],[5,6]]}]}", ST_INVALID,
+     "regions[0].polygon: ring 0 has 1 points; expected a list of rings [[x,y,x,y,...],...], each of at least 3"},
     {I "\"task\":\"caption\",\"regions\":[{\"scribble\":[1]}]}", ST_FORMAT, "regions[0].scribble: expected a flat"},
     {I "\"task\":\"caption\",\"regions\":[{\"scribble\":[1,2],\"stroke_width\":0}]}", ST_INVALID,
      "regions[0].stroke_width: 0 is not"},
