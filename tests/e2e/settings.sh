@@ -15,6 +15,17 @@ awk '/^# Keys of config.json/ { skip = 1 } /^# ferret-broker/ { skip = 0 } !skip
 want "settings that docs/config.md lacks" "" "$(comm -23 "$WORK/known" "$WORK/documented")"
 want "settings in docs/config.md that no program has" "" "$(comm -13 "$WORK/known" "$WORK/documented")"
 
+# What can be chosen stands in its setting's row.
+for program in "$FERRET annotate" "$FERRET export" "$FERRET up" "$BIN/ferret-broker"; do $program --print-flags; done |
+    awk -F'\t' '$1 == "flag" && $4 == "choice" { print $2, $5 }' | sort -u >"$WORK/choices"
+while read -r name choices; do
+    for choice in ${choices//|/ }; do
+        grep "^| [^|]*\`$name\`" "$ROOT/docs/config.md" | grep -q "\`$choice\`" || echo "$name: $choice"
+    done
+done <"$WORK/choices" >"$WORK/missing"
+want "choices that there are" yes "$(grep -q 'format jsonl|' "$WORK/choices" && echo yes)"
+want "choices that docs/config.md lacks" "" "$(cat "$WORK/missing")"
+
 # What takes its checkpoint as an argument has no --model beside it, and no use for a variable that others share.
 FERRET_MODEL=/no/such "$FERRET" parity x --print-config >/dev/null || die "parity minds FERRET_MODEL"
 for command in parity convert inspect; do
