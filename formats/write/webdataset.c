@@ -1,9 +1,11 @@
-/* WebDataset sidecars: for each source shard a tar of the same name with KEY.ann.json (the record) and, where something
- * was answered, KEY.caption.txt, under the keys of the source shard; so the two are read side by side. Images that are
- * no members of a tar go into ferret-000000.tar ..., 10,000 images each.
+/* WebDataset sidecars: for each source shard a tar of the same name with NAME.ann.json (the record) and, where
+ * something was answered, NAME.caption.txt, so that the two are read side by side. NAME is the member's without its
+ * last ending: readers take what is in front of its first dot as the key of a sample and the rest as the name of a
+ * field. Images that are no members of a tar go into ferret-000000.tar ..., 10,000 images each.
  *
  * A shard appears under its name as soon as all of its images are there: the record of one of them says how many they
- * are. Until then their keys are kept in memory, since an image may have two records (it failed and was tried again).
+ * are. Readers refuse a shard with one name twice. What was met is kept on disk (formats/read/seen.h), so memory does
+ * not grow with the images.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -12,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/sha256.h"
+#include "formats/read/seen.h"
 #include "formats/write/answer.h"
 #include "formats/write/format.h"
 #include "formats/write/new_file.h"
@@ -24,12 +27,12 @@ enum { OWN_SHARD_IMAGES = 10000, OPEN_SHARDS = 64, NAME_BYTES = 256 };
 struct shard {
     struct new_file file; /* out is NULL between two appends */
     char *source;         /* NULL: of images that are no members */
-    uint64_t images;
-    int64_t expected;  /* images of the source; 0: no record said so yet */
-    struct words keys; /* of them, while it is not whole */
-    bool whole;        /* under its name; file has no names meanwhile */
-    off_t end;         /* of the members of a whole one */
-    uint64_t used;     /* turn of the last append */
+    uint64_t records;
+    int64_t images;   /* that these are of */
+    int64_t expected; /* images of the source; 0: no record said so yet */
+    bool whole;       /* under its name; file has no names meanwhile */
+    off_t end;        /* of the members of a whole one */
+    uint64_t used;    /* turn of the last append */
 };
 struct webdataset {
     char *dir;
@@ -42,13 +45,22 @@ struct webdataset {
     int64_t own_images;
     size_t own; /* the shard that takes images without a source, plus one; 0: none is open */
     unsigned n_own;
+    struct seen *seen; /* images, their further records, names in shards */
+    uint64_t repeats;
+};
+/* What a record is in its shard. */
+struct entry {
+    bool of_new_image;
+    bool repeated; /* written before: it has no name */
+    char *name;    /* without its endings */
 };
 
 static enum status open_webdataset(const struct format_options *o, void **out, struct diag *why)
 {
     struct webdataset *w = calloc(1, sizeof *w);
     (void)why;
-    if (!w || !(w->dir = strdup(o->dir))) {
+    if (!w || !(w->dir = strdup(o->dir)) || seen_new(&w->seen) != ST_OK) {
+        free(w ? w->dir : NULL);
         free(w);
         return ST_NOMEM;
     }
@@ -66,24 +78,95 @@ static size_t source_len(const char *uri)
     return end ? (size_t)(end - uri) + strlen(".tar") : 0;
 }
 
-/* The member's name without "@offset+length" and without what comes behind the first dot of its last part. */
-static char *member_key(const char *member)
+/* The part of a member's URI in front of "@offset+length". */
+static size_t member_end(const char *uri)
 {
-    const char *at = strrchr(member, '@'), *slash;
-    size_t len = at ? (size_t)(at - member) : strlen(member);
-    slash = memrchr(member, '/', len);
-    size_t base = slash ? (size_t)(slash - member) + 1 : 0;
-    const char *dot = base < len ? memchr(member + base + 1, '.', len - base - 1) : NULL;
-    return strndup(member, dot ? (size_t)(dot - member) : len);
+    const char *at = strrchr(uri, '@');
+    return at ? (size_t)(at - uri) : strlen(uri);
 }
 
-static enum status key_of(const struct json *record, size_t source, char **key, struct diag *why)
+/* Remembers (kind, text, further); *known: it was there. number: for the caller, NULL where it wants none. */
+static enum status meet(struct webdataset *w, const char *kind, const char *text, size_t len, const char *further,
+                        uint64_t *number, bool *known, struct diag *why)
 {
-    const char *uri = jsn_string(jsn_get(jsn_get(record, "image"), "uri"), "");
-    if (source > 0)
-        return (*key = member_key(uri + source + 1)) ? ST_OK : ST_NOMEM;
-    enum status s = overlay_name(record, "", key, why);
-    for (char *c = s == ST_OK ? *key : NULL; c && *c; c++)
+    uint8_t digest[SHA256_BYTES];
+    struct sha256 h;
+    struct seen_row row = {.job = number ? *number : 0, .place = 1}, old = {.place = 0};
+    sha256_init(&h);
+    sha256_add(&h, kind, strlen(kind) + 1);
+    sha256_add(&h, text, len);
+    sha256_add(&h, "", 1);
+    sha256_add(&h, further, strlen(further));
+    sha256_end(&h, digest);
+    memcpy(row.id, digest, sizeof row.id);
+    enum status s = seen_put(w->seen, &row, known, &old, why);
+    if (s == ST_OK && *known && number)
+        *number = old.job;
+    return s;
+}
+
+/* Its first 64 bits tell the record that an image has at first from all others of it. */
+static uint64_t number_of(const char *id)
+{
+    uint8_t digest[SHA256_BYTES];
+    uint64_t number;
+    sha256_of(id, strlen(id), digest);
+    memcpy(&number, digest, sizeof number);
+    return number;
+}
+
+/* An image may have several records (a manifest asked about it twice); one that comes again is told by its id. */
+static enum status look_up(struct webdataset *w, const struct json *record, const char *uri, size_t source,
+                           struct entry *e, struct diag *why)
+{
+    const char *id = jsn_string(jsn_get(record, "id"), ""), *job = jsn_string(jsn_get(record, "job"), "");
+    uint64_t mine = number_of(id), first = mine;
+    bool known = false;
+    if (source == 0)
+        return meet(w, "image", id, strlen(id), job, NULL, &e->repeated, why);
+    enum status s = meet(w, "member", uri, member_end(uri), "", &first, &known, why);
+    e->of_new_image = !known;
+    e->repeated = known && first == mine;
+    return s == ST_OK && known && !e->repeated ? meet(w, "record", uri, member_end(uri), id, NULL, &e->repeated, why)
+                                               : s;
+}
+
+/* Where the member's last ending begins. */
+static size_t stem_len(const char *member, size_t len)
+{
+    const char *slash = memrchr(member, '/', len);
+    size_t base = slash ? (size_t)(slash - member) + 1 : 0;
+    const char *dot = base < len ? memrchr(member + base + 1, '.', len - base - 1) : NULL;
+    return dot ? (size_t)(dot - member) : len;
+}
+
+/* The first that is free in the shard of: "a", "a.jpg", "a.jpg.2", ... All have one key. */
+static enum status name_member(struct webdataset *w, size_t place, const char *uri, size_t source, char **name,
+                               struct diag *why)
+{
+    const char *member = uri + source + 1;
+    size_t len = member_end(uri) - source - 1;
+    bool taken = true;
+    enum status s = ST_OK;
+    for (int i = 0; s == ST_OK && taken; i++) {
+        char shard[32], more[16] = "";
+        free(*name);
+        snprintf(shard, sizeof shard, "%zu", place);
+        if (i > 1)
+            snprintf(more, sizeof more, ".%d", i);
+        int n = asprintf(name, "%.*s%s", (int)(i == 0 ? stem_len(member, len) : len), member, more);
+        if (n < 0)
+            *name = NULL;
+        s = n < 0 ? ST_NOMEM : meet(w, "name", shard, strlen(shard), *name, NULL, &taken, why);
+    }
+    return s;
+}
+
+/* Of an image that is no member; as good as its own alone. */
+static enum status name_own(const struct json *record, char **name, struct diag *why)
+{
+    enum status s = overlay_name(record, "", name, why);
+    for (char *c = s == ST_OK ? *name : NULL; c && *c; c++)
         if (*c == '.') /* ends a key */
             *c = '_';
     return s;
@@ -148,7 +231,7 @@ static enum status source_shard(struct webdataset *w, const char *uri, size_t le
 static enum status own_shard(struct webdataset *w, size_t *place)
 {
     char name[NAME_BYTES];
-    if (w->own && w->shards[w->own - 1].images < (uint64_t)w->own_images) {
+    if (w->own && w->shards[w->own - 1].records < (uint64_t)w->own_images) {
         *place = w->own;
         return ST_OK;
     }
@@ -173,7 +256,7 @@ static enum status make_room(struct webdataset *w, struct diag *why)
     return bad ? diag_set(why, ST_IO, "%s: could not be written", oldest->file.path) : ST_OK;
 }
 
-/* Another record of an image whose shard was whole already. */
+/* Another record for a shard that was whole already. */
 static enum status take_up(struct webdataset *w, struct shard *shard, struct diag *why)
 {
     if (name_files(w, shard, w->names.list[shard - w->shards].text) != ST_OK)
@@ -191,7 +274,6 @@ static enum status end_shard(struct webdataset *w, struct shard *shard, struct d
     tar_end(shard->file.out);
     w->n_open--;
     shard->whole = true;
-    words_fini(&shard->keys);
     return new_file_close(&shard->file, true, why);
 }
 
@@ -205,7 +287,7 @@ static enum status open_shard(struct webdataset *w, struct shard *shard, struct 
         s = take_up(w, shard, why);
     if (s == ST_OK)
         s = make_folders_above(shard->file.path, why);
-    if (s == ST_OK && !(shard->file.out = fopen(shard->file.temporary, shard->images ? "ae" : "we")))
+    if (s == ST_OK && !(shard->file.out = fopen(shard->file.temporary, shard->records ? "ae" : "we")))
         s = diag_set(why, ST_IO, "%s: can't be opened", shard->file.temporary);
     w->n_open += s == ST_OK;
     return s;
@@ -239,46 +321,60 @@ static void put_member(FILE *out, const char *key, const char *ending, const cha
     free(name);
 }
 
-static enum status count_image(struct webdataset *w, struct shard *shard, const char *key, int64_t group_images,
-                               struct diag *why)
+static enum status write_record(struct webdataset *w, struct shard *shard, const struct json *record, const char *name,
+                                struct diag *why)
 {
-    bool was_whole = shard->end > 0;
-    enum status s = was_whole ? ST_OK : words_count(&shard->keys, key);
+    size_t caption_len = 0;
+    char *caption = NULL, *text = jsn_text(record);
+    enum status s = text ? open_shard(w, shard, why) : ST_NOMEM;
+    if (s == ST_OK)
+        s = caption_of(record, &caption, &caption_len);
+    if (s == ST_OK) {
+        put_member(shard->file.out, name, ".ann.json", text, strlen(text));
+        if (caption_len > 0)
+            put_member(shard->file.out, name, ".caption.txt", caption, caption_len);
+        shard->records++;
+        if (ferror(shard->file.out))
+            s = diag_set(why, ST_IO, "%s: could not be written", shard->file.path);
+    }
+    free(caption);
+    free(text);
+    return s;
+}
+
+/* A record that was not written again may still be the one that says how many images there are. */
+static enum status look_at_end(struct webdataset *w, struct shard *shard, int64_t group_images, struct diag *why)
+{
     shard->expected = group_images > 0 ? group_images : shard->expected;
-    bool whole = was_whole || (shard->expected > 0 && (int64_t)shard->keys.n >= shard->expected);
-    return s == ST_OK && whole ? end_shard(w, shard, why) : s;
+    bool all_there = shard->end > 0 || (shard->expected > 0 && shard->images >= shard->expected);
+    if (!all_there || shard->whole)
+        return ST_OK;
+    enum status s = open_shard(w, shard, why);
+    return s == ST_OK ? end_shard(w, shard, why) : s;
 }
 
 static enum status put_webdataset(void *writer, const struct json *record, const char *picture, struct diag *why)
 {
     struct webdataset *w = writer;
     const char *uri = jsn_string(jsn_get(jsn_get(record, "image"), "uri"), "");
-    size_t source = source_len(uri), place = 0, caption_len = 0;
-    char *key = NULL, *caption = NULL, *text = NULL;
+    size_t source = source_len(uri), place = 0;
+    struct entry e = {.name = NULL};
     (void)picture;
-    enum status s = source > 0 ? source_shard(w, uri, source, &place) : own_shard(w, &place);
-    if (s == ST_OK)
-        s = open_shard(w, &w->shards[place - 1], why);
-    if (s == ST_OK)
-        s = key_of(record, source, &key, why);
-    if (s == ST_OK)
-        s = caption_of(record, &caption, &caption_len);
-    if (s == ST_OK && !(text = jsn_text(record)))
-        s = ST_NOMEM;
-    if (s == ST_OK) {
-        struct shard *shard = &w->shards[place - 1];
-        put_member(shard->file.out, key, ".ann.json", text, strlen(text));
-        if (caption_len > 0)
-            put_member(shard->file.out, key, ".caption.txt", caption, caption_len);
-        shard->images++;
-        if (ferror(shard->file.out))
-            s = diag_set(why, ST_IO, "%s: could not be written", shard->file.path);
-        if (s == ST_OK && source > 0)
-            s = count_image(w, shard, key, jsn_int(jsn_get(record, "group_images"), 0), why);
+    enum status s = look_up(w, record, uri, source, &e, why);
+    w->repeats += e.repeated;
+    if (s == ST_OK && source > 0)
+        s = source_shard(w, uri, source, &place);
+    else if (s == ST_OK && !e.repeated)
+        s = own_shard(w, &place);
+    if (s == ST_OK && !e.repeated)
+        s = source > 0 ? name_member(w, place, uri, source, &e.name, why) : name_own(record, &e.name, why);
+    if (s == ST_OK && !e.repeated)
+        s = write_record(w, &w->shards[place - 1], record, e.name, why);
+    if (s == ST_OK && source > 0) {
+        w->shards[place - 1].images += e.of_new_image;
+        s = look_at_end(w, &w->shards[place - 1], jsn_int(jsn_get(record, "group_images"), 0), why);
     }
-    free(key);
-    free(caption);
-    free(text);
+    free(e.name);
     return s;
 }
 
@@ -286,7 +382,9 @@ static enum status close_webdataset(void *writer, bool keep, struct diag *notes,
 {
     struct webdataset *w = writer;
     enum status s = ST_OK;
-    (void)notes;
+    if (w->repeats > 0)
+        (void)diag_set(notes, ST_OK, "left out: %llu records that came again; the first one of each stands",
+                       (unsigned long long)w->repeats);
     for (size_t i = 0; i < w->n; i++) {
         struct shard *shard = &w->shards[i];
         if (!shard->whole && keep && s == ST_OK) {
@@ -298,12 +396,12 @@ static enum status close_webdataset(void *writer, bool keep, struct diag *notes,
             shard->file.out = fopen(shard->file.temporary, "ae"); /* so that the close removes it */
         enum status one = new_file_close(&shard->file, false, s == ST_OK ? why : NULL);
         s = s == ST_OK ? one : s;
-        words_fini(&shard->keys);
         free(shard->source);
     }
     free(w->shards);
     words_fini(&w->names);
     words_fini(&w->sources);
+    seen_free(w->seen);
     free(w->dir);
     free(w);
     return s;

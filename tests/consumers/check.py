@@ -162,6 +162,8 @@ def webdataset_shards_stand_beside_their_source():
     long_key = 'deep/' * 25 + 'x' * 60
     source = [('%s/%04d' % (folder, i)) for folder in ('a', 'b') for i in range(3)] + [long_key]
     records = [record('r%d' % i, [answer('caption', 'Thing %d [1, 2, 3, 4].' % i)], 'data:train/00007.tar#%s.v2.jpg@%d+9' % (key, 512 * i)) for i, key in enumerate(source)]
+    for member in ('p/1.left.jpg', 'p/1.right.jpg', 'p/2.png', 'p/2.jpg', 'p/1.left.jpg'):  # the last one again
+        records.append(record(member, [answer('caption', member)], 'data:train/00007.tar#%s@0+9' % member))
     records.append(record('other', [answer('caption', 'Another.')], 'data:val/00007.tar#z.jpg@0+9'))
     records += [record('loose %d.jpg' % i, [answer('caption', 'Loose.')]) for i in range(5)]
     records.append({**RECORDS[2], 'image': {'uri': 'data:train/00007.tar#bad.jpg@0+9'}})
@@ -170,10 +172,12 @@ def webdataset_shards_stand_beside_their_source():
     tars = sorted(p.name for p in out.iterdir())
     want('number of shards', 4, len(tars))
     samples = {s['__key__']: s for s in webdataset.WebDataset(str(out / '00007.tar'), shardshuffle=False)}
-    want('keys', sorted([*source, 'bad']), sorted(samples))
+    want('keys', sorted([*source, 'bad', 'p/1', 'p/2']), sorted(samples))
     for i, key in enumerate(source):
-        want('caption of ' + key, 'Thing %d.' % i, samples[key]['caption.txt'].decode())
-        want('record of ' + key, records[i], json.loads(samples[key]['ann.json']))
+        want('caption of ' + key, 'Thing %d.' % i, samples[key]['v2.caption.txt'].decode())
+        want('record of ' + key, records[i], json.loads(samples[key]['v2.ann.json']))
+    for key, field, member in (('p/1', 'left', 'p/1.left.jpg'), ('p/1', 'right', 'p/1.right.jpg'), ('p/2', '', 'p/2.png'), ('p/2', 'jpg', 'p/2.jpg')):
+        want('record of ' + member, member, json.loads(samples[key][(field + '.ann.json').lstrip('.')])['id'])
     want('what failed', {'ann.json'}, {k for k in samples['bad'] if not k.startswith('__')})
     loose = [s for t in tars if t.startswith('ferret-') for s in webdataset.WebDataset(str(out / t), shardshuffle=False)]
     want('images of no shard', 5, len({s['__key__'] for s in loose}))
