@@ -27,7 +27,7 @@ static enum status get(struct http *h, const char *url, const struct range *rang
     struct http_address address;
     http_address_read(url, &address);
     if (!address.sound)
-        return fetch_refuse(kind, FETCH_BAD_URI, why, "%s: no usable address", address.shown);
+        return fetch_refuse(kind, FETCH_BAD_URI, why, "%s: no usable address: %s", address.shown, address.trouble);
     struct transfer_request r = {.url = url, .host = address.host, .range = *range, .max_bytes = h->options->max_bytes};
     if (!range->whole)
         r.max_bytes = (size_t)range->length; /* a server that ignores the range is cut off at once */
@@ -46,6 +46,15 @@ static enum status get(struct http *h, const char *url, const struct range *rang
     return s;
 }
 
+/* What went wrong behind a redirect is told with the address that was asked for. */
+static enum status follow(struct http *h, const struct http_address *first, const char *url, const struct range *range,
+                          char **next, struct bytes *out, bool *keep, enum fetch_error *kind, struct diag *why)
+{
+    enum { MOST_SHOWN = 140 }; /* so that a long address leaves room for what is wrong */
+    enum status s = get(h, url, range, next, out, keep, kind, why);
+    return s == ST_OK ? s : diag_wrap(why, s, "%.*s: redirected", MOST_SHOWN, first->shown);
+}
+
 enum status fetch_http(struct http *h, const char *url, const struct range *range, struct bytes *out, bool *keep,
                        enum fetch_error *kind, struct diag *why)
 {
@@ -61,7 +70,7 @@ enum status fetch_http(struct http *h, const char *url, const struct range *rang
         next = NULL;
         s = redirects > h->options->max_redirects ? fetch_refuse(kind, FETCH_HTTP_STATUS, why, "%s: over %d redirects",
                                                                  first.shown, h->options->max_redirects)
-                                                  : get(h, here, range, &next, out, keep, kind, why);
+                                                  : follow(h, &first, here, range, &next, out, keep, kind, why);
         free(here);
     }
     free(next);

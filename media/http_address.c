@@ -9,39 +9,91 @@
 
 #include "media/curl.h"
 
+/* Of parts in messages; a host's name has at most 253. */
+enum { MOST_HOST = 256, MOST_SHOWN = 256, MOST_SCHEME = 16 };
+
 struct parts {
     char *scheme, *host, *port, *path;
+    char *named_port; /* NULL where it is the scheme's */
 };
 
-static bool read_parts(CURLU *u, const char *url, struct parts *p)
+static CURLUcode read_parts(CURLU *u, const char *url, struct parts *p)
 {
-    return u && curl_url_set(u, CURLUPART_URL, url, 0) == CURLUE_OK &&
-           curl_url_get(u, CURLUPART_SCHEME, &p->scheme, 0) == CURLUE_OK &&
-           curl_url_get(u, CURLUPART_HOST, &p->host, 0) == CURLUE_OK &&
-           curl_url_get(u, CURLUPART_PORT, &p->port, CURLU_DEFAULT_PORT) == CURLUE_OK &&
-           curl_url_get(u, CURLUPART_PATH, &p->path, 0) == CURLUE_OK;
+    CURLUcode code = u ? curl_url_set(u, CURLUPART_URL, url, 0) : CURLUE_OUT_OF_MEMORY;
+    if (code == CURLUE_OK)
+        code = curl_url_get(u, CURLUPART_SCHEME, &p->scheme, 0);
+    if (code == CURLUE_OK)
+        code = curl_url_get(u, CURLUPART_HOST, &p->host, 0);
+    if (code == CURLUE_OK)
+        code = curl_url_get(u, CURLUPART_PORT, &p->port, CURLU_DEFAULT_PORT);
+    if (code == CURLUE_OK)
+        code = curl_url_get(u, CURLUPART_PATH, &p->path, 0);
+    if (code == CURLUE_OK && curl_url_get(u, CURLUPART_PORT, &p->named_port, CURLU_NO_DEFAULT_PORT) != CURLUE_OK)
+        p->named_port = NULL;
+    return code;
+}
+
+static void parts_fini(struct parts *p)
+{
+    curl_free(p->scheme);
+    curl_free(p->host);
+    curl_free(p->port);
+    curl_free(p->path);
+    curl_free(p->named_port);
+}
+
+/* What is no address has no parts: a "?" may be part of a password, and an "@" of a query. So nothing in front of the
+ * last "@" is shown but the scheme, and nothing behind the first "?". */
+static void show_broken(const char *url, char shown[HTTP_SHOWN_BYTES])
+{
+    const char *at = strrchr(url, '@'), *slashes = strstr(url, "://"), *from = at ? at + 1 : url;
+    const char *end = url + strcspn(url, "?#");
+    int len = end > from ? (int)(end - from < MOST_SHOWN ? end - from : MOST_SHOWN) : 0;
+    int scheme = at && slashes && slashes < at && slashes - url < MOST_SCHEME ? (int)(slashes - url) + 3 : 0;
+    snprintf(shown, HTTP_SHOWN_BYTES, "%.*s%s%.*s", scheme, url, at ? "..." : "", len, from);
+}
+
+static bool has_blank(const char *text)
+{
+    while ((unsigned char)*text > ' ' && *text != 0x7F)
+        text++;
+    return *text != '\0';
+}
+
+/* "" where there is none. */
+static const char *trouble_of(const char *url, const struct parts *p, CURLUcode code)
+{
+    const char *scheme = p->scheme ? p->scheme : url;
+    size_t n = strncasecmp(scheme, "https", 5) == 0 ? 5 : 4;
+    if (has_blank(url))
+        return "a space in an address is written %20, a control character likewise";
+    if (strncasecmp(scheme, "http", 4) != 0 || (scheme[n] != '\0' && scheme[n] != ':'))
+        return "expected http:// or https://";
+    if (code != CURLUE_OK)
+        return curl_url_strerror(code);
+    return !*p->host ? "expected a host" : strlen(p->host) > MOST_HOST ? "the host's name is too long" : "";
 }
 
 void http_address_read(const char *url, struct http_address *out)
 {
     CURLU *u = curl_url();
     struct parts p = {0};
-    *out = (struct http_address){.shown = "address"};
-    if (read_parts(u, url, &p)) {
-        bool http = strcasecmp(p.scheme, "http") == 0 || strcasecmp(p.scheme, "https") == 0;
-        size_t len = strlen(p.host);
+    *out = (struct http_address){.sound = false};
+    CURLUcode code = read_parts(u, url, &p);
+    snprintf(out->trouble, sizeof out->trouble, "%s", trouble_of(url, &p, code));
+    out->sound = !out->trouble[0];
+    if (out->sound) {
         out->port = (int)strtol(p.port, NULL, 10);
-        out->sound = http && len > 0 && len < HTTP_HOST_BYTES - sizeof ":65535";
         snprintf(out->host, sizeof out->host, "%.256s:%d", p.host, out->port);
         snprintf(out->name, sizeof out->name, "%.256s", p.host);
         for (char *c = out->host; *c; c++)
             *c = (char)(*c >= 'A' && *c <= 'Z' ? *c + 'a' - 'A' : *c);
-        snprintf(out->shown, sizeof out->shown, "%.16s://%.128s%.128s", p.scheme, p.host, p.path);
+        snprintf(out->shown, sizeof out->shown, "%.16s://%.128s%s%.8s%.128s", p.scheme, p.host, p.named_port ? ":" : "",
+                 p.named_port ? p.named_port : "", p.path);
+    } else {
+        show_broken(url, out->shown);
     }
-    curl_free(p.scheme);
-    curl_free(p.host);
-    curl_free(p.port);
-    curl_free(p.path);
+    parts_fini(&p);
     curl_url_cleanup(u);
 }
 

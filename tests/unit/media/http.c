@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "media/http_address.h"
 #include "media/transfers.h"
 #include "server.h"
 
@@ -86,7 +87,9 @@ Test(http, answers_map_to_kinds_and_bounds_hold)
     expect(&w, "/big", FETCH_TOO_LARGE, "16 bytes");
     expect(&w, "/cut", FETCH_UNREACHABLE, NULL);
     expect_uri(&w, "http://no-such-host.invalid/", FETCH_UNKNOWN_HOST, "no-such-host.invalid");
-    expect_uri(&w, "http:///", FETCH_BAD_URI, NULL);
+    expect_uri(&w, "http:///", FETCH_BAD_URI, "http:///: no usable address: ");
+    expect_uri(&w, "http://me:word@h/a b.jpg?sig=x", FETCH_BAD_URI,
+               "http://...h/a b.jpg: no usable address: a space in");
     cr_expect_eq(fetch_error_class(FETCH_MISSING), MEDIA_PERMANENT);
     cr_expect_eq(fetch_error_class(FETCH_HTTP_SERVER), MEDIA_TRANSIENT);
     cr_expect_eq(fetch_error_class(FETCH_DENIED), MEDIA_ENVIRONMENT);
@@ -126,16 +129,19 @@ Test(http, redirects_are_followed_counted_and_looked_at)
 {
     struct web w;
     struct server other;
-    char path[128];
+    char path[128], shown[128];
     server_open(&other, "127.0.0.1");
     web_open(&w, (struct fetch_options){.allow_private_hosts = true, .max_redirects = 2});
     expect(&w, "/to?/to?/hello", FETCH_OK, "hello");
     expect(&w, "/to?/to?/to?/hello", FETCH_HTTP_STATUS, "2 redirects");
     expect(&w, "/loop", FETCH_HTTP_STATUS, "2 redirects");
-    expect(&w, "/to?file:///etc/passwd", FETCH_BAD_URI, NULL);
-    expect(&w, "/to?gopher://127.0.0.1/", FETCH_BAD_URI, NULL);
+    expect(&w, "/to?file:///etc/passwd", FETCH_BAD_URI, "/to: redirected: file:///etc/passwd: no usable address: ");
+    expect(&w, "/to?gopher://127.0.0.1/", FETCH_BAD_URI,
+           ": redirected: gopher://127.0.0.1/: no usable address: expected");
+    expect(&w, "/to?/gone", FETCH_MISSING, "/gone: HTTP status 404");
     snprintf(path, sizeof path, "/to?http://127.0.0.1:%d/hello", other.port);
-    expect(&w, path, FETCH_BLOCKED_ADDRESS, "port");
+    snprintf(shown, sizeof shown, "/to: redirected: http://127.0.0.1:%d/hello: port %d", other.port, other.port);
+    expect(&w, path, FETCH_BLOCKED_ADDRESS, shown);
     cr_expect_eq(atomic_load(&other.connections), 0);
     web_close(&w);
     server_close(&other);
@@ -221,6 +227,34 @@ Test(http, a_connection_that_is_refused_is_told_with_host_port_and_cause)
     expect_uri(&w, uri, FETCH_UNREACHABLE, ": Connection refused");
     fetcher_close(w.fetcher);
     close(deaf);
+}
+
+Test(http, an_address_is_shown_with_its_port_and_without_what_may_be_a_secret)
+{
+    static const char *const rows[][3] = {
+        {"http://example.org/a.jpg", "http://example.org/a.jpg", ""},
+        {"https://u:p@example.org:443/a.jpg?t=s", "https://example.org/a.jpg", ""},
+        {"https://example.org:80/a.jpg", "https://example.org:80/a.jpg", ""},
+        {"HTTP://u@127.0.0.1:8490/a.jpg#f", "http://127.0.0.1:8490/a.jpg", ""},
+        {"http://[::1]:81/", "http://[::1]:81/", ""},
+        {"http://example.org/a b.jpg", "http://example.org/a b.jpg", "%20"},
+        {"http://example.org/a b.jpg?t=s@x", "http://...", "%20"},
+        {"http://u:p?@ss@example.org/a b.jpg?t=s", "http://...", "%20"},
+        {"http://u:p/s@s@example.org/a b.jpg?t=s", "http://...example.org/a b.jpg", "%20"},
+        {"http://example.org:no/a.jpg", "http://example.org:no/a.jpg", "ort"},
+        {"/a b.jpg", "/a b.jpg", "%20"},
+        {"file://u:p@host/etc/passwd", "file://...host/etc/passwd", "expected http:// or https://"},
+        {"u:p@host", "...host", "expected http:// or https://"},
+        {"httpx://host/", "httpx://host/", "expected http:// or https://"},
+        {"", "", "expected http:// or https://"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct http_address a;
+        http_address_read(rows[i][0], &a);
+        cr_expect_str_eq(a.shown, rows[i][1], "%s: %s", rows[i][0], a.shown);
+        cr_expect(strstr(a.trouble, rows[i][2]) && !*a.trouble == !*rows[i][2], "%s: %s", rows[i][0], a.trouble);
+        cr_expect_eq(a.sound, !*a.trouble);
+    }
 }
 
 /* ---- many at a time ---- */
