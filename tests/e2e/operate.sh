@@ -10,7 +10,7 @@ wait_for 10 n_sessions_are 1 || die "no worker"
 
 python3 - >"$WORK/in.jsonl" <<'PYTHON'
 for i in range(40):
-    print('{"id":"%s-%d","image":"local:%d.png"}' % ('bad' if i % 10 == 0 else 'good', i, i))
+    print('{"id":"%s-%d%s","image":"local:%d.png"}' % ('bad' if i % 10 == 0 else 'good', i, ' my photo' if i == 20 else '', i))
 PYTHON
 "$FERRET" submit "$WORK/in.jsonl" --campaign first --label season=winter >/dev/null || die "submit"
 is_completed() { [ "$(campaign_field "$1" completed)" = True ]; }
@@ -50,6 +50,8 @@ want "its state" failed "$(field state <"$WORK/job.json")"
 id=$(field id <"$WORK/job.json")
 want "found by its id" "$id" "$("$FERRET" show "$id" --json | field id)"
 want "dead ones" 4 "$("$FERRET" admin dead first --json | grep -c '"code":"as-told"')"
+by_code=$(sed -n 's/^\*\*Look\*\*: `\(ferret admin dead CAMPAIGN [^`]*| uniq -c\)`.*/\1/p' "$ROOT/deploy/RUNBOOK.md")
+want "errors by code, as the runbook counts them" '4 "code":"as-told"' "$(eval "${by_code/CAMPAIGN/first}" | sed 's/^ *//')"
 "$FERRET" cancel first --job good-1 --yes 2>/dev/null
 want "exit code of a cancel that comes too late" 4 $?
 "$FERRET" show 00000000000000000000000000000000 2>/dev/null
