@@ -95,7 +95,7 @@ def measure(options):
                   "--result-memory", "0.9")
         wait_until(lambda: "ready" in open(os.path.join(run.folder, "ferret-broker.log"), encoding="utf-8").read(), 20, "no broker")
         run.start(options.fleet, f"ipc://{run.folder}/broker.worker.ipc", CLASS, "16", "32", str(options.record),
-                  os.path.join(run.folder, "report"))
+                  os.path.join(run.folder, "report"), "end")
         write_manifest(os.path.join(run.folder, "jobs.jsonl"), n)
         wait_until(lambda: len(json.loads(run.ferret("admin", "queue", "--json"))["workers"]) == 16, 20, "no sessions")
         run.ferret("admin", "drain", "--yes")
