@@ -72,7 +72,7 @@ endif
 TEST_STEPS += nvcc
 UNSANITIZED_STEPS += nvcc
 ifneq ($(NVCC),)
-TEST_PROGRAMS += $(CUDA_PLUGIN)
+TEST_PROGRAMS += $(if $(filter build,$(B)),$(CUDA_PLUGIN))
 nvcc: plugin ## the CUDA plugin compiles for every architecture
 	@echo 'PASS nvcc: the plugin for $(CUDA_ARCHITECTURES:%=sm_%)'
 else
