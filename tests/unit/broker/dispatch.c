@@ -1,6 +1,4 @@
 /* The dispatcher with a played clock: no socket, no Redis. */
-#include "broker/dispatch.h"
-
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +6,7 @@
 
 #include "protocol/job.h"
 #include "protocol/message.h"
+#include "tests/unit/broker/rig.h"
 
 static struct dispatch *d;
 static struct link_peer client = {.bytes = "cli", .len = 3};
@@ -16,14 +15,7 @@ static const uint8_t sid[SESSION_BYTES] = "session of 16 b";
 
 static void set_up(void)
 {
-    struct dispatch_options o = {.worker_redis = "/r",
-                                 .route = ROUTE_DIRECT,
-                                 .lease_ms = 12000,
-                                 .beat_ms = 3000,
-                                 .window = 1000,
-                                 .max_held_bytes = 10000};
-    cr_assert_eq(dispatch_new(&o, &d), ST_OK);
-    dispatch_on_store(d, 0, true, 1);
+    d = rig_open(10000);
 }
 
 static void tear_down(void)
@@ -128,22 +120,6 @@ static void submit(uint64_t request, int n)
         free(bodies[i]);
 }
 
-static struct reply text(const char *s)
-{
-    return (struct reply){.kind = REPLY_BYTES, .bytes = s, .len = strlen(s)};
-}
-
-static struct reply number(int64_t n)
-{
-    return (struct reply){.kind = REPLY_INT, .integer = n};
-}
-
-static void answer(uint64_t tag, struct reply *items, size_t n, int64_t now)
-{
-    struct reply r = {.kind = REPLY_ARRAY, .items = items, .n = n};
-    dispatch_on_reply(d, tag, &r, now);
-}
-
 static void lose(uint64_t tag, int64_t now)
 {
     struct reply r = {.kind = REPLY_LOST};
@@ -163,15 +139,16 @@ Test(dispatch, submits_that_arrive_while_one_is_on_the_way_share_the_next_call)
     dispatch_tick(d, 1);
     uint64_t second;
     cr_assert(!next_call(SCRIPT_SUBMIT, &second, &n));
-    struct reply first[] = {text("n"), number(1), text("7")};
-    answer(tag, first, 3, 2);
+    struct reply first[] = {rig_text("n"), rig_number(1), rig_text("7")};
+    rig_answer(d, tag, first, 3, 2);
     dispatch_tick(d, 2);
     struct message m = expect(MESSAGE_ACCEPTED);
     cr_assert_eq(m.request, 1);
     cr_assert(next_call(SCRIPT_SUBMIT, &second, &n));
     cr_assert_eq(n, 2 + 7 + 8 + 7 + 7);
-    struct reply both[] = {text("nd"), number(3), text("7"), text("B"), number(1000), text("7")};
-    answer(second, both, 6, 3);
+    struct reply both[] = {rig_text("nd"), rig_number(3),    rig_text("7"),
+                           rig_text("B"),  rig_number(1000), rig_text("7")};
+    rig_answer(d, second, both, 6, 3);
     m = expect(MESSAGE_ACCEPTED);
     cr_assert(m.request == 2 && m.unfinished == 3);
     m = expect(MESSAGE_BUSY);
@@ -241,8 +218,8 @@ Test(dispatch, a_campaign_of_another_tenant_is_refused)
     submit(1, 1);
     dispatch_tick(d, 0);
     cr_assert(next_call(SCRIPT_SUBMIT, &tag, &n));
-    struct reply r[] = {text("T"), number(0), text("7")};
-    answer(tag, r, 3, 1);
+    struct reply r[] = {rig_text("T"), rig_number(0), rig_text("7")};
+    rig_answer(d, tag, r, 3, 1);
     expect_refused(1, CODE_REFUSED);
 }
 
@@ -303,8 +280,8 @@ static void hello_of(const uint8_t *session, int64_t now)
         .kind = MESSAGE_HELLO, .session = {session, sizeof sid}, .class_name = {(const uint8_t *)"m/f32", 5}};
     say(SIDE_WORKER, &m, now);
     cr_assert(next_call(SCRIPT_HELLO, &tag, &n));
-    struct reply r[] = {text("new"), number(0)};
-    answer(tag, r, 2, now);
+    struct reply r[] = {rig_text("new"), rig_number(0)};
+    rig_answer(d, tag, r, 2, now);
     struct message w = expect(MESSAGE_WELCOME);
     cr_assert(w.lease_ms == 12000 && w.beat_ms == 3000 && w.route == ROUTE_DIRECT);
 }
@@ -349,9 +326,9 @@ Test(dispatch, credit_becomes_a_claim_and_jobs)
     hello(0);
     credit(2, 8, 1);
     uint64_t tag = expect_claim(1);
-    struct reply r[] = {number(0),          text("ok"),           number(1), text("0123456789abcdef"),
-                        text("2|1|0|7|1|"), text("1|4|0|7||body")};
-    answer(tag, r, 6, 2);
+    struct reply r[] = {rig_number(0),          rig_text("ok"),           rig_number(1), rig_text("0123456789abcdef"),
+                        rig_text("2|1|0|7|1|"), rig_text("1|4|0|7||body")};
+    rig_answer(d, tag, r, 6, 2);
     struct message m = {.kind = MESSAGE_ERROR};
     uint8_t *bytes = NULL;
     struct wire_reader rows;
@@ -381,18 +358,18 @@ Test(dispatch, a_class_without_work_is_asked_rarely_until_there_is_some)
 {
     hello(0);
     credit(2, 8, 1);
-    struct reply empty[] = {number(0), text("ok"), number(0)};
-    answer(expect_claim(1), empty, 3, 1);
+    struct reply empty[] = {rig_number(0), rig_text("ok"), rig_number(0)};
+    rig_answer(d, expect_claim(1), empty, 3, 1);
     cr_assert(!claims(2));
-    answer(expect_claim(20), empty, 3, 20);
+    rig_answer(d, expect_claim(20), empty, 3, 20);
     cr_assert(!claims(22));
     submit(1, 1);
     uint64_t tag;
     size_t n;
     dispatch_tick(d, 23);
     cr_assert(next_call(SCRIPT_SUBMIT, &tag, &n));
-    struct reply accepted[] = {text("n"), number(1), text("7")};
-    answer(tag, accepted, 3, 24);
+    struct reply accepted[] = {rig_text("n"), rig_number(1), rig_text("7")};
+    rig_answer(d, tag, accepted, 3, 24);
     cr_assert(claims(24)); /* at once */
 }
 
@@ -400,8 +377,8 @@ Test(dispatch, a_worker_that_was_reaped_is_told)
 {
     hello(0);
     credit(2, 8, 1);
-    struct reply gone[] = {number(0), text("gone"), number(0)};
-    answer(expect_claim(1), gone, 3, 2);
+    struct reply gone[] = {rig_number(0), rig_text("gone"), rig_number(0)};
+    rig_answer(d, expect_claim(1), gone, 3, 2);
     expect(MESSAGE_ERROR);
     credit(2, 8, 3);
     expect(MESSAGE_ERROR);
@@ -423,8 +400,8 @@ Test(dispatch, relay_answers_after_the_commit)
     size_t n;
     cr_assert(next_call(SCRIPT_FINISH, &tag, &n));
     cr_assert_eq(n, 4);
-    struct reply r[] = {text("s")};
-    answer(tag, r, 1, 2);
+    struct reply r[] = {rig_text("s")};
+    rig_answer(d, tag, r, 1, 2);
     cr_assert_eq(expect(MESSAGE_DONE_ACK).request, 9);
 }
 
@@ -439,8 +416,8 @@ Test(dispatch, a_draining_broker_takes_nothing_and_becomes_idle)
     cr_assert(!dispatch_is_idle(d));
     submit(2, 1);
     expect(MESSAGE_BUSY);
-    struct reply r[] = {text("n"), number(1), text("7")};
-    answer(tag, r, 3, 1);
+    struct reply r[] = {rig_text("n"), rig_number(1), rig_text("7")};
+    rig_answer(d, tag, r, 3, 1);
     expect(MESSAGE_ACCEPTED);
 }
 
@@ -453,8 +430,8 @@ static void expect_busy(const char *status, const char *reason)
     submit(1, 1);
     dispatch_tick(d, 0);
     cr_assert(next_call(SCRIPT_SUBMIT, &tag, &n));
-    struct reply r[] = {text(status), number(5), text("7")};
-    answer(tag, r, 3, 1);
+    struct reply r[] = {rig_text(status), rig_number(5), rig_text("7")};
+    rig_answer(d, tag, r, 3, 1);
     cr_assert(next_message(&m, &bytes) && m.kind == MESSAGE_BUSY);
     cr_expect(m.retry_ms >= 1000 && m.unfinished == 5);
     cr_expect_not_null(memmem(m.text.bytes, m.text.len, reason, strlen(reason)), "%.*s", (int)m.text.len,
@@ -476,8 +453,8 @@ Test(dispatch, a_session_that_gets_nothing_for_now_is_asked_for_later)
     hello(now);
     credit(2, 8, now);
     for (int i = 0; i < 3; i++) {
-        struct reply r[] = {number(0), text(reasons[i]), number(0)};
-        answer(expect_claim(now), r, 3, now);
+        struct reply r[] = {rig_number(0), rig_text(reasons[i]), rig_number(0)};
+        rig_answer(d, expect_claim(now), r, 3, now);
         cr_expect(!claims(now + 100), "%s", reasons[i]);
         now += 300;
     }
@@ -516,17 +493,18 @@ Test(dispatch, sessions_that_wait_share_a_claim_and_what_there_is)
     cr_assert_eq(asked_by_claim(1, &tag, want), 2);
     cr_assert_str_eq(want[0], "8"); /* nobody knows yet how much there is */
     cr_assert_str_eq(want[1], "8");
-    struct reply some[] = {
-        number(10), text("ok"), number(1), text("0123456789abcdef"), text("0|0|0|7|1|"), text("1|4|0|7||body"),
-        text("ok"), number(0)};
-    answer(tag, some, 8, 2);
+    struct reply some[] = {rig_number(10),         rig_text("ok"),
+                           rig_number(1),          rig_text("0123456789abcdef"),
+                           rig_text("0|0|0|7|1|"), rig_text("1|4|0|7||body"),
+                           rig_text("ok"),         rig_number(0)};
+    rig_answer(d, tag, some, 8, 2);
     expect(MESSAGE_JOBS);
     cr_assert_eq(asked_by_claim(3, &tag, want), 1); /* who got none still waits */
     cr_assert_str_eq(want[0], "32");                /* alone */
-    struct reply one[] = {number(10),         text("ok"),           number(1), text("0123456789abcdeg"),
-                          text("0|0|0|7|1|"), text("1|4|0|7||body")};
+    struct reply one[] = {rig_number(10),         rig_text("ok"),           rig_number(1), rig_text("0123456789abcdeg"),
+                          rig_text("0|0|0|7|1|"), rig_text("1|4|0|7||body")};
     credit(3, 31, 3); /* while nothing of it is on the way */
-    answer(tag, one, 6, 4);
+    rig_answer(d, tag, one, 6, 4);
     expect(MESSAGE_JOBS);
     credit_of(other, 3, 31, 4);
     cr_assert_eq(asked_by_claim(5, &tag, want), 2);
@@ -571,14 +549,15 @@ static void expect_numbered(uint64_t *tag, const char *number, const char *front
 Test(dispatch, a_campaigns_number_is_learnt_and_learnt_again_when_it_was_made_anew)
 {
     uint64_t tag;
-    struct reply first[] = {text("n"), number(1), text("7")}, other[] = {text("N"), number(0), text("12")};
+    struct reply first[] = {rig_text("n"), rig_number(1), rig_text("7")},
+                 other[] = {rig_text("N"), rig_number(0), rig_text("12")};
     submit(1, 1);
     expect_numbered(&tag, "", "\x9d"); /* a job's array: the script puts the front in place */
-    answer(tag, first, 3, 1);
+    rig_answer(d, tag, first, 3, 1);
     expect(MESSAGE_ACCEPTED);
     submit(2, 1);
     expect_numbered(&tag, "7", "1|4|0|7||\x9d");
-    answer(tag, other, 3, 2);
+    rig_answer(d, tag, other, 3, 2);
     cr_assert_eq(expect(MESSAGE_BUSY).retry_ms, 1);
     submit(2, 1);
     expect_numbered(&tag, "12", "1|4|0|12||\x9d");

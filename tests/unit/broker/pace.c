@@ -3,30 +3,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/dispatch.h"
 #include "protocol/message.h"
+#include "tests/unit/broker/rig.h"
 
 enum { SPAN_MS = 256, CREDIT = 32 };
 
 static struct dispatch *d;
 static const struct link_peer worker = {.bytes = "wrk", .len = 3};
 static const uint8_t sids[2][SESSION_BYTES] = {"session of 16 b", "another session"};
-
-static struct reply text(const char *s)
-{
-    return (struct reply){.kind = REPLY_BYTES, .bytes = s, .len = strlen(s)};
-}
-
-static struct reply number(int64_t n)
-{
-    return (struct reply){.kind = REPLY_INT, .integer = n};
-}
-
-static void answer(uint64_t tag, struct reply *items, size_t n, int64_t now)
-{
-    struct reply r = {.kind = REPLY_ARRAY, .items = items, .n = n};
-    dispatch_on_reply(d, tag, &r, now);
-}
 
 static void say(const struct message *m, int64_t now)
 {
@@ -66,22 +50,15 @@ static uint64_t next_call(enum script script, uint64_t *tag)
 
 static void set_up(void)
 {
-    struct dispatch_options o = {.worker_redis = "/r",
-                                 .route = ROUTE_DIRECT,
-                                 .lease_ms = 12000,
-                                 .beat_ms = 3000,
-                                 .window = 1000,
-                                 .max_held_bytes = 10000};
-    cr_assert_eq(dispatch_new(&o, &d), ST_OK);
-    dispatch_on_store(d, 0, true, 1);
+    d = rig_open(10000);
     for (int i = 0; i < 2; i++) {
         struct message m = {
             .kind = MESSAGE_HELLO, .session = {sids[i], SESSION_BYTES}, .class_name = {(const uint8_t *)"m/f32", 5}};
-        struct reply welcome[] = {text("new"), number(0)};
+        struct reply welcome[] = {rig_text("new"), rig_number(0)};
         uint64_t tag;
         say(&m, 0);
         (void)next_call(SCRIPT_HELLO, &tag);
-        answer(tag, welcome, 2, 0);
+        rig_answer(d, tag, welcome, 2, 0);
     }
 }
 
@@ -100,15 +77,16 @@ static uint64_t asked_after(int64_t apart_ms, bool ends)
     uint64_t tag, got = 0;
     credit(1, 2, 0, from);
     for (int64_t now = from;; now += apart_ms, got++) {
-        struct reply one[] = {
-            number(2),  text("ok"), number(1), text("0123456789abcdef"), text("0|0|0|7|1|"), text("1|4|0|7||body"),
-            text("ok"), number(0)};
+        struct reply one[] = {rig_number(2),          rig_text("ok"),
+                              rig_number(1),          rig_text("0123456789abcdef"),
+                              rig_text("0|0|0|7|1|"), rig_text("1|4|0|7||body"),
+                              rig_text("ok"),         rig_number(0)};
         credit(0, 2 + got, ends ? 0 : got, now);
         dispatch_tick(d, now);
         uint64_t asked = next_call(SCRIPT_CLAIM, &tag);
         if (now >= until)
             return asked;
-        answer(tag, one, sizeof one / sizeof *one, now);
+        rig_answer(d, tag, one, sizeof one / sizeof *one, now);
     }
 }
 

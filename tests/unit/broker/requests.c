@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/dispatch.h"
 #include "protocol/message.h"
+#include "tests/unit/broker/rig.h"
 
 static struct dispatch *d;
 static const struct link_peer peer = {.bytes = "any", .len = 3};
@@ -13,14 +13,7 @@ static const uint8_t session[SESSION_BYTES] = "session of 16 b", hash[PLACE_HASH
 
 static void set_up(void)
 {
-    struct dispatch_options o = {.worker_redis = "/r",
-                                 .route = ROUTE_DIRECT,
-                                 .lease_ms = 12000,
-                                 .beat_ms = 3000,
-                                 .window = 1000,
-                                 .max_held_bytes = 100000};
-    cr_assert_eq(dispatch_new(&o, &d), ST_OK);
-    dispatch_on_store(d, 0, true, 1);
+    d = rig_open(100000);
 }
 
 static void tear_down(void)

@@ -2,6 +2,7 @@
 #include <pthread.h>
 
 #include "tests/unit/protocol/played_broker.h"
+#include "tests/unit/worker/idle_engine.h"
 #include "worker/session.h"
 
 enum { LEASE_MS = 3000, BEAT_MS = 100, WAIT_MS = 10000 };
@@ -14,32 +15,6 @@ static pthread_t runner;
 static volatile sig_atomic_t stop;
 static enum status ended;
 
-static enum status start(void *ctx, struct job *job, struct flight *flight, struct diag *why)
-{
-    (void)ctx;
-    (void)flight;
-    job_free(job);
-    return diag_set(why, ST_REFUSED, "this engine does nothing");
-}
-
-static void cancel(void *ctx, struct flight *flight)
-{
-    (void)ctx;
-    (void)flight;
-}
-
-static void drain(void *ctx)
-{
-    (void)ctx;
-}
-
-static enum status state(void *ctx, struct diag *why)
-{
-    (void)ctx;
-    (void)why;
-    return ST_OK;
-}
-
 static void *run(void *arg)
 {
     struct diag why;
@@ -50,7 +25,6 @@ static void *run(void *arg)
 
 static void set_up(void)
 {
-    static const struct session_engine engine = {.start = start, .cancel = cancel, .drain = drain, .state = state};
     played_open(&broker);
     cr_assert_eq(twins_new(9, WAIT_MS, &twins), ST_OK);
     struct session_options o = {.broker = broker.address,
@@ -62,7 +36,7 @@ static void set_up(void)
                                 .drain_ms = 100,
                                 .twins = twins,
                                 .log = &quiet};
-    cr_assert_eq(session_open(&o, &engine, &session, NULL), ST_OK);
+    cr_assert_eq(session_open(&o, &idle_engine, &session, NULL), ST_OK);
     cr_assert_eq(pthread_create(&runner, NULL, run, NULL), 0);
 }
 

@@ -2,6 +2,7 @@
 #include <pthread.h>
 
 #include "tests/unit/protocol/played_broker.h"
+#include "tests/unit/worker/idle_engine.h"
 #include "worker/session.h"
 
 enum { LEASE_MS = 3000, BEAT_MS = 100 };
@@ -9,32 +10,6 @@ enum { LEASE_MS = 3000, BEAT_MS = 100 };
 static const struct log quiet = {.component = "test", .level = LOG_ERROR};
 static volatile sig_atomic_t stop;
 static enum status ended;
-
-static enum status start(void *ctx, struct job *job, struct flight *flight, struct diag *why)
-{
-    (void)ctx;
-    (void)flight;
-    job_free(job);
-    return diag_set(why, ST_REFUSED, "this engine does nothing");
-}
-
-static void cancel(void *ctx, struct flight *flight)
-{
-    (void)ctx;
-    (void)flight;
-}
-
-static void drain(void *ctx)
-{
-    (void)ctx;
-}
-
-static enum status state(void *ctx, struct diag *why)
-{
-    (void)ctx;
-    (void)why;
-    return ST_OK;
-}
 
 static void *run(void *arg)
 {
@@ -65,7 +40,6 @@ static void settle(struct played *p)
 
 Test(session_two_brokers, a_silent_broker_is_left_under_the_same_session, .timeout = 60)
 {
-    static const struct session_engine engine = {.start = start, .cancel = cancel, .drain = drain, .state = state};
     struct played brokers[2];
     char both[2 * sizeof brokers[0].address];
     memset(brokers, 0, sizeof brokers);
@@ -82,7 +56,7 @@ Test(session_two_brokers, a_silent_broker_is_left_under_the_same_session, .timeo
                                 .log = &quiet};
     struct session *session;
     pthread_t runner;
-    cr_assert_eq(session_open(&o, &engine, &session, NULL), ST_OK);
+    cr_assert_eq(session_open(&o, &idle_engine, &session, NULL), ST_OK);
     cr_assert_eq(pthread_create(&runner, NULL, run, session), 0);
     struct played *first = greeted(brokers);
     uint8_t id[SESSION_BYTES];
