@@ -1,6 +1,6 @@
 # Tests. A folder of tests/ may bring rules of its own in tests/FOLDER/*.mk and add to the lists below:
 #   TEST_PROGRAMS   files to build before any test runs
-#   TEST_STEPS      targets of `make test`, in order of their names here: lint, unit, kernels, parity, e2e, chaos-short
+#   TEST_STEPS      targets of `make test`, e2e, lint and unit before the others
 #   UNSANITIZED_STEPS  those of TEST_STEPS that do not run under the address sanitizer
 #   FULL_STEPS      targets that only `make test-full` runs, after `make test`
 #   TSAN_PROGRAMS   sources (tests/.../x.c with a main of their own) that run under the thread sanitizer
@@ -86,9 +86,11 @@ bench: all $(BENCH_PROGRAMS) ## measure; one JSON a measure under build/bench, a
 	@tests/bench/table.py build/bench
 
 # ---- the two tiers ----
-STEPS := lint unit $(filter-out lint unit e2e,$(TEST_STEPS)) e2e
+# The longest first, so that none of them is waited for alone at the end.
+STEPS := e2e lint unit $(filter-out lint unit e2e,$(TEST_STEPS))
 
-# Steps run one after the other, each with the whole machine, and with -k all of them whatever fails.
+# Two steps run side by side: many wait for leases and deadlines most of their time. What a step said is shown at its end;
+# with -k all of them run whatever fails.
 .PHONY: test
 test: ## everything that a change must pass (installs what it needs; under 15 minutes on 2 cores)
 	@$(MAKE) --no-print-directory deps LEVEL=test
@@ -98,7 +100,7 @@ test: ## everything that a change must pass (installs what it needs; under 15 mi
 .PHONY: test-built
 test-built:
 	@$(MAKE) --no-print-directory -j$(JOBS) all $(TEST_PROGRAMS)
-	@$(MAKE) --no-print-directory -j1 $(STEPS)
+	@$(MAKE) --no-print-directory -j2 --output-sync=target $(STEPS)
 
 # What costs hours under a sanitizer and teaches nothing stays out.
 # Of the e2e: plugs pulls them at a pace that instrumented kernels do not keep (300 images of four tasks each), and chaos
