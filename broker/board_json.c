@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/uri.h"
 #include "base/version.h"
 #include "broker/board_impl.h"
 #include "broker/rows.h"
@@ -41,6 +42,13 @@ static void put_count(struct object *o, const char *key, uint64_t value)
 static void put_text(struct object *o, const char *key, const char *value)
 {
     put(o, key, jsn_new_string(value));
+}
+
+/* Pages are for people who may look at work, not for those who may fetch its images. */
+static void put_uri(struct object *o, const char *key, const struct json *uri)
+{
+    char shown[LIMIT_URI_BYTES + 1];
+    put_text(o, key, uri_shown(jsn_string(uri, ""), shown, sizeof shown));
 }
 
 /* NULL where something failed on the way. */
@@ -176,7 +184,7 @@ static struct json *errors_json(const struct snapshot *s)
         struct object o = new_object();
         put_int(&o, "ms", e->ms);
         put_text(&o, "campaign", e->campaign);
-        put_text(&o, "id", jsn_string(jsn_get(e->record, "id"), ""));
+        put_uri(&o, "id", jsn_get(e->record, "id"));
         put_text(&o, "class", jsn_string(jsn_get(why, "class"), ""));
         put_text(&o, "code", jsn_string(jsn_get(why, "code"), ""));
         put_text(&o, "message", jsn_string(jsn_get(why, "message"), ""));
@@ -258,13 +266,32 @@ char *board_json(const struct snapshot *s, const struct rates *r, int64_t unix_m
     return text_of(finish(&o));
 }
 
+/* Takes ownership of record. */
+static struct json *shown_record(struct json *record)
+{
+    const struct json *image = jsn_get(record, "image");
+    struct object o = {.json = record};
+    put_uri(&o, "id", jsn_get(record, "id"));
+    if (jsn_get(image, "uri")) {
+        struct object copy = {.json = jsn_copy(image)};
+        copy.failed = !copy.json;
+        put_uri(&copy, "uri", jsn_get(copy.json, "uri"));
+        put(&o, "image", finish(&copy));
+    }
+    return finish(&o);
+}
+
 /* Records are text in Redis; one that is no JSON is left out. */
 static bool push_record(struct json *list, const struct reply *answer, size_t i)
 {
     size_t len;
     const char *bytes = reply_bytes(answer, i, &len);
     struct json *record = NULL;
-    return jsn_parse(bytes, len, "a record", &record, NULL) != ST_OK || push(list, record);
+    if (jsn_parse(bytes, len, "a record", &record, NULL) != ST_OK || jsn_kind(record) != JSON_KIND_OBJECT) {
+        jsn_free(record);
+        return true;
+    }
+    return push(list, shown_record(record));
 }
 
 char *board_campaign_json(const struct reply *const *answers, size_t n, int most)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/uri.h"
 #include "formats/write/format.h"
 #include "formats/write/new_file.h"
 
@@ -31,8 +32,10 @@ enum status gallery_picture(struct picture_warnings *w, struct pictures *picture
         name[0] = '\0';
     if (s == ST_OK || (s == ST_MISSING && !problem.text[0])) /* the image failed as a whole: there is nothing to draw */
         return ST_OK;
+    char shown[URI_SHOWN_BYTES];
     if (++w->n <= SHOWN_WARNINGS)
-        fprintf(stderr, "%s: %s: %s\n", w->program, jsn_string(jsn_get(record, "id"), "?"), problem.text);
+        fprintf(stderr, "%s: %s: %s\n", w->program,
+                uri_shown(jsn_string(jsn_get(record, "id"), "?"), shown, sizeof shown), problem.text);
     return ST_OK;
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/uri.h"
 #include "cli/commands.h"
 #include "cli/up_file.h"
 #include "formats/write/overlay.h"
@@ -62,6 +63,7 @@ static enum status load(struct pictures *p, const struct json *record, struct im
     const char *uri = jsn_string(jsn_get(jsn_get(record, "image"), "uri"), "");
     bool reference = strcmp(jsn_string(jsn_get(record, "policy"), ""), "ml-ferret") == 0;
     const struct image_policy policy = image_policy_default(reference ? IMAGE_POLICY_ML_FERRET : IMAGE_POLICY_DEFAULT);
+    char shown[URI_SHOWN_BYTES];
     struct bytes bytes = {0};
     enum status s = fetch(p->fetcher, uri, &bytes, NULL, why);
     if (s == ST_OK)
@@ -70,8 +72,8 @@ static enum status load(struct pictures *p, const struct json *record, struct im
     const struct json *facts = jsn_get(record, "image");
     if (s == ST_OK &&
         (image->width != jsn_int(jsn_get(facts, "width"), 0) || image->height != jsn_int(jsn_get(facts, "height"), 0)))
-        return diag_set(why, ST_SHAPE, "%s: is %d x %d now, the record says otherwise: it is another image", uri,
-                        image->width, image->height);
+        return diag_set(why, ST_SHAPE, "%s: is %d x %d now, the record says otherwise: it is another image",
+                        uri_shown(uri, shown, sizeof shown), image->width, image->height);
     return s;
 }
 

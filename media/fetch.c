@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/uri.h"
 #include "base/version.h"
 #include "media/cache.h"
 #include "media/fetch_impl.h"
@@ -13,7 +14,6 @@
 
 enum {
     DATA_MAX_BYTES = 1 << 20,
-    SHOWN_BYTES = 256, /* of a URI in messages */
     DEFAULT_CONNECT_MS = 5000,
     DEFAULT_FIRST_BYTE_MS = 20000,
     DEFAULT_TIMEOUT_MS = 60000,
@@ -274,8 +274,8 @@ static enum status fetch_remote(const struct fetcher *f, const char *uri, bool s
 static enum status fetch_range(const struct fetcher *f, char *copy, const struct range *range, struct bytes *out,
                                enum fetch_error *kind, struct diag *why)
 {
-    char shown[SHOWN_BYTES];
-    snprintf(shown, sizeof shown, "%s", copy);
+    char shown[URI_SHOWN_BYTES];
+    uri_shown(copy, shown, sizeof shown);
     if (!*copy)
         return fetch_refuse(kind, FETCH_BAD_URI, why, "fetch: an empty address");
     bool s3 = has_scheme(copy, "s3://");
@@ -297,10 +297,11 @@ enum status fetch(const struct fetcher *f, const char *uri, struct bytes *out, e
     if (!copy)
         return fetch_refuse(kind, FETCH_NOMEM, why, "fetch: no memory");
     struct range range;
-    enum status s =
-        take_member(copy, &range)
-            ? fetch_range(f, copy, &range, out, kind, why)
-            : fetch_refuse(kind, FETCH_BAD_MEMBER, why, "%.*s: want shard.tar#name@offset+length", SHOWN_BYTES, uri);
+    char shown[URI_SHOWN_BYTES];
+    enum status s = take_member(copy, &range)
+                        ? fetch_range(f, copy, &range, out, kind, why)
+                        : fetch_refuse(kind, FETCH_BAD_MEMBER, why, "%s: want shard.tar#name@offset+length",
+                                       uri_shown(uri, shown, sizeof shown));
     free(copy);
     return s;
 }
@@ -324,10 +325,12 @@ enum status fetch_list(const struct fetcher *f, const char *uri, char **token, s
                        enum fetch_error *kind, struct diag *why)
 {
     enum fetch_error unused;
+    char shown[URI_SHOWN_BYTES];
     kind = kind ? kind : &unused;
     *kind = FETCH_OK;
     if (!has_scheme(uri, "s3://"))
-        return fetch_refuse(kind, FETCH_BAD_URI, why, "%.*s: only s3://BUCKET/PREFIX can be listed", SHOWN_BYTES, uri);
+        return fetch_refuse(kind, FETCH_BAD_URI, why, "%s: only s3://BUCKET/PREFIX can be listed",
+                            uri_shown(uri, shown, sizeof shown));
     if (!f->s3)
         return fetch_refuse(kind, FETCH_BAD_URI, why, "fetch: s3 is switched off here");
     return s3_list(f->s3, uri, token, out, kind, why);

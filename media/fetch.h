@@ -117,8 +117,8 @@ void fetcher_close(struct fetcher *f); /* nobody is in fetch any more; NULL is f
 /* Transfers that wait or run, and all later ones, end as FETCH_STOPPED. Any thread. */
 void fetcher_stop(struct fetcher *f);
 
-/* The caller owns *out: bytes_fini. On failure *kind (may be NULL) tells the cause. The text never holds user:password
- * or the query of a URL. */
+/* The caller owns *out: bytes_fini. On failure *kind (may be NULL) tells the cause. The text holds no user, password
+ * or query of an address (base/uri.h). */
 MUST_CHECK enum status fetch(const struct fetcher *f, const char *uri, struct bytes *out, enum fetch_error *kind,
                              struct diag *why);
 /* Up to `length` (>= 1) bytes from `offset` of what a URI without "#member" names: fewer at its end, none behind it. */

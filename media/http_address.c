@@ -9,12 +9,10 @@
 
 #include "media/curl.h"
 
-/* Of parts in messages; a host's name has at most 253. */
-enum { MOST_HOST = 256, MOST_SHOWN = 256, MOST_SCHEME = 16 };
+enum { MOST_HOST = 256 }; /* a host's name has at most 253 */
 
 struct parts {
-    char *scheme, *host, *port, *path;
-    char *named_port; /* NULL where it is the scheme's */
+    char *scheme, *host, *port;
 };
 
 static CURLUcode read_parts(CURLU *u, const char *url, struct parts *p)
@@ -26,10 +24,6 @@ static CURLUcode read_parts(CURLU *u, const char *url, struct parts *p)
         code = curl_url_get(u, CURLUPART_HOST, &p->host, 0);
     if (code == CURLUE_OK)
         code = curl_url_get(u, CURLUPART_PORT, &p->port, CURLU_DEFAULT_PORT);
-    if (code == CURLUE_OK)
-        code = curl_url_get(u, CURLUPART_PATH, &p->path, 0);
-    if (code == CURLUE_OK && curl_url_get(u, CURLUPART_PORT, &p->named_port, CURLU_NO_DEFAULT_PORT) != CURLUE_OK)
-        p->named_port = NULL;
     return code;
 }
 
@@ -38,19 +32,6 @@ static void parts_fini(struct parts *p)
     curl_free(p->scheme);
     curl_free(p->host);
     curl_free(p->port);
-    curl_free(p->path);
-    curl_free(p->named_port);
-}
-
-/* What is no address has no parts: a "?" may be part of a password, and an "@" of a query. So nothing in front of the
- * last "@" is shown but the scheme, and nothing behind the first "?". */
-static void show_broken(const char *url, char shown[HTTP_SHOWN_BYTES])
-{
-    const char *at = strrchr(url, '@'), *slashes = strstr(url, "://"), *from = at ? at + 1 : url;
-    const char *end = url + strcspn(url, "?#");
-    int len = end > from ? (int)(end - from < MOST_SHOWN ? end - from : MOST_SHOWN) : 0;
-    int scheme = at && slashes && slashes < at && slashes - url < MOST_SCHEME ? (int)(slashes - url) + 3 : 0;
-    snprintf(shown, HTTP_SHOWN_BYTES, "%.*s%s%.*s", scheme, url, at ? "..." : "", len, from);
 }
 
 static bool has_blank(const char *text)
@@ -88,11 +69,9 @@ void http_address_read(const char *url, struct http_address *out)
         snprintf(out->name, sizeof out->name, "%.256s", p.host);
         for (char *c = out->host; *c; c++)
             *c = (char)(*c >= 'A' && *c <= 'Z' ? *c + 'a' - 'A' : *c);
-        snprintf(out->shown, sizeof out->shown, "%.16s://%.128s%s%.8s%.128s", p.scheme, p.host, p.named_port ? ":" : "",
-                 p.named_port ? p.named_port : "", p.path);
-    } else {
-        show_broken(url, out->shown);
     }
+    const char *at = strstr(url, "://") ? NULL : strrchr(url, '@');
+    uri_shown(at ? at + 1 : url, out->shown, sizeof out->shown);
     parts_fini(&p);
     curl_url_cleanup(u);
 }

@@ -5,16 +5,16 @@
 #include <stdbool.h>
 
 #include "base/status.h"
+#include "base/uri.h"
 
-enum { HTTP_HOST_BYTES = 300, HTTP_SHOWN_BYTES = 320, HTTP_TROUBLE_BYTES = 96 };
+enum { HTTP_HOST_BYTES = 300, HTTP_SHOWN_BYTES = URI_SHOWN_BYTES, HTTP_TROUBLE_BYTES = 96 };
 
 struct http_address {
     bool sound;                       /* an http or https URL with a host */
     int port;                         /* the scheme's where the URL names none */
     char host[HTTP_HOST_BYTES];       /* "example.org:443", for turns and pauses */
     char name[HTTP_HOST_BYTES];       /* "example.org" */
-    char shown[HTTP_SHOWN_BYTES];     /* scheme://host/path for messages, :port where it is not the scheme's: no user,
-                                         no password, no query; of what is no address what can't be any of these */
+    char shown[HTTP_SHOWN_BYTES];     /* for messages: base/uri.h; without a scheme, what is behind an "@" */
     char trouble[HTTP_TROUBLE_BYTES]; /* what is wrong where it is not sound, else "" */
 };
 void http_address_read(const char *url, struct http_address *out);

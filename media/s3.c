@@ -280,8 +280,8 @@ enum status fetch_s3(struct s3 *s, const char *uri, const struct range *range, s
                      enum fetch_error *kind, struct diag *why)
 {
     size_t max_bytes = s->http->options->max_bytes;
-    char shown[HTTP_SHOWN_BYTES];
-    snprintf(shown, sizeof shown, "%.300s", uri);
+    char shown[URI_SHOWN_BYTES];
+    uri_shown(uri, shown, sizeof shown);
     struct asking *a = calloc(1, sizeof *a);
     if (!a)
         return fetch_refuse(kind, FETCH_NOMEM, why, "%s: no memory", shown);
@@ -318,10 +318,10 @@ enum status s3_list(struct s3 *s, const char *uri, char **token, struct uri_list
                     struct diag *why)
 {
     static const struct range everything = {.whole = true};
-    char shown[HTTP_SHOWN_BYTES], *query = malloc(URL_BYTES);
+    char shown[URI_SHOWN_BYTES], *query = malloc(URL_BYTES);
     struct asking *a = calloc(1, sizeof *a);
     struct bytes page = {0};
-    snprintf(shown, sizeof shown, "%.300s", uri);
+    uri_shown(uri, shown, sizeof shown);
     enum status status = ST_OK;
     if (!a || !query)
         status = fetch_refuse(kind, FETCH_NOMEM, why, "%s: no memory", shown);

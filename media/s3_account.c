@@ -163,7 +163,10 @@ static enum status settle(struct s3_account *a, struct diag *why)
     struct http_address address;
     http_address_read(a->endpoint, &address);
     if (a->endpoint[0] && !address.sound)
-        return diag_set(why, ST_INVALID, "S3: the endpoint %s: expected http:// or https:// and a host", a->endpoint);
+        return diag_set(why, ST_INVALID, "S3: the endpoint %s: expected http:// or https:// and a host", address.shown);
+    if (a->endpoint[0] && strcmp(a->endpoint, address.shown) != 0)
+        return diag_set(why, ST_INVALID, "S3: the endpoint %s: expected no user, password or query in it",
+                        address.shown);
     return o->access_key || o->anonymous ? ST_OK : read_keys(a, why);
 }
 

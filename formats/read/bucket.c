@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/uri.h"
 #include "formats/read/make_input.h"
 #include "formats/read/shard.h"
 
@@ -49,9 +50,10 @@ static void close_bucket(struct source *source)
 
 static enum status fail(struct bucket *b, enum status s, const struct diag *cause, struct input *out)
 {
+    char shown[URI_SHOWN_BYTES];
     struct diag why = {""};
     b->ended = true;
-    diag_set(&why, s, "%.200s: %s", b->uri, cause->text);
+    diag_set(&why, s, "%.200s: %s", uri_shown(b->uri, shown, sizeof shown), cause->text);
     return make_error_of_uri(b->options, b->uri, make_code_of_reading(s), why.text, out);
 }
 

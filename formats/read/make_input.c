@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/uri.h"
 #include "formats/read/local_path.h"
 #include "formats/read/openai.h"
 
@@ -314,12 +315,13 @@ static void name_line(const struct line *line, const struct json *v, const char 
 enum status make_from_object(const struct inputs_options *o, const char *manifest, const char *folder,
                              const struct json *v, struct input *out)
 {
+    char shown[URI_SHOWN_BYTES];
     struct diag why = {""};
     enum status s = read_line(o, folder, v, out, &why);
     if (s == ST_OK || s == ST_NOMEM)
         return s;
     const char *image = image_of(v), *id = jsn_string(jsn_get(v, "id"), image);
-    diag_wrap(&why, s, "%.200s: %.64s", manifest, id);
+    diag_wrap(&why, s, "%.200s: %.64s", manifest, uri_shown(id, shown, sizeof shown));
     return fail(o, id, image, s == ST_REFUSED ? "unknown_root" : code_of(s), why.text, out);
 }
 

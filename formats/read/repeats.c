@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/sha256.h"
+#include "base/uri.h"
 #include "formats/read/make_input.h"
 #include "formats/read/seen.h"
 
@@ -107,18 +108,10 @@ static const char *tail(const char *text)
     return from;
 }
 
-static int head_len(const char *text)
-{
-    enum { SHOWN = 60 };
-    size_t len = strnlen(text, SHOWN);
-    while (inside_letter(text[len]))
-        len--;
-    return (int)len;
-}
-
 static enum status tell_other(const struct repeats *r, uint64_t old, struct input *input, char **place)
 {
-    char *here = NULL, *first = NULL;
+    enum { SHOWN = 61 };
+    char *here = NULL, *first = NULL, id[SHOWN];
     if (input->manifest && !(here = make_place_key(input->manifest, input->line)))
         return ST_NOMEM;
     if (place_manifest(old) > 0 && !(first = make_place_key(r->names[place_manifest(old) - 1], place_line(old)))) {
@@ -128,8 +121,8 @@ static enum status tell_other(const struct repeats *r, uint64_t old, struct inpu
     if (!input->error) {
         input->error = "duplicate_id";
         input->error_class = ERROR_PERMANENT;
-        snprintf(input->message, sizeof input->message, "%s%sid \"%.*s\" names another job%s%s", here ? tail(here) : "",
-                 here ? ": " : "", head_len(input->job->key), input->job->key, first ? " already, at " : " of this run",
+        snprintf(input->message, sizeof input->message, "%s%sid \"%s\" names another job%s%s", here ? tail(here) : "",
+                 here ? ": " : "", uri_shown(input->job->key, id, sizeof id), first ? " already, at " : " of this run",
                  first ? tail(first) : "");
     }
     free(first);

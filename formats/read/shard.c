@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/uri.h"
 #include "formats/read/local_path.h"
 #include "formats/read/make_input.h"
 #include "formats/read/tar.h"
@@ -104,8 +105,9 @@ static enum status begin(struct shard *s, struct diag *why)
 /* The whole shard, or the rest of it, as one item that failed. */
 static enum status fail(struct shard *s, const char *code, const struct diag *cause, struct input *out)
 {
+    char shown[URI_SHOWN_BYTES];
     struct diag why = {""};
-    diag_set(&why, ST_FORMAT, "%.200s: %s", s->path, cause->text);
+    diag_set(&why, ST_FORMAT, "%.200s: %s", uri_shown(s->path, shown, sizeof shown), cause->text);
     s->ended = s->broken = true;
     if (s->remote)
         return make_error_of_uri(s->options, s->path, code, why.text, out);

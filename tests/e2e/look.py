@@ -62,6 +62,25 @@ def check_run(up):
     want('code of results of no campaign', 404, up.get('/api/results?campaign=none')[0])
 
 
+def check_secrets(up, work):
+    """An image's address is told to nobody who looks but without its password and query."""
+    images = ['http://me:secret@127.0.0.1/a.jpg?token=secret', 's3://me:secret@bucket/a.jpg', 'ftp://me:secret@127.0.0.1/a.jpg']
+    (work / 'secrets.txt').write_text('\n'.join(images) + '\n')
+    up.submit(work / 'secrets.txt', '--campaign', 'secrets')
+    up.ferret('watch', 'secrets', '--interval', '1')
+    shown = ['ftp://127.0.0.1/a.jpg', 'http://127.0.0.1/a.jpg', 's3://bucket/a.jpg']
+    errors = wait_for('the page knows what failed', 20,
+                      lambda: [e for e in up.status()['errors'] if e['campaign'] == 'secrets'][:3][2:] and up.status()['errors'])
+    want('addresses of last errors', shown, sorted(e['id'] for e in errors if e['campaign'] == 'secrets'))
+    results = up.get('/api/results?campaign=secrets')[1]
+    want('addresses of results', shown, sorted(r['id'] for r in json.loads(results)['records']))
+    want('images of results', shown, sorted(r['image']['uri'] for r in json.loads(results)['records']))
+    for name, text in (('results', results), ('status', json.dumps(up.status()['errors'])), ('log', up.said())):
+        assert 'secret@' not in text and '=secret' not in text, '%s: %s' % (name, text)
+    want('jobs that keep their addresses', sorted(images),
+         sorted(json.loads(line)['id'] for line in up.ferret('export', 'secrets', '-o', '-')[1].splitlines()))
+
+
 def check_promtool(up):
     if not shutil.which('promtool'):
         return
@@ -152,6 +171,7 @@ def test(work):
     with Up(work, '--workers', '2') as up:
         check_token(up)
         check_run(up)
+        check_secrets(up, work)
         check_promtool(up)
         check_election(up, work)
         check_prometheus(up, work)

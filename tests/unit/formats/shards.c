@@ -194,6 +194,26 @@ Test(shards, a_bucket_is_listed_page_by_page_and_its_shards_are_opened)
     job_free(job);
 }
 
+Test(shards, no_message_about_a_source_elsewhere_tells_its_password)
+{
+    struct job *job = caption();
+    const char *paths[] = {"https://me:word@example.org/gone.tar", "s3://me:word@closed/"};
+    const struct inputs_remote remote = {.read = read_elsewhere, .list = list_elsewhere};
+    struct inputs_options o = {.paths = paths, .n_paths = 2, .defaults = job, .remote = &remote};
+    struct inputs *in;
+    cr_assert_eq(inputs_open(&o, &in, NULL), ST_OK);
+    for (int i = 0; i < 2; i++) {
+        struct input one = {0};
+        cr_assert_eq(inputs_next(in, &one, NULL), ST_OK);
+        cr_expect(one.error && strstr(one.message, i == 0 ? "https://example.org/gone.tar: " : "s3://closed/: "), "%s",
+                  one.message);
+        cr_expect_str_eq(one.job->image, paths[i]);
+        input_fini(&one);
+    }
+    inputs_close(in);
+    job_free(job);
+}
+
 Test(shards, a_shard_elsewhere_is_read_by_its_uri_or_says_why_not)
 {
     char out[4096];
