@@ -94,32 +94,16 @@ void records_fini(struct records *r)
 
 /* ---- of files --------------------------------------------------------------------------------------------------- */
 
-static enum status read_file(const char *path, record_fn fn, void *ctx, struct diag *why)
-{
-    struct lines *lines = NULL;
-    struct line line;
-    enum status s = lines_open(path, LINE_BYTES, &lines, why);
-    while (s == ST_OK && (s = lines_next(lines, &line, why)) == ST_OK) {
-        struct json *record = NULL;
-        if (line.len == 0)
-            continue;
-        s = line.too_long ? diag_set(why, ST_LIMIT, "the line is over %d bytes", LINE_BYTES)
-                          : jsn_parse(line.text, line.len, "no record", &record, why);
-        if (s == ST_OK)
-            s = result_check(record, why);
-        if (s != ST_OK)
-            diag_wrap(why, s, "%s:%llu", path, (unsigned long long)line.number);
-        if (s == ST_OK)
-            s = fn(ctx, record, line.text, line.len, why);
-        jsn_free(record);
-    }
-    lines_close(lines);
-    return s == ST_CLOSED ? ST_OK : s;
-}
+/* Number of a word of `failed` where a record that did not fail has its image: less than what counting makes up for. */
+#define WENT_WELL (INT64_MIN / 2)
 
-/* Failed records of a folder by their keys, and how many of each are still to come; 0: none of them stands. */
-struct folder {
-    struct words failed;
+/* All files are read twice, in one order: what failed is counted, and then given where it is the last of its image and
+ * none went well. */
+struct reading {
+    glob_t *found; /* of each path: its files */
+    const struct setting_list *paths;
+    struct words failed; /* keys of failed records; how many are still to come, or WENT_WELL */
+    bool counting;
     record_fn fn;
     void *ctx;
 };
@@ -131,85 +115,109 @@ static const char *key_of(const struct json *record)
     return *job ? job : jsn_string(jsn_get(record, "id"), "");
 }
 
-static int64_t *left_of(const struct folder *f, const struct json *record)
+static enum status take(struct reading *r, const struct json *record, const char *text, size_t len, struct diag *why)
 {
-    const struct word *known = words_find(&f->failed, key_of(record));
-    return known ? &f->failed.list[known - f->failed.list].number : NULL;
-}
-
-static enum status count_failed(void *ctx, const struct json *record, const char *text, size_t len, struct diag *why)
-{
-    struct folder *f = ctx;
-    (void)text;
-    (void)len;
-    (void)why;
-    return words_count(&f->failed, key_of(record));
-}
-
-static enum status give_part(void *ctx, const struct json *record, const char *text, size_t len, struct diag *why)
-{
-    const struct folder *f = ctx;
-    int64_t *left = left_of(f, record);
-    if (left)
-        *left = 0;
-    return f->fn(f->ctx, record, text, len, why);
-}
-
-static enum status give_failed(void *ctx, const struct json *record, const char *text, size_t len, struct diag *why)
-{
-    const struct folder *f = ctx;
-    int64_t *left = left_of(f, record);
-    if (left && (*left == 0 || --*left > 0))
+    bool failed = strcmp(jsn_string(jsn_get(record, "status"), ""), "failed") == 0;
+    if (r->counting && failed)
+        return words_count(&r->failed, key_of(record));
+    const struct word *known = words_find(&r->failed, key_of(record));
+    int64_t *left = known ? &r->failed.list[known - r->failed.list].number : NULL;
+    if (left && !failed)
+        *left = WENT_WELL;
+    if (r->counting || (left && failed && (*left < 0 || --*left > 0)))
         return ST_OK;
-    return f->fn(f->ctx, record, text, len, why);
+    return r->fn(r->ctx, record, text, len, why);
 }
 
-static enum status find(const char *dir, const char *pattern, glob_t *found, struct diag *why)
+/* Until something failed nothing else matters to the count. */
+static bool may_matter(const struct reading *r, const struct line *line)
 {
-    char path[PATH_BYTES];
-    if (snprintf(path, sizeof path, "%s/%s", dir, pattern) >= (int)sizeof path)
-        return diag_set(why, ST_LIMIT, "%s: path too long", dir);
-    return glob(path, 0, NULL, found) == GLOB_NOSPACE ? ST_NOMEM : ST_OK;
+    static const char word[] = "\"failed\"";
+    return !r->counting || r->failed.n > 0 || line->too_long || memmem(line->text, line->len, word, sizeof word - 1);
 }
 
-static enum status read_found(const glob_t *found, record_fn fn, void *ctx, struct diag *why)
+static enum status read_file(struct reading *r, const char *path, struct diag *why)
+{
+    struct lines *lines = NULL;
+    struct line line;
+    enum status s = lines_open(path, LINE_BYTES, &lines, why);
+    while (s == ST_OK && (s = lines_next(lines, &line, why)) == ST_OK) {
+        struct json *record = NULL;
+        if (line.len == 0 || !may_matter(r, &line))
+            continue;
+        s = line.too_long ? diag_set(why, ST_LIMIT, "the line is over %d bytes", LINE_BYTES)
+                          : jsn_parse(line.text, line.len, "no record", &record, why);
+        if (s == ST_OK)
+            s = result_check(record, why);
+        if (s != ST_OK)
+            diag_wrap(why, s, "%s:%llu", path, (unsigned long long)line.number);
+        if (s == ST_OK)
+            s = take(r, record, line.text, line.len, why);
+        jsn_free(record);
+    }
+    lines_close(lines);
+    return s == ST_CLOSED ? ST_OK : s;
+}
+
+/* A pipe can be read once: what failed in it is given where nothing in front of it went well. */
+static enum status read_path(struct reading *r, const char *path, const glob_t *found, struct diag *why)
 {
     enum status s = ST_OK;
-    for (size_t i = 0; s == ST_OK && i < found->gl_pathc; i++)
-        s = read_file(found->gl_pathv[i], fn, ctx, why);
+    struct stat st;
+    if (found->gl_pathc == 0) {
+        bool twice = stat(path, &st) != 0 || S_ISREG(st.st_mode);
+        return r->counting && (!twice || strcmp(path, "-") == 0) ? ST_OK : read_file(r, path, why);
+    }
+    for (size_t i = 0; s == ST_OK && i < found->gl_pathc; i++) {
+        const char *name = strrchr(found->gl_pathv[i], '/') + 1;
+        bool nothing_failed = r->counting && r->failed.n == 0 && strncmp(name, "part-", strlen("part-")) == 0;
+        s = nothing_failed ? ST_OK : read_file(r, found->gl_pathv[i], why);
+    }
     return s;
 }
 
-/* What failed is read twice: a record of it stands if neither a part has its image nor a later one of it follows. */
-static enum status read_folder(const char *dir, record_fn fn, void *ctx, struct diag *why)
+/* The files of a folder, as they are now: an export that goes on moves nothing between the readings. */
+static enum status find(const char *path, glob_t *found, struct diag *why)
 {
-    struct folder f = {.fn = fn, .ctx = ctx};
-    glob_t failed = {0}, parts = {0}; /* as they are now: an export that goes on moves nothing between the readings */
-    enum status s = find(dir, "errors-*.jsonl.zst", &failed, why);
-    if (s == ST_OK)
-        s = find(dir, "part-*.jsonl.zst", &parts, why);
-    if (s == ST_OK && failed.gl_pathc + parts.gl_pathc == 0)
-        s = diag_set(why, ST_MISSING, "%s: expected part-*.jsonl.zst, as `ferret export -o DIR` writes them", dir);
-    if (s == ST_OK)
-        s = read_found(&failed, count_failed, &f, why);
-    if (s == ST_OK)
-        s = read_found(&parts, give_part, &f, why);
-    if (s == ST_OK)
-        s = read_found(&failed, give_failed, &f, why);
-    globfree(&failed);
-    globfree(&parts);
-    words_fini(&f.failed);
+    static const char *const patterns[] = {"part-*.jsonl.zst", "errors-*.jsonl.zst"};
+    char pattern[PATH_BYTES];
+    struct stat st;
+    if (stat(path, &st) != 0 || !S_ISDIR(st.st_mode))
+        return ST_OK;
+    for (size_t i = 0; i < sizeof patterns / sizeof *patterns; i++) {
+        if (snprintf(pattern, sizeof pattern, "%s/%s", path, patterns[i]) >= (int)sizeof pattern)
+            return diag_set(why, ST_LIMIT, "%s: path too long", path);
+        if (glob(pattern, i > 0 ? GLOB_APPEND : 0, NULL, found) == GLOB_NOSPACE)
+            return ST_NOMEM;
+    }
+    if (found->gl_pathc == 0)
+        return diag_set(why, ST_MISSING, "%s: expected part-*.jsonl.zst, as `ferret export -o DIR` writes them", path);
+    return ST_OK;
+}
+
+static enum status read_all(struct reading *r, bool counting, struct diag *why)
+{
+    enum status s = ST_OK;
+    r->counting = counting;
+    for (int i = 0; s == ST_OK && i < r->paths->n; i++)
+        s = read_path(r, r->paths->items[i], &r->found[i], why);
     return s;
 }
 
 enum status records_of_files(const struct setting_list *paths, record_fn fn, void *ctx, struct diag *why)
 {
-    enum status s = ST_OK;
-    for (int i = 0; s == ST_OK && i < paths->n; i++) {
-        struct stat st;
-        bool folder = stat(paths->items[i], &st) == 0 && S_ISDIR(st.st_mode);
-        s = folder ? read_folder(paths->items[i], fn, ctx, why) : read_file(paths->items[i], fn, ctx, why);
-    }
+    struct reading r = {.paths = paths, .fn = fn, .ctx = ctx, .found = calloc((size_t)paths->n + 1, sizeof *r.found)};
+    enum status s = r.found ? ST_OK : ST_NOMEM;
+    for (int i = 0; s == ST_OK && i < paths->n; i++)
+        s = find(paths->items[i], &r.found[i], why);
+    if (s == ST_OK)
+        s = read_all(&r, true, why);
+    if (s == ST_OK)
+        s = read_all(&r, false, why);
+    for (int i = 0; r.found && i < paths->n; i++)
+        globfree(&r.found[i]);
+    free(r.found);
+    words_fini(&r.failed);
     return s;
 }
 

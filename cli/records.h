@@ -29,8 +29,9 @@ MUST_CHECK enum status records_all(struct records *r, struct diag *why);
 void records_fini(struct records *r);
 
 /* Records of files: JSON lines, plain or compressed, and folders of an export, whose parts are read in order and then
- * what failed; of a folder's failed records of one image only the last, and none where a part has the image, since it
- * was tried again. Memory grows with what failed. ST_MISSING, ST_IO, ST_FORMAT naming file and line. */
+ * what failed; of failed records of one image only the last, and none where a record anywhere among the paths did not
+ * fail, since it was tried again. What comes through a pipe is read once, so there only records in front count. Memory
+ * grows with what failed. ST_MISSING, ST_IO, ST_FORMAT naming file and line. */
 MUST_CHECK enum status records_of_files(const struct setting_list *paths, record_fn fn, void *ctx, struct diag *why);
 
 /* The pictures of such records (cli/pictures.h). of_files: without --root they are where `ferret annotate` found them,

@@ -2,13 +2,16 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "cli/records.h"
 
 static char folder[] = "/tmp/ferret-unit.XXXXXX";
-static const char *const names[] = {"part-00000.jsonl.zst", "errors-00000.jsonl.zst", "errors-00001.jsonl.zst"};
-enum { PART, ERRORS, LATER_ERRORS };
+static const char *const names[] = {"part-00000.jsonl.zst", "errors-00000.jsonl.zst", "errors-00001.jsonl.zst",
+                                    "a.jsonl", "b.jsonl"};
+enum { PART, ERRORS, LATER_ERRORS, FILE_A, FILE_B, ALL };
 
 static void path_of(int file, char out[64])
 {
@@ -69,14 +72,33 @@ static enum status note(void *ctx, const struct json *record, const char *text, 
 }
 
 /* "ID:TRY " of each record that was given. */
-static const char *read_all(void)
+static const char *read_paths(const char *const *paths, int n)
 {
     static char told[256];
-    const char *const paths[] = {folder};
     struct diag why = {""};
     told[0] = '\0';
-    cr_assert_eq(records_of_files(&(struct setting_list){paths, 1}, note, told, &why), ST_OK, "%s", why.text);
+    cr_assert_eq(records_of_files(&(struct setting_list){paths, n}, note, told, &why), ST_OK, "%s", why.text);
     return told;
+}
+
+static const char *read_all(void)
+{
+    const char *const paths[] = {folder};
+    return read_paths(paths, 1);
+}
+
+/* ALL: the folder. */
+static const char *read_two(int first, int second)
+{
+    char paths[2][64];
+    for (int i = 0; i < 2; i++) {
+        int file = i == 0 ? first : second;
+        if (file == ALL)
+            snprintf(paths[i], sizeof paths[i], "%s", folder);
+        else
+            path_of(file, paths[i]);
+    }
+    return read_paths((const char *const[]){paths[0], paths[1]}, 2);
 }
 
 TestSuite(records, .init = begin, .fini = end);
@@ -112,6 +134,51 @@ Test(records, without_jobs_ids_tell_images_apart)
     put_record(ERRORS, "a", NULL, "failed", 1);
     put_record(ERRORS, "b", NULL, "failed", 1);
     cr_expect_str_eq(read_all(), "a:2 b:1 ");
+}
+
+Test(records, in_one_file_what_went_well_wins_wherever_it_stands)
+{
+    char path[64];
+    put_record(FILE_A, "x", NULL, "ok", 1);
+    put_record(FILE_A, "a", NULL, "failed", 1);
+    put_record(FILE_A, "b", NULL, "partial", 1);
+    put_record(FILE_A, "c", NULL, "failed", 1);
+    put_record(FILE_A, "a", NULL, "ok", 2);
+    put_record(FILE_A, "b", NULL, "failed", 2);
+    put_record(FILE_A, "a", NULL, "failed", 3);
+    put_record(FILE_A, "c", NULL, "failed", 2);
+    path_of(FILE_A, path);
+    cr_expect_str_eq(read_paths((const char *const[]){path}, 1), "x:1 b:1 a:2 c:2 ");
+}
+
+Test(records, what_failed_in_one_place_and_went_well_in_another_is_given_once)
+{
+    put_record(FILE_A, "a", NULL, "failed", 1);
+    put_record(FILE_A, "b", NULL, "ok", 1);
+    put_record(FILE_A, "d", NULL, "failed", 1);
+    put_record(FILE_B, "a", NULL, "ok", 2);
+    put_record(FILE_B, "b", NULL, "failed", 2);
+    put_record(PART, "d", NULL, "ok", 3);
+    cr_expect_str_eq(read_two(FILE_A, FILE_B), "b:1 d:1 a:2 ");
+    cr_expect_str_eq(read_two(FILE_B, FILE_A), "a:2 b:1 d:1 ");
+    cr_expect_str_eq(read_two(FILE_A, ALL), "a:1 b:1 d:3 ");
+    cr_expect_str_eq(read_two(ALL, FILE_A), "d:3 a:1 b:1 ");
+}
+
+Test(records, a_pipe_is_read_once)
+{
+    char path[64], other[64];
+    put_record(FILE_B, "a", NULL, "ok", 1);
+    path_of(FILE_A, path);
+    path_of(FILE_B, other);
+    cr_assert_eq(mkfifo(path, 0600), 0);
+    pid_t writer = fork();
+    if (writer == 0) {
+        put_record(FILE_A, "b", NULL, "failed", 1);
+        _exit(0);
+    }
+    cr_expect_str_eq(read_paths((const char *const[]){other, path}, 2), "a:1 b:1 ");
+    waitpid(writer, NULL, 0);
 }
 
 Test(records, what_is_no_record_among_failures_is_named_by_its_line)
