@@ -17,17 +17,18 @@
 
 #include "base/status.h"
 
-enum setting_type {                 /* type of the field */
-                    SETTING_STRING, /* const char *; NULL where unset */
-                    SETTING_INT,    /* int64_t */
-                    SETTING_FLOAT,  /* double */
-                    SETTING_BOOL,   /* bool; the flag alone means true, --flag=false is allowed */
-                    SETTING_BYTES,  /* int64_t; "64MiB", "2GB", "4096" */
-                    SETTING_MEMORY, /* struct setting_memory; a share such as "0.9", or bytes */
-                    SETTING_CHOICE, /* int: place in `choices` */
-                    SETTING_COLOUR, /* uint8_t[3]; "RRGGBB" */
-                    SETTING_LIST,   /* struct setting_list of strings: a repeatable flag; the file has a string or an
-                                       array, a   variable one value or a JSON array */
+enum setting_type {                  /* type of the field */
+                    SETTING_STRING,  /* const char *; NULL where unset */
+                    SETTING_INT,     /* int64_t */
+                    SETTING_FLOAT,   /* double */
+                    SETTING_BOOL,    /* bool; the flag alone means true, --flag=false is allowed */
+                    SETTING_BYTES,   /* int64_t; "64MiB", "2GB", "4096" */
+                    SETTING_SECONDS, /* double; "90", "90s", "500ms", "15m", "2h", "7d" */
+                    SETTING_MEMORY,  /* struct setting_memory; a share such as "0.9", or bytes */
+                    SETTING_CHOICE,  /* int: place in `choices` */
+                    SETTING_COLOUR,  /* uint8_t[3]; "RRGGBB" */
+                    SETTING_LIST,    /* struct setting_list of strings: a repeatable flag; the file has a string or an
+                                        array, a   variable one value or a JSON array */
 };
 
 struct setting_memory {
@@ -44,7 +45,7 @@ struct setting {
     enum setting_type type;
     size_t offset;        /* of the field, in the group's struct */
     const char *fallback; /* the default, written as on the command line; NULL: 0, false, NULL, empty list */
-    double min, max;      /* INT, FLOAT, BYTES, inclusive; both 0: any */
+    double min, max;      /* INT, FLOAT, BYTES, SECONDS, inclusive; both 0: any */
     const char *choices;  /* CHOICE: "auto|cpu|cuda" */
     const char *value;    /* how --help calls the value: "DIR" */
     const char *help;     /* one sentence, without a full stop */
@@ -97,5 +98,7 @@ MUST_CHECK bool settings_start(const struct settings_program *p, int argc, char 
 
 /* "20GiB", "512M", "4096" -> bytes. Units: K M G T with iB (1024), B (1000) or nothing (1024). */
 MUST_CHECK enum status settings_parse_bytes(const char *text, int64_t *out);
+/* "90", "90s", "500ms", "15m", "2h", "7d" -> seconds, from 0 on. */
+MUST_CHECK enum status settings_parse_seconds(const char *text, double *out);
 
 #endif

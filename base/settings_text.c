@@ -18,6 +18,7 @@ static const char *value_word(const struct setting *row)
     case SETTING_INT: return "N";
     case SETTING_FLOAT: return "X";
     case SETTING_BYTES: return "SIZE";
+    case SETTING_SECONDS: return "SECONDS";
     case SETTING_MEMORY: return "SHARE|SIZE";
     case SETTING_COLOUR: return "RRGGBB";
     case SETTING_BOOL: return "";
@@ -166,7 +167,8 @@ static struct json *value_json(const struct slot *slot)
     }
     case SETTING_INT:
     case SETTING_BYTES: return jsn_new_int(*(const int64_t *)f);
-    case SETTING_FLOAT: return jsn_new_real(*(const double *)f);
+    case SETTING_FLOAT:
+    case SETTING_SECONDS: return jsn_new_real(*(const double *)f);
     case SETTING_BOOL: return jsn_new_bool(*(const bool *)f);
     case SETTING_CHOICE: return choice_json(slot->row, *(const int *)f);
     case SETTING_LIST: return list_json(f);

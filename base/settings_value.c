@@ -32,6 +32,24 @@ enum status settings_parse_bytes(const char *text, int64_t *out)
     return ST_OK;
 }
 
+enum status settings_parse_seconds(const char *text, double *out)
+{
+    static const struct {
+        const char *name;
+        double seconds;
+    } units[] = {{"", 1}, {"s", 1}, {"ms", 0.001}, {"m", 60}, {"h", 3600}, {"d", 86400}};
+    char *end;
+    double value = strtod(text, &end);
+    if (end == text || !isfinite(value) || value < 0)
+        return ST_INVALID;
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++)
+        if (strcmp(end, units[i].name) == 0) {
+            *out = value * units[i].seconds;
+            return ST_OK;
+        }
+    return ST_INVALID;
+}
+
 static enum status refuse(const struct setting *row, const char *where, const char *text, const char *expected,
                           struct diag *why)
 {
@@ -113,6 +131,17 @@ static enum status set_bytes(const struct slot *slot, const char *text, const ch
     return ST_OK;
 }
 
+static enum status set_seconds(const struct slot *slot, const char *text, const char *where, struct diag *why)
+{
+    double value;
+    char expected[128];
+    expectation(slot->row, "a time such as 90, 15m or 2h, in seconds", expected, sizeof expected);
+    if (settings_parse_seconds(text, &value) != ST_OK || !in_range(slot->row, value))
+        return refuse(slot->row, where, text, expected, why);
+    *(double *)slot->field = value;
+    return ST_OK;
+}
+
 static enum status set_memory(const struct slot *slot, const char *text, const char *where, struct diag *why)
 {
     struct setting_memory value = {0};
@@ -191,6 +220,7 @@ enum status settings_set(struct settings *s, struct slot *slot, const char *text
     case SETTING_FLOAT: status = set_number(slot, text, where, why); break;
     case SETTING_BOOL: status = set_bool(slot, text, where, why); break;
     case SETTING_BYTES: status = set_bytes(slot, text, where, why); break;
+    case SETTING_SECONDS: status = set_seconds(slot, text, where, why); break;
     case SETTING_MEMORY: status = set_memory(slot, text, where, why); break;
     case SETTING_CHOICE: status = set_choice(slot, text, where, why); break;
     case SETTING_COLOUR: status = set_colour(slot, text, where, why); break;

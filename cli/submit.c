@@ -24,6 +24,7 @@ enum {
     SHOWN_ERRORS = 20,
     WAIT_POLL_MS = 500,
     STEM_BYTES = 48,
+    LONGEST_WAIT_S = 100000000,
 };
 
 struct submit_options {
@@ -75,12 +76,11 @@ static const struct setting submit_rows[] = {
      .value = "NAME=DIR",
      .help = "how workers know a folder; without it as the `ferret up` on --data says"},
     {.name = "wait",
-     .type = SETTING_FLOAT,
+     .type = SETTING_SECONDS,
      .offset = offsetof(struct submit_options, wait_s),
      .fallback = "60",
      .min = 0,
      .max = 86400,
-     .value = "SECONDS",
      .help = "how long to wait for the first worker"},
     {.name = "tenant",
      .type = SETTING_STRING,
@@ -103,22 +103,19 @@ static const struct setting submit_rows[] = {
      .max = 100,
      .help = "how often an image is tried again after a failure that may pass"},
     {.name = "delay",
-     .type = SETTING_FLOAT,
+     .type = SETTING_SECONDS,
      .offset = offsetof(struct submit_options, delay_s),
-     .max = 1e8,
-     .value = "SECONDS",
+     .max = LONGEST_WAIT_S,
      .help = "images are not begun before that"},
     {.name = "deadline",
-     .type = SETTING_FLOAT,
+     .type = SETTING_SECONDS,
      .offset = offsetof(struct submit_options, deadline_s),
-     .max = 1e8,
-     .value = "SECONDS",
-     .help = "images not begun by then fail as \"expired\""},
+     .max = 9e15,
+     .help = "images not begun by then fail as \"expired\"; from now, or Unix time in milliseconds as in manifests"},
     {.name = "max-runtime",
-     .type = SETTING_FLOAT,
+     .type = SETTING_SECONDS,
      .offset = offsetof(struct submit_options, max_runtime_s),
      .max = 604800,
-     .value = "SECONDS",
      .help = "an image that takes longer once it is begun fails"},
     {.name = "stop-at-failures",
      .type = SETTING_FLOAT,
@@ -408,19 +405,35 @@ static enum status submit_all(struct submit *s, struct diag *why)
 
 /* ---- all together ----------------------------------------------------------------------------------------------- */
 
+/* What manifests mean by a deadline, Unix time in milliseconds, means the same here: no count of seconds is so large.
+ */
+static enum status set_deadline(const struct submit_options *o, struct job *j, struct diag *why)
+{
+    int64_t now = clock_wall_ms();
+    bool instant = o->deadline_s >= (double)JOB_FIRST_INSTANT_MS;
+    if (!instant && o->deadline_s > LONGEST_WAIT_S)
+        return diag_set(why, ST_INVALID,
+                        "--deadline %.0f: expected up to %d seconds from now, or Unix time in milliseconds",
+                        o->deadline_s, LONGEST_WAIT_S);
+    if (instant && o->deadline_s <= (double)now)
+        return diag_set(why, ST_INVALID, "--deadline %.0f: is over already, by %.0f s", o->deadline_s,
+                        ((double)now - o->deadline_s) / 1000);
+    j->deadline_ms = instant ? (int64_t)o->deadline_s : o->deadline_s > 0 ? now + (int64_t)(o->deadline_s * 1000) : 0;
+    return ST_OK;
+}
+
 /* How jobs are queued is no part of what they ask for: the campaign does not pin it. */
-static enum status set_queueing(struct submit *s)
+static enum status set_queueing(struct submit *s, struct diag *why)
 {
     const struct submit_options *o = s->o;
     struct job *j = s->defaults;
     j->priority = (int)o->priority;
     j->max_retries = (int)o->retries;
     j->not_before_ms = o->delay_s > 0 ? clock_wall_ms() + (int64_t)(o->delay_s * 1000) : 0;
-    j->deadline_ms = o->deadline_s > 0 ? clock_wall_ms() + (int64_t)(o->deadline_s * 1000) : 0;
     j->max_runtime_ms = (int64_t)(o->max_runtime_s * 1000);
     free(j->tenant);
     j->tenant = strdup(o->tenant);
-    return j->tenant ? ST_OK : ST_NOMEM;
+    return j->tenant ? set_deadline(o, j, why) : ST_NOMEM;
 }
 
 static enum status join_labels(struct submit *s, struct diag *why)
@@ -467,7 +480,7 @@ static enum status prepare(struct submit *s, const char *const *paths, int n, st
     if (status == ST_OK)
         status = make_pin(s);
     if (status == ST_OK)
-        status = set_queueing(s);
+        status = set_queueing(s, why);
     if (status == ST_OK)
         status = join_labels(s, why);
     if (status != ST_OK)

@@ -13,6 +13,10 @@
 #include "protocol/limits.h"
 #include "protocol/wire.h"
 
+/* Unix time in milliseconds, as a deadline is one, is over this since 1973; durations, and Unix time in seconds, are
+ * under it. */
+#define JOB_FIRST_INSTANT_MS INT64_C(100000000000)
+
 enum task_kind { TASK_CAPTION, TASK_DESCRIBE, TASK_LOCATE, TASK_ASK, TASK_KIND_COUNT_ };
 const char *task_kind_name(enum task_kind k); /* "caption", ... */
 MUST_CHECK enum status task_kind_parse(const char *name, enum task_kind *out,

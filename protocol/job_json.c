@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/settings.h"
 #include "protocol/job_fields.h"
 #include "protocol/job_parts.h"
 
@@ -291,12 +292,27 @@ static enum status job_priority(struct reader *r, const struct json *v, const ch
     return field_int(r, v, name, &((struct job *)target)->priority);
 }
 
+/* Durations and Unix time in seconds are told from it by their size; they are the flag's. */
+static enum status read_instant(const struct reader *r, const struct json *v, const char *name, const char *flag,
+                                int64_t *out)
+{
+    int64_t ms = jsn_int(v, 0);
+    if (jsn_kind(v) != JSON_KIND_INT)
+        return diag_set(r->why, ST_FORMAT,
+                        "%s: expected Unix time in milliseconds, found %s; for a time from now there is --%s 2h", name,
+                        field_kind(v), flag);
+    if (ms > 0 && ms < JOB_FIRST_INSTANT_MS)
+        return diag_set(r->why, ST_INVALID,
+                        "%s: %lld is no Unix time in milliseconds, which has 13 digits; for a time from now there is "
+                        "--%s 2h",
+                        name, (long long)ms, flag);
+    *out = ms;
+    return ST_OK;
+}
+
 static enum status job_deadline(struct reader *r, const struct json *v, const char *name, void *target)
 {
-    if (jsn_kind(v) != JSON_KIND_INT)
-        return diag_set(r->why, ST_FORMAT, "%s: expected Unix time in milliseconds, found %s", name, field_kind(v));
-    ((struct job *)target)->deadline_ms = jsn_int(v, 0);
-    return ST_OK;
+    return read_instant(r, v, name, "deadline", &((struct job *)target)->deadline_ms);
 }
 
 static enum status job_retries(struct reader *r, const struct json *v, const char *name, void *target)
@@ -306,17 +322,25 @@ static enum status job_retries(struct reader *r, const struct json *v, const cha
 
 static enum status job_start(struct reader *r, const struct json *v, const char *name, void *target)
 {
-    if (jsn_kind(v) != JSON_KIND_INT)
-        return diag_set(r->why, ST_FORMAT, "%s: expected Unix time in milliseconds, found %s", name, field_kind(v));
-    ((struct job *)target)->not_before_ms = jsn_int(v, 0);
-    return ST_OK;
+    return read_instant(r, v, name, "delay", &((struct job *)target)->not_before_ms);
 }
 
 static enum status job_runtime(struct reader *r, const struct json *v, const char *name, void *target)
 {
-    if (jsn_kind(v) != JSON_KIND_INT)
-        return diag_set(r->why, ST_FORMAT, "%s: expected milliseconds, found %s", name, field_kind(v));
-    ((struct job *)target)->max_runtime_ms = jsn_int(v, 0);
+    enum { LEAST_MS = 1000 }; /* who writes less means seconds, as the flag does */
+    int64_t ms = jsn_int(v, -1);
+    double seconds;
+    if (jsn_kind(v) == JSON_KIND_STRING && settings_parse_seconds(jsn_string(v, ""), &seconds) == ST_OK &&
+        seconds * 1000 <= JOB_MAX_RUNTIME_MS)
+        ms = (int64_t)(seconds * 1000);
+    else if (jsn_kind(v) != JSON_KIND_INT)
+        return diag_set(r->why, ST_FORMAT, "%s: expected milliseconds or a text such as \"90s\" or \"15m\", found %s",
+                        name, field_kind(v));
+    else if (ms > 0 && ms < LEAST_MS)
+        return diag_set(r->why, ST_INVALID,
+                        "%s: %lld milliseconds are less than %d; for seconds write a text such as \"90s\"", name,
+                        (long long)ms, LEAST_MS);
+    ((struct job *)target)->max_runtime_ms = ms;
     return ST_OK;
 }
 

@@ -8,7 +8,7 @@
     {                                                                                                                  \
         .name = flag, .type = kind, .offset = offsetof(struct fetch_flags, field), .fallback = def, __VA_ARGS__        \
     }
-#define SECONDS .value = "SECONDS", .min = 0.001, .max = 86400
+#define TIMEOUT .min = 0.001, .max = 86400
 
 struct setting_group fetch_flags_group(size_t at)
 {
@@ -21,12 +21,12 @@ struct setting_group fetch_flags_group(size_t at)
             .help = "images fetched at a time"),
         ROW(host_transfers, "host-transfers", SETTING_INT, "8", .min = 1, .max = 1024, .value = "N",
             .help = "of them from one host"),
-        ROW(host_delay_s, "host-delay", SETTING_FLOAT, NULL, .value = "SECONDS", .max = 3600,
+        ROW(host_delay_s, "host-delay", SETTING_SECONDS, NULL, .max = 3600,
             .help = "least time between two requests to one host"),
-        ROW(connect_timeout_s, "connect-timeout", SETTING_FLOAT, "5", SECONDS, .help = "for a connection"),
-        ROW(first_byte_timeout_s, "first-byte-timeout", SETTING_FLOAT, "20", SECONDS,
+        ROW(connect_timeout_s, "connect-timeout", SETTING_SECONDS, "5", TIMEOUT, .help = "for a connection"),
+        ROW(first_byte_timeout_s, "first-byte-timeout", SETTING_SECONDS, "20", TIMEOUT,
             .help = "from asking to the first byte of an answer"),
-        ROW(fetch_timeout_s, "fetch-timeout", SETTING_FLOAT, "60", SECONDS, .help = "for an image, each try"),
+        ROW(fetch_timeout_s, "fetch-timeout", SETTING_SECONDS, "60", TIMEOUT, .help = "for an image, each try"),
         ROW(fetch_retries, "fetch-retries", SETTING_INT, "2", .min = 0, .max = 20, .value = "N",
             .help = "tries more where a failure may pass, with growing pauses or as Retry-After asks"),
         ROW(ca_file, "ca-file", SETTING_STRING, NULL, .value = "FILE",

@@ -98,7 +98,7 @@ MANIFEST = r'''
 {"id": "private", "image": "http://127.0.0.1:9/a.png", "task": "caption"}
 {"image": "a.png", "task":
 not json
-{"id": "late", "image": "a.png", "policy": "ml-ferret", "task": "caption", "deadline": 1}
+{"id": "late", "image": "a.png", "policy": "ml-ferret", "task": "caption", "deadline": 1600000000000}
 '''.strip()
 
 EXPECTED = {

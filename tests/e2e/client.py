@@ -71,6 +71,13 @@ def check_vectors():
         job = job_of(vector['line'])
         want(vector['name'], vector['packed'], job.pack(vector['campaign'], vector['tenant']).hex())
         want(vector['name'], vector['id'], job.name(vector['campaign'], vector['tenant']).hex())
+    for times in ({'deadline_ms': 3600}, {'not_before_ms': 1764000000}):
+        try:
+            Job('a:b', **times).pack('c')
+        except ferretry.ProtocolError as error:
+            assert list(times)[0] in str(error), error
+            continue
+        raise AssertionError('%r was taken for milliseconds' % times)
     for vector in lines('messages.jsonl'):
         frame, fields = bytes.fromhex(vector['frame']), bytes_of(vector['fields'])
         want('frame of ' + vector['kind'], (vector['kind'], vector['request'], fields), message.decode(frame))

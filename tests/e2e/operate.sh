@@ -21,6 +21,21 @@ want "failed" 4 "$(campaign_field first failed)"
 
 "$FERRET" export first -o "$WORK/kept" 2>/dev/null || die "export before the retry"
 
+# Times: units on the command line, and the instant that a manifest has too.
+head -n 1 "$WORK/in.jsonl" >"$WORK/one.jsonl"
+hours() { "$FERRET" show "$1" --job bad-0 --json | python3 -c 'import json, sys, time; job = json.load(sys.stdin); print([round((job[k] - time.time() * 1000) / 3600e3, 1) for k in sys.argv[1:]])' "${@:2}"; }
+"$FERRET" submit "$WORK/one.jsonl" --campaign timed --delay 90m --deadline 7200 --max-runtime 90s >/dev/null || die "submit with times"
+want "hours to its start and its deadline" "[1.5, 2.0]" "$(hours timed due deadline)"
+want "longest run in ms" 90000 "$("$FERRET" show timed --job bad-0 --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["job"]["max_runtime"])')"
+"$FERRET" submit "$WORK/one.jsonl" --campaign instant --delay 3h --deadline "$(date -d 'now + 4 hours' +%s)000" >/dev/null || die "submit until an instant"
+want "hours to that deadline" "[4.0]" "$(hours instant deadline)"
+for deadline in "$(date +%s)" 1600000000000; do
+    "$FERRET" submit "$WORK/one.jsonl" --campaign never --deadline "$deadline" >/dev/null 2>"$WORK/err"
+    want "exit code of --deadline $deadline" 2 $?
+    grep -q -- "--deadline $deadline: " "$WORK/err" || die "$(cat "$WORK/err")"
+done
+for campaign in timed instant; do "$FERRET" cancel "$campaign" --yes >/dev/null || die "cancel $campaign"; done
+
 # Another model: its campaign waits for it, is shown so, and the first worker never gets it.
 sleeper_start model-b/f32 8 1000
 b=$SLEEPER_PID

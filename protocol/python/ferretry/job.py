@@ -12,6 +12,7 @@ from .errors import ProtocolError
 
 CODEC_VERSION = 1
 MOST_BYTES = 16 << 10
+FIRST_INSTANT_MS = 10 ** 11  # durations, and Unix time in seconds, are under it
 TASKS = ('caption', 'describe', 'locate', 'ask')
 POINT, BOX, POLYGON, SCRIBBLE, RLE = range(5)
 Number = Union[int, float]
@@ -106,7 +107,7 @@ class Job:
     meta: Any = None                # JSON, copied into the record
     priority: int = 1
     retries: int = 4
-    deadline_ms: int = 0
+    deadline_ms: int = 0            # Unix time, as is not_before_ms; 0: none
     not_before_ms: int = 0
     max_runtime_ms: int = 0
     group_images: int = 0           # how many images the group has, said by one of them; 0: not said
@@ -120,6 +121,9 @@ class Job:
         return hashlib.sha256('\0'.join((tenant, campaign, self.key)).encode()).digest()[:16]
 
     def pack(self, campaign: str, tenant: str = 'default') -> bytes:
+        for name, value in (('deadline_ms', self.deadline_ms), ('not_before_ms', self.not_before_ms)):
+            if 0 < value < FIRST_INSTANT_MS:
+                raise ProtocolError('%s: %d is no Unix time in milliseconds, which has 13 digits' % (name, value))
         meta = None if self.meta is None else json.dumps(self.meta, ensure_ascii=False, separators=(',', ':'))
         fields = [CODEC_VERSION, self.key, self.image, self.group, self.policy, meta, self.priority, self.retries, self.deadline_ms,
                   tenant, campaign, [r._pack() for r in self.regions], [t._pack() for t in self.tasks]]

@@ -17,6 +17,7 @@ struct options {
     bool json;
     int64_t size;
     int dtype;
+    double patience_s;
     struct setting_memory memory;
     struct setting_list roots;
     uint8_t colour[3];
@@ -42,6 +43,13 @@ static const struct setting own_rows[] = {
      .min = 1,
      .max = 1e12,
      .help = "size"},
+    {.name = "patience",
+     .type = SETTING_SECONDS,
+     .offset = offsetof(struct options, patience_s),
+     .fallback = "1m",
+     .min = 0.1,
+     .max = 3600,
+     .help = "time to wait"},
     {.name = "dtype",
      .type = SETTING_CHOICE,
      .offset = offsetof(struct options, dtype),
@@ -148,13 +156,14 @@ Test(settings, flags_of_every_type_and_arguments_in_any_order)
     struct options o;
     struct settings *s = NULL;
     cr_assert_eq(read_line("a --data=/x --json -r a=/1 --root b=/2 --memory 20GiB --size 2K --dtype bf16 b "
-                           "--temperature 0.5 --max-tokens=7",
+                           "--patience 15m --temperature 0.5 --max-tokens=7",
                            &o, &s, NULL),
                  ST_OK);
     cr_expect_str_eq(o.data, "/x");
     cr_expect(o.json);
     cr_expect_eq(o.size, 2048);
     cr_expect_eq(o.dtype, 2);
+    cr_expect_eq(o.patience_s, 900);
     cr_expect_eq(o.memory.bytes, 20LL << 30);
     cr_expect_eq(o.inner.max_tokens, 7);
     cr_expect_eq(o.inner.temperature, 0.5);
@@ -212,6 +221,7 @@ Test(settings, errors_name_source_value_and_expectation)
     expect_refused("--dtype f8", "--dtype \"f8\": expected one of auto|f32|bf16");
     expect_refused("--memory 1.5", "--memory \"1.5\": expected a share such as 0.9 or a size");
     expect_refused("--size 3parsecs", "--size \"3parsecs\": expected a size");
+    expect_refused("--patience 2h", "--patience \"2h\": expected a time such as 90, 15m or 2h, in seconds from 0.1 to");
     expect_refused("--json=perhaps", "--json \"perhaps\": expected true or false");
     expect_refused("--colour red", "--colour \"red\": expected six hexadecimal digits");
     expect_refused("--jsn", "--jsn: no such flag of tool");
@@ -318,6 +328,22 @@ Test(settings, what_is_set_goes_on_as_flags_and_defaults_and_secrets_do_not)
     settings_flags_free(flags, n);
     settings_free(s);
     unsetenv("FERRET_REDIS_PASSWORD");
+}
+
+Test(settings, times_have_units_and_are_seconds_without_one)
+{
+    static const struct {
+        const char *text;
+        double seconds;
+    } rows[] = {{"90", 90}, {"90s", 90}, {"500ms", 0.5}, {"15m", 900}, {"1.5h", 5400}, {"7d", 604800}, {"0", 0}};
+    double found;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        cr_expect_eq(settings_parse_seconds(rows[i].text, &found), ST_OK, "%s", rows[i].text);
+        cr_expect_float_eq(found, rows[i].seconds, 1e-9, "%s: %g", rows[i].text, found);
+    }
+    const char *const wrong[] = {"", "s", "-1s", "1 s", "5min", "1h30m", "nan", "inf", "1M"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        cr_expect_neq(settings_parse_seconds(wrong[i], &found), ST_OK, "%s", wrong[i]);
 }
 
 Test(settings, sizes)

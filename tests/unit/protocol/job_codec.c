@@ -6,7 +6,8 @@
 #include "protocol/job.h"
 
 static const char RICH[] =
-    "{\"image\":\"data:photos/a.jpg\",\"id\":\"k\",\"group\":\"g\",\"priority\":0,\"retries\":1,\"deadline\":99,"
+    "{\"image\":\"data:photos/"
+    "a.jpg\",\"id\":\"k\",\"group\":\"g\",\"priority\":0,\"retries\":1,\"deadline\":1700000000099,"
     "\"meta\":{\"x\":1},\"regions\":[{\"id\":\"p\",\"point\":[0.5,0.25],\"normalised\":true},{\"box\":[1,2,3,4]},"
     "{\"polygon\":[[0,0,9,0,9,9]]},{\"scribble\":[1,2,3,4],\"stroke_width\":2.5},"
     "{\"rle\":{\"size\":[10,10],\"counts\":[5,3,92]}}],\"tasks\":[{\"id\":\"t\",\"kind\":\"describe\","
@@ -139,6 +140,7 @@ Test(job_codec, the_golden_bytes_of_a_job_stay)
     struct job *j = read_job(RICH);
     uint8_t *bytes = NULL;
     size_t len = 0;
+    j->deadline_ms = 99; /* as when these bytes were fixed; JSON has only real ones */
     cr_assert_eq(job_encode(j, &bytes, &len, NULL), ST_OK);
     char *hex = calloc(1, 2 * len + 1);
     for (size_t i = 0; i < len; i++)

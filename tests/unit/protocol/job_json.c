@@ -125,7 +125,17 @@ static const struct {
     {I "\"task\":\"caption\",\"group_images\":\"all\"}", ST_FORMAT, "group_images: expected"},
     {I "\"task\":\"caption\",\"priority\":3}", ST_INVALID, "priority: 3 is outside 0..2"},
     {I "\"task\":\"caption\",\"retries\":-1}", ST_INVALID, "retries: -1 is outside"},
-    {I "\"task\":\"caption\",\"deadline\":\"soon\"}", ST_FORMAT, "deadline: expected Unix time"},
+    {I "\"task\":\"caption\",\"deadline\":\"2h\"}", ST_FORMAT,
+     "deadline: expected Unix time in milliseconds, found a text; for a time from now there is --deadline 2h"},
+    {I "\"task\":\"caption\",\"deadline\":3600}", ST_INVALID, "deadline: 3600 is no Unix time in milliseconds"},
+    {I "\"task\":\"caption\",\"deadline\":1764000000}", ST_INVALID, "deadline: 1764000000 is no Unix time in mill"},
+    {I "\"task\":\"caption\",\"deadline\":-1}", ST_INVALID, "deadline: -1 is outside"},
+    {I "\"task\":\"caption\",\"not_before\":60}", ST_INVALID,
+     "not_before: 60 is no Unix time in milliseconds, which has 13 digits; for a time from now there is --delay 2h"},
+    {I "\"task\":\"caption\",\"max_runtime\":60}", ST_INVALID,
+     "max_runtime: 60 milliseconds are less than 1000; for seconds write a text such as \"90s\""},
+    {I "\"task\":\"caption\",\"max_runtime\":\"soon\"}", ST_FORMAT, "max_runtime: expected milliseconds or a text"},
+    {I "\"task\":\"caption\",\"max_runtime\":\"8d\"}", ST_FORMAT, "max_runtime: expected milliseconds or a text"},
     {I "\"phrases\":[\"dog\"]}", ST_FORMAT, "phrases: belongs to a \"task\""},
     {I "\"task\":\"caption\",\"regions\":{}}", ST_FORMAT, "regions: expected a list"},
     {I "\"task\":\"caption\",\"regions\":[1]}", ST_FORMAT, "regions[0]: expected an object"},
@@ -273,17 +283,34 @@ Test(job_json, a_line_without_tasks_takes_those_of_the_defaults)
     job_free(d);
 }
 
+Test(job_json, times_are_instants_and_a_runtime_is_milliseconds_or_a_text)
+{
+    static const char *const runtimes[] = {"90000", "\"90s\"", "\"90\"", "\"1.5m\"", "\"90000ms\""};
+    for (size_t i = 0; i < sizeof runtimes / sizeof *runtimes; i++) {
+        char text[256];
+        snprintf(
+            text, sizeof text,
+            "{\"image\":\"a\",\"task\":\"caption\",\"max_runtime\":%s,\"deadline\":1764000000000,\"not_before\":0}",
+            runtimes[i]);
+        struct job *j = good(text, NULL);
+        cr_expect_eq(j->max_runtime_ms, 90000, "%s", text);
+        cr_expect(j->deadline_ms == 1764000000000 && j->not_before_ms == 0);
+        job_free(j);
+    }
+}
+
 Test(job_json, json_written_is_the_job_read)
 {
-    struct job *j = good(
-        "{\"image\":\"a\",\"id\":\"k\",\"group\":\"g\",\"group_images\":7,\"priority\":0,\"retries\":1,\"deadline\":99,"
-        "\"meta\":{\"x\":[1,2.5,null]},\"regions\":[{\"id\":\"p\",\"point\":[0.5,0.25],"
-        "\"normalised\":true},{\"box\":[1,2,3,4]},{\"polygon\":[[0,0,9,0,9,9]]},"
-        "{\"scribble\":[1,2,3,4],\"stroke_width\":2.5},{\"rle\":{\"size\":[10,10],\"counts\":[100]}}],"
-        "\"tasks\":[{\"id\":\"t\",\"kind\":\"describe\",\"regions\":[0,4]},{\"kind\":\"ask\","
-        "\"turns\":[\"a\",\"b\",\"c\"]},{\"kind\":\"locate\",\"phrase\":\"dog\",\"options\":"
-        "{\"stop\":[\"x\"],\"temperature\":0.5,\"top_p\":0.9,\"repetition_stop\":false}}]}",
-        NULL);
+    struct job *j =
+        good("{\"image\":\"a\",\"id\":\"k\",\"group\":\"g\",\"group_images\":7,\"priority\":0,\"retries\":1,"
+             "\"deadline\":1700000000099,\"not_before\":1700000000001,\"max_runtime\":90001,"
+             "\"meta\":{\"x\":[1,2.5,null]},\"regions\":[{\"id\":\"p\",\"point\":[0.5,0.25],"
+             "\"normalised\":true},{\"box\":[1,2,3,4]},{\"polygon\":[[0,0,9,0,9,9]]},"
+             "{\"scribble\":[1,2,3,4],\"stroke_width\":2.5},{\"rle\":{\"size\":[10,10],\"counts\":[100]}}],"
+             "\"tasks\":[{\"id\":\"t\",\"kind\":\"describe\",\"regions\":[0,4]},{\"kind\":\"ask\","
+             "\"turns\":[\"a\",\"b\",\"c\"]},{\"kind\":\"locate\",\"phrase\":\"dog\",\"options\":"
+             "{\"stop\":[\"x\"],\"temperature\":0.5,\"top_p\":0.9,\"repetition_stop\":false}}]}",
+             NULL);
     struct json *v = NULL, *w = NULL;
     cr_assert_eq(job_to_json(j, &v), ST_OK);
     char *text = jsn_text(v);
