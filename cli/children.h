@@ -12,7 +12,7 @@
 #include "base/log.h"
 #include "base/status.h"
 
-enum { CHILD_MAX = 258, CHILD_ARGS = 128, EXIT_NOT_FOUND = 127 };
+enum { CHILD_MAX = 265, CHILD_ARGS = 128, EXIT_NOT_FOUND = 127 };
 
 struct child {
     char name[32];

@@ -225,12 +225,13 @@ struct setting_group link_flags_group(size_t at)
 
 enum status link_flags_open(const struct link_flags *f, struct client **out, struct diag *why)
 {
-    char address[PATHS_BYTES];
+    char address[PATHS_LIST_BYTES];
     if (!f->broker) {
-        enum status s = paths_client(f->data, address, why);
+        int there;
+        enum status s = paths_clients(f->data, address, &there, why);
         if (s != ST_OK)
             return s;
-        if (access(address + strlen("ipc://"), F_OK) != 0)
+        if (there == 0)
             return diag_set(why, ST_CLOSED, "%s: no broker there; start `ferret up --data %s`, or give --broker URL",
                             f->data, f->data);
     }

@@ -1,4 +1,4 @@
-/* `ferret up`: one machine's worth in the foreground. Starts Redis, then a broker, then workers; restarts what ends;
+/* `ferret up`: one machine's worth in the foreground. Starts Redis, then brokers, then workers; restarts what ends;
  * stops in the opposite order, so that work in progress is finished and kept. */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,6 +15,7 @@
 #include "cli/commands.h"
 #include "cli/crew.h"
 #include "cli/private_redis.h"
+#include "cli/up_brokers.h"
 #include "cli/up_file.h"
 #include "cli/up_http.h"
 #include "worker/cache_flags.h"
@@ -34,7 +35,7 @@ enum {
 
 struct up_options {
     const char *data;
-    int64_t workers, redis_memory, dedup;
+    int64_t workers, brokers, redis_memory, dedup;
     const char *redis_server;
     double grace_s;
     uint8_t background[3];
@@ -56,13 +57,11 @@ struct up {
     int n_fetch_flags;
     char dtype[16], device[48], memory[32], threads[16], isa[16], drain_ms[32], background[8], cache_bytes[32],
         dedup[32];
-    char clients[PATHS_BYTES], to_workers[PATHS_BYTES]; /* the broker's sockets */
     struct up_http http;
-    char broker_http[UP_HTTP_ADDRESS];
     char (*worker_http)[UP_HTTP_ADDRESS]; /* one a worker */
     struct private_redis redis;
     struct children children;
-    struct child *broker;
+    struct up_brokers brokers;
     struct child *workers; /* o->workers of them in a row */
     int stop_signal;
 };
@@ -83,6 +82,13 @@ static struct setting_group up_group(void)
          .min = 1,
          .max = MAX_WORKERS,
          .help = "worker processes; they share --memory and the cores"},
+        {.name = "brokers",
+         .type = SETTING_INT,
+         .offset = offsetof(struct up_options, brokers),
+         .fallback = "1",
+         .min = 1,
+         .max = PATHS_BROKERS,
+         .help = "broker processes; while one is away its clients and workers go on with another"},
         {.name = "root",
          .type = SETTING_LIST,
          .offset = offsetof(struct up_options, roots),
@@ -136,7 +142,7 @@ static struct setting_group up_service_group(void)
          .offset = offsetof(struct up_options, service.http),
          .value = "ADDR|off",
          .help =
-             "where the status page is shown, the workers' metrics at the ports behind it; default: " UP_HTTP_DEFAULT
+             "where the status page is shown, the metrics of other brokers and of workers at the ports behind it; default: " UP_HTTP_DEFAULT
              ", or the next free ports"},
         {.name = "http-token",
          .type = SETTING_STRING,
@@ -236,7 +242,7 @@ static enum status add_worker(struct up *u, int index, struct diag *why)
         {"--feature-cache-type", !cache                             ? NULL
                                  : u->o->cache.type == FEATURES_F16 ? "f16"
                                                                     : "f32"},
-        {"--broker", u->to_workers},
+        {"--broker", u->brokers.to_workers},
         {"--drain-ms", u->drain_ms},
         {"--model", u->choice.model_dir},
         {"--vision-tower", u->o->model.vision_tower},
@@ -278,17 +284,29 @@ static enum status pass_log(const struct log_flags *f)
 /* The token travels in the environment: others can read command lines. */
 static enum status prepare_http(struct up *u, struct diag *why)
 {
-    int workers = (int)u->o->workers;
+    int workers = (int)u->o->workers, brokers = (int)u->o->brokers;
     u->worker_http = calloc((size_t)workers, sizeof *u->worker_http);
     if (!u->worker_http)
         return ST_NOMEM;
-    enum status s = up_http_prepare(&u->o->service, u->data, workers, &u->http, why);
+    enum status s = up_http_prepare(&u->o->service, u->data, brokers + workers, &u->http, why);
     if (s != ST_OK || u->http.is_off)
         return s;
-    up_http_address(&u->http, 0, u->broker_http);
     for (int i = 0; i < workers; i++)
-        up_http_address(&u->http, 1 + i, u->worker_http[i]);
+        up_http_address(&u->http, brokers + i, u->worker_http[i]);
     return setenv("FERRET_HTTP_TOKEN", u->http.token, 1) == 0 ? ST_OK : ST_NOMEM;
+}
+
+static enum status add_brokers(struct up *u, struct diag *why)
+{
+    int n_args;
+    enum status s = ST_OK;
+    up_brokers_add(&u->brokers, &u->children, u->broker_program, u->redis.socket, &u->http, &n_args);
+    for (int i = 0; s == ST_OK && i < u->brokers.n; i++) {
+        u->brokers.children[i].keep_fd = u->redis.lock_fd; /* its sockets are in the folder too */
+        if (!u->http.is_off)
+            s = add_roots(u, &u->brokers.children[i], n_args, why); /* its pages show pictures */
+    }
+    return s;
 }
 
 static enum status prepare(struct up *u, struct diag *why)
@@ -311,24 +329,11 @@ static enum status prepare(struct up *u, struct diag *why)
         s = prepare_http(u, why);
     if (s == ST_OK)
         s = private_redis_prepare(u->data, u->o->redis_server, u->o->redis_memory, &u->redis, redis, why);
+    if (s == ST_OK)
+        s = up_brokers_prepare(&u->brokers, (int)u->o->brokers, u->data, why);
     if (s != ST_OK)
         return s;
-    if ((s = paths_client(u->data, u->clients, why)) != ST_OK ||
-        (s = paths_worker(u->data, u->to_workers, why)) != ST_OK)
-        return s;
-    u->broker = children_add(&u->children, "broker");
-    const char *const argv[] = {u->broker_program, "--redis",       u->redis.socket, "--client-bind",
-                                u->clients,        "--worker-bind", u->to_workers};
-    memcpy(u->broker->argv, argv, sizeof argv);
-    if (!u->http.is_off) {
-        u->broker->argv[sizeof argv / sizeof *argv] = "--http";
-        u->broker->argv[sizeof argv / sizeof *argv + 1] = u->broker_http;
-        s = add_roots(u, u->broker, sizeof argv / sizeof *argv + 2, why); /* its pages show pictures */
-        if (s != ST_OK)
-            return s;
-    }
-    u->broker->catches_stops = true;
-    u->broker->keep_fd = u->redis.lock_fd; /* its sockets are in the folder too */
+    s = add_brokers(u, why);
     worker_values(u);
     u->workers = &u->children.list[u->children.n];
     for (int i = 0; s == ST_OK && i < (int)u->o->workers; i++)
@@ -421,8 +426,27 @@ static enum status wait_ready(struct up *u, struct client *client, struct diag *
             if (gave_up(&u->workers[i]))
                 return tell_gave_up(&u->workers[i], why);
         }
-        if (gave_up(u->broker))
-            return tell_gave_up(u->broker, why);
+        for (int i = 0; i < u->brokers.n; i++) {
+            if (gave_up(&u->brokers.children[i]))
+                return tell_gave_up(&u->brokers.children[i], why);
+        }
+        if (!tick(u))
+            return ST_CANCELLED;
+    }
+}
+
+/* A client of that broker, once it answers. */
+static enum status reach_broker(struct up *u, int broker, struct client **out, struct diag *why)
+{
+    const struct client_options options = {.address = u->brokers.clients[broker], .timeout_ms = 1000};
+    int64_t begin = clock_ms();
+    for (;;) {
+        if (client_open(&options, out, why) == ST_OK)
+            return ST_OK;
+        if (gave_up(&u->brokers.children[broker]))
+            return tell_gave_up(&u->brokers.children[broker], why);
+        if (clock_ms() - begin > START_LIMIT_MS)
+            return diag_set(why, ST_TIMEOUT, "%s does not answer", u->brokers.children[broker].name);
         if (!tick(u))
             return ST_CANCELLED;
     }
@@ -432,21 +456,16 @@ static enum status start_all(struct up *u, struct diag *why)
 {
     enum status s = start_redis(u, why);
     if (s == ST_OK)
-        s = child_start(&u->children, u->broker, why);
+        s = up_brokers_start(&u->brokers, &u->children, why);
     for (int i = 0; s == ST_OK && i < (int)u->o->workers; i++)
         s = child_start(&u->children, &u->workers[i], why);
     if (s != ST_OK)
         return s;
     struct client *client = NULL;
-    int64_t begin = clock_ms();
-    while (s == ST_OK) {
-        struct client_options options = {.address = u->clients, .timeout_ms = 1000};
-        s = client_open(&options, &client, why);
-        if (s == ST_OK)
-            break;
-        if (gave_up(u->broker) || clock_ms() - begin > START_LIMIT_MS)
-            return diag_set(why, ST_TIMEOUT, "the broker does not answer");
-        s = tick(u) ? ST_OK : ST_CANCELLED;
+    for (int i = 0; s == ST_OK && i < u->brokers.n; i++) {
+        client_close(client);
+        client = NULL;
+        s = reach_broker(u, i, &client, why);
     }
     if (s == ST_OK)
         s = wait_ready(u, client, why);
@@ -458,8 +477,11 @@ static enum status start_all(struct up *u, struct diag *why)
 
 static void run_until_stopped(struct up *u)
 {
-    fprintf(stderr, "ferret up: ready: %d worker%s, data in %s\n", (int)u->o->workers, u->o->workers == 1 ? "" : "s",
-            u->data);
+    char brokers[32] = "";
+    if (u->brokers.n > 1)
+        snprintf(brokers, sizeof brokers, "%d brokers, ", u->brokers.n);
+    fprintf(stderr, "ferret up: ready: %s%d worker%s, data in %s\n", brokers, (int)u->o->workers,
+            u->o->workers == 1 ? "" : "s", u->data);
     if (!u->http.is_off) {
         char url[UP_HTTP_URL];
         up_http_url(&u->http, url);
@@ -533,7 +555,7 @@ int cmd_up(int argc, char **argv)
     const struct settings_program program = {
         .name = "ferret up",
         .args = "",
-        .summary = "Runs a private Redis, a broker and workers on this machine, in the foreground, until Ctrl-C.\n"
+        .summary = "Runs a private Redis, brokers and workers on this machine, in the foreground, until Ctrl-C.\n"
                    "State stays in the data folder: started again on it, everything goes on where it was.",
         .examples = "  ferret up --workers 2\n"
                     "  ferret up --data /var/lib/ferretry --model /models/ferret-7b --dtype bf16\n",

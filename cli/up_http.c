@@ -109,10 +109,14 @@ static enum status find_ports(struct up_http *h, bool may_move, int n, struct di
         h->port = taken + 1;
         taken = first_taken(h->host, h->port, n);
     }
-    return taken ? diag_set(why, ST_IO, "http %s:%d: %s", h->host, taken, strerror(EADDRINUSE)) : ST_OK;
+    return taken ? diag_set(why, ST_REFUSED,
+                            "http: %s:%d is taken, perhaps by another `ferret up`; %d ports in a row are needed: give "
+                            "another one, or none for the next free ones",
+                            h->host, taken, n)
+                 : ST_OK;
 }
 
-enum status up_http_prepare(const struct service_flags *flags, const char *data, int workers, struct up_http *out,
+enum status up_http_prepare(const struct service_flags *flags, const char *data, int n, struct up_http *out,
                             struct diag *why)
 {
     enum { LAST_PORT = 65535 };
@@ -123,11 +127,11 @@ enum status up_http_prepare(const struct service_flags *flags, const char *data,
     const char *colon = strrchr(address, ':');
     char *end;
     long port = colon ? strtol(colon + 1, &end, 10) : 0;
-    if (!colon || colon == address || *end || port < 1 || port + workers > LAST_PORT ||
+    if (!colon || colon == address || *end || port < 1 || port + n - 1 > LAST_PORT ||
         (size_t)(colon - address) >= sizeof out->host)
         return diag_set(why, ST_INVALID, "http \"%s\": want HOST:PORT, such as %s, or off", address, UP_HTTP_DEFAULT);
     snprintf(out->host, sizeof out->host, "%.*s", (int)(colon - address), address);
     out->port = (int)port;
     enum status s = find_token(flags->token, data, out, why);
-    return s == ST_OK ? find_ports(out, !flags->http, 1 + workers, why) : s;
+    return s == ST_OK ? find_ports(out, !flags->http, n, why) : s;
 }

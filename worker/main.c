@@ -152,13 +152,14 @@ static void on_done(void *ctx, struct pipeline_done *done)
 
 /* ---- program ----------------------------------------------------------------------------------------------------- */
 
-/* *out is --broker, or the socket in --data, written to buffer (PATHS_BYTES). */
+/* *out is --broker, or the sockets in --data, written to buffer (PATHS_LIST_BYTES). */
 static enum status find_broker(const struct worker_flags *f, char *buffer, const char **out, struct diag *why)
 {
+    int there;
     *out = f->broker ? f->broker : buffer;
     if (!f->broker && !f->data)
         return diag_set(why, ST_INVALID, "--broker or --data is needed");
-    return f->broker ? ST_OK : paths_worker(f->data, buffer, why);
+    return f->broker ? ST_OK : paths_workers(f->data, buffer, &there, why);
 }
 
 static void make_label(char *out, size_t size, const char *device)
@@ -243,7 +244,7 @@ static enum status run_session(const struct worker_flags *f, struct worker *w, c
 
 static enum status work(const struct worker_flags *f, const struct log *log, struct diag *why)
 {
-    char buffer[PATHS_BYTES];
+    char buffer[PATHS_LIST_BYTES];
     const char *broker;
     struct key_ring ring;
     struct redis_login login;

@@ -54,6 +54,28 @@ wait_for 30 says_no_worker || die "status says: $(cat "$WORK/out")"
 want "workers for images of another precision" 0 "$(campaign_field waits workers)"
 up_stop
 
+# Two brokers: whoever hangs on one that falls silent goes on with the other. One that is killed is started again.
+port=$((20000 + RANDOM % 8000))
+up_start "$data" --brokers 2 --http 127.0.0.1:$port
+broker_pid() { sed -n "s/.* up: broker-$1 started, process \([0-9]*\)$/\1/p" "$WORK/up.log" | tail -n 1; }
+is_well() { curl -fsS "http://127.0.0.1:$1/healthz" >/dev/null; }
+for p in $port $((port + 1)) $((port + 2)); do is_well "$p" || die "nobody answers at port $p"; done
+"$FERRET" up --data "$WORK/other" --http 127.0.0.1:$((port - 1)) 2>"$WORK/err"
+want "exit code of an up whose second port is taken" 4 $?
+grep -q "http: 127.0.0.1:$port is taken" "$WORK/err" || die "an up on a port that is taken says: $(cat "$WORK/err")"
+kill -STOP "$(broker_pid 0)"
+"$FERRET" submit "$ROOT/tests/e2e/corpus/files/alpha.png" --campaign beside >/dev/null || die "submit with one broker of two"
+is_done() { [ "$(campaign_field beside done)" = 1 ]; }
+wait_for 30 is_done || die "not done with one broker of two: $("$FERRET" status beside)"
+kill -CONT "$(broker_pid 0)"
+killed=$(broker_pid 1)
+kill -9 "$killed"
+is_there_again() { [ "$(broker_pid 1)" != "$killed" ] && is_well $((port + 1)); }
+wait_for 15 is_there_again || die "the second broker was not started again"
+up_stop
+want "exit code of up with two brokers after Ctrl-C" 0 "$UP_CODE"
+want "brokers that have ended in order" 2 "$(grep -c 'up: broker-[01] ended$' "$WORK/up.log")"
+
 "$FERRET" up --data "$WORK/other" --redis-server /no/such/redis-server 2>"$WORK/err"
 want "exit code without Redis" 2 $?
 grep -q 'the package is redis-server' "$WORK/err" || die "up without Redis says: $(cat "$WORK/err")"

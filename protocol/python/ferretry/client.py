@@ -38,13 +38,19 @@ class Keys:
         return cls(mine['public-key'], mine['secret-key'], theirs['public-key'])
 
 
+# Of the brokers of a `ferret up`, which may have several.
+SOCKETS = ['broker.client.ipc'] + ['broker-%d.client.ipc' % i for i in range(1, 8)]
+
+
 class Wire:
     """Sockets and patience, the same for both clients."""
 
     def __init__(self, context: Any, broker: Union[None, str, Sequence[str]], data: Union[None, str, os.PathLike], keys: Optional[Keys],
                  patience_s: float):
         if broker is None:
-            broker = 'ipc://%s/broker.client.ipc' % os.path.abspath(data or 'ferret-data')
+            folder = os.path.abspath(data or 'ferret-data')
+            found = [name for name in SOCKETS if os.path.exists(os.path.join(folder, name))]
+            broker = ['ipc://%s/%s' % (folder, name) for name in found or SOCKETS[:1]]
         addresses = broker.split(',') if isinstance(broker, str) else list(broker)
         random.shuffle(addresses)
         self.addresses = itertools.cycle(addresses)
