@@ -12,7 +12,8 @@ struct server {
     struct guard *guard; /* or NULL */
     struct link *clients, *workers;
     struct dispatch *dispatch;
-    unsigned claims; /* sent so far */
+    unsigned claims;  /* sent so far */
+    bool has_mail[2]; /* a side, as of the last wait */
     bool was_ready, replicas_follow;
 };
 
@@ -72,7 +73,7 @@ static void read_side(struct server *s, enum side side)
     size_t bytes = 0;
     struct link *l = side == SIDE_CLIENT ? s->clients : s->workers;
     struct link_frame f;
-    for (int i = 0; i < BURST && bytes < BURST_BYTES; i++) {
+    for (int i = 0; s->has_mail[side] && i < BURST && bytes < BURST_BYTES; i++) {
         if (side == SIDE_CLIENT && !dispatch_wants_clients(s->dispatch))
             return;
         if (link_receive(l, &f) != ST_OK)
@@ -171,6 +172,14 @@ static int add_polls(const struct store *store, struct link_poll *items)
     return (int)n;
 }
 
+static bool any_ready(const struct link_poll *items, int n)
+{
+    for (int i = 0; i < n; i++)
+        if (items[i].can_read || items[i].can_write)
+            return true;
+    return false;
+}
+
 static enum status wait_for(struct server *s, int timeout_ms)
 {
     enum { OWN = 3 };
@@ -179,10 +188,18 @@ static enum status wait_for(struct server *s, int timeout_ms)
         {.link = s->workers, .want_read = true},
         {.link = s->guard ? guard_gate(s->guard) : NULL, .fd = -1, .want_read = true},
     };
-    int n = OWN;
-    for (int i = 0; i < SERVER_STORES; i++)
+    int n = OWN, from[SERVER_STORES + 1];
+    for (int i = 0; i < SERVER_STORES; i++) {
+        from[i] = n;
         n += add_polls(s->options.stores[i], items + n);
-    return link_wait(items, n, timeout_ms);
+    }
+    from[SERVER_STORES] = n;
+    enum status st = link_wait(items, n, timeout_ms);
+    s->has_mail[SIDE_CLIENT] = items[0].can_read;
+    s->has_mail[SIDE_WORKER] = items[1].can_read;
+    for (int i = 0; i < SERVER_STORES; i++)
+        store_tell(s->options.stores[i], any_ready(items + from[i], from[i + 1] - from[i]));
+    return st;
 }
 
 /* In how many ms again, at the latest; -1: when something comes. */

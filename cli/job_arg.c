@@ -58,9 +58,11 @@ static enum status put_job(struct json *o, const struct job_status *s)
     struct json *v = NULL;
     if (!s->body || job_decode(s->body, s->body_len, &job, NULL) != ST_OK)
         return ST_OK;
-    enum status st = job_to_json(job, &v);
+    enum status st = job_check_meta(job, NULL);
+    if (st == ST_OK)
+        st = job_to_json(job, &v);
     job_free(job);
-    return st == ST_OK ? jsn_put(o, "job", v) : st;
+    return st == ST_OK ? jsn_put(o, "job", v) : st == ST_FORMAT ? ST_OK : st;
 }
 
 static struct json *to_json(const uint8_t id[ID_BYTES], const struct job_status *s)

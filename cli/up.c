@@ -141,9 +141,8 @@ static struct setting_group up_service_group(void)
          .type = SETTING_STRING,
          .offset = offsetof(struct up_options, service.http),
          .value = "ADDR|off",
-         .help =
-             "where the status page is shown, the metrics of other brokers and of workers at the ports behind it; default: " UP_HTTP_DEFAULT
-             ", or the next free ports"},
+         .help = "where the status page is shown, the metrics of other brokers and of workers at the ports behind it; "
+                 "default: " UP_HTTP_DEFAULT ", or the next free ports"},
         {.name = "http-token",
          .type = SETTING_STRING,
          .offset = offsetof(struct up_options, service.token),

@@ -1,5 +1,5 @@
-/* The brokers of a `ferret up`: one or several on its Redis, each with sockets and a page of its own. Clients and workers
- * have all of them as a list, and go on with another one while theirs is away. */
+/* The brokers of a `ferret up`: one or several on its Redis, each with sockets and a page of its own. Clients and
+ * workers have all of them as a list, and go on with another one while theirs is away. */
 #ifndef CLI_UP_BROKERS_H
 #define CLI_UP_BROKERS_H
 

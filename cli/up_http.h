@@ -17,9 +17,10 @@ struct up_http {
     char token[257]; /* as given, or kept in DATA/http.token */
 };
 
-/* Of n programs. flags->http: "off", an address, or NULL for UP_HTTP_DEFAULT and, where its ports are taken, the next free ones. */
-MUST_CHECK enum status up_http_prepare(const struct service_flags *flags, const char *data, int n,
-                                       struct up_http *out, struct diag *why);
+/* Of n programs. flags->http: "off", an address, or NULL for UP_HTTP_DEFAULT and, where its ports are taken, the next
+ * free ones. */
+MUST_CHECK enum status up_http_prepare(const struct service_flags *flags, const char *data, int n, struct up_http *out,
+                                       struct diag *why);
 enum { UP_HTTP_ADDRESS = 300, UP_HTTP_URL = 600 };
 /* Of the program of that number, brokers first. */
 void up_http_address(const struct up_http *h, int index, char out[UP_HTTP_ADDRESS]);

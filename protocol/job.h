@@ -95,6 +95,8 @@ MUST_CHECK enum status job_to_json(const struct job *j, struct json **out);
 /* MessagePack, bounded by LIMIT_JOB_BYTES (ST_LIMIT naming key and size). *bytes malloc'ed. */
 MUST_CHECK enum status job_encode(const struct job *j, uint8_t **bytes, size_t *len, struct diag *why);
 MUST_CHECK enum status job_decode(const uint8_t *bytes, size_t len, struct job **out, struct diag *why);
+/* What job_decode leaves to those who make records, since it takes longer than all else: meta is JSON, or ST_FORMAT. */
+MUST_CHECK enum status job_check_meta(const struct job *j, struct diag *why);
 /* id of the job: ID_BYTES bytes. */
 void job_id(const struct job *j, uint8_t id[ID_BYTES]);
 /* What names an encoded job, read without the rest of it; borrows from bytes. ST_FORMAT, ST_UNSUPPORTED, ST_LIMIT: no

@@ -305,17 +305,6 @@ enum status job_name_read(const uint8_t *bytes, size_t len, struct job_name *out
     return r.state;
 }
 
-/* Records carry meta as JSON, so it has to be some. */
-static enum status check_meta(const char *meta, struct diag *why)
-{
-    struct json *v = NULL;
-    if (!meta)
-        return ST_OK;
-    enum status s = jsn_parse(meta, strlen(meta), "meta", &v, why);
-    jsn_free(v);
-    return s;
-}
-
 enum status job_decode(const uint8_t *bytes, size_t len, struct job **out, struct diag *why)
 {
     if (len > LIMIT_JOB_BYTES)
@@ -332,12 +321,20 @@ enum status job_decode(const uint8_t *bytes, size_t len, struct job **out, struc
         diag_set(why, s, "bytes that are no job");
     if (s == ST_OK)
         s = job_check(j, why);
-    if (s == ST_OK)
-        s = check_meta(j->meta, why);
     if (s != ST_OK) {
         job_free(j);
         return s;
     }
     *out = j;
     return ST_OK;
+}
+
+enum status job_check_meta(const struct job *j, struct diag *why)
+{
+    struct json *v = NULL;
+    if (!j->meta)
+        return ST_OK;
+    enum status s = jsn_parse(j->meta, strlen(j->meta), "meta", &v, why);
+    jsn_free(v);
+    return s;
 }

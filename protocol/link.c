@@ -2,7 +2,6 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 #include "base/clock.h"
 #include "protocol/endpoints.h"
 #include "protocol/limits.h"
+#include "protocol/link_impl.h"
 #include "protocol/zap.h"
 
 #define GATE_ADDRESS "inproc://zeromq.zap.01" /* where ZeroMQ asks (RFC 27) */
@@ -23,6 +23,9 @@ struct link_context {
 
 struct link {
     void *socket;
+    int fd;       /* ZeroMQ's: readable when there is news for the socket that it has not been asked for yet */
+    bool is_used; /* since it was asked: the fd does not tell then what is there already */
+    int events;   /* what it answered */
     enum link_kind kind;
     struct link_context *context;
     /* A dealer's, for its next socket: */
@@ -33,7 +36,8 @@ struct link {
     char *connected; /* where it hangs */
     void *monitor;   /* tells how its handshakes end */
     enum status trouble;
-    int64_t again_at; /* ZeroMQ has given up on the socket: a fresh one then; 0: no need */
+    int64_t looked_at; /* at the monitor */
+    int64_t again_at;  /* ZeroMQ has given up on the socket: a fresh one then; 0: no need */
 };
 
 bool link_peer_same(const struct link_peer *a, const struct link_peer *b)
@@ -198,6 +202,14 @@ static void *monitor_new(struct link_context *c, void *socket)
     return NULL;
 }
 
+static void watch_socket(struct link *l)
+{
+    size_t size = sizeof l->fd;
+    if (zmq_getsockopt(l->socket, ZMQ_FD, &l->fd, &size) != 0)
+        l->fd = -1;
+    l->is_used = true;
+}
+
 /* A fresh socket: what a disconnected one would still send goes to the broker that was left. */
 static enum status connect_to(struct link *l, const char *address, struct diag *why)
 {
@@ -229,6 +241,7 @@ static enum status connect_to(struct link *l, const char *address, struct diag *
     l->socket = socket;
     l->monitor = monitor;
     l->again_at = 0;
+    watch_socket(l);
     return ST_OK;
 }
 
@@ -271,11 +284,16 @@ static void take_event(struct link *l, unsigned event, int64_t now_ms)
         l->again_at = now_ms + AGAIN_MS;
 }
 
+/* A look costs more than most messages, and nobody minds when a handshake is heard of a moment later. */
 static void mind_handshakes(struct link *l)
 {
     enum { EVENT_BYTES = 6 }; /* a number of two bytes, a value of four; behind it a frame with the address */
+    enum { LOOK_MS = 20 };
     uint8_t bytes[EVENT_BYTES], address[1];
     int64_t now = clock_ms();
+    if (now - l->looked_at < LOOK_MS)
+        return;
+    l->looked_at = now;
     while (zmq_recv(l->monitor, bytes, sizeof bytes, ZMQ_DONTWAIT) == EVENT_BYTES) {
         uint16_t event;
         memcpy(&event, bytes, sizeof event);
@@ -337,6 +355,7 @@ void link_gate_serve(struct link *gate, link_gate_fn fn, void *ctx)
 {
     enum { AT_ONCE = 64 };
     struct zap_question q;
+    gate->is_used = true;
     for (int i = 0; i < AT_ONCE && read_question(gate->socket, &q); i++) {
         struct zap_visitor v;
         char user[LINK_KEY_TEXT] = ZAP_USER_LOCAL;
@@ -377,6 +396,8 @@ enum status link_open(struct link_context *c, const struct link_options *o, stru
     enum status s = o->kind == LINK_GATE     ? open_gate(l, why)
                     : o->kind == LINK_ROUTER ? open_router(l, o, why)
                                              : open_dealer(l, o, why);
+    if (s == ST_OK)
+        watch_socket(l);
     if (s != ST_OK) {
         link_close(l);
         return s;
@@ -407,6 +428,7 @@ static void free_sent_bytes(void *bytes, void *hint)
 enum status link_send(struct link *l, const struct link_peer *peer, uint8_t *bytes, size_t len)
 {
     enum status s = ST_OK;
+    l->is_used = true;
     if (l->kind == LINK_ROUTER && zmq_send(l->socket, peer->bytes, peer->len, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0)
         s = errno == EAGAIN ? ST_BUSY : ST_CLOSED;
     zmq_msg_t m;
@@ -450,6 +472,7 @@ static bool receive_peer(struct link *l, struct link_peer *peer)
 enum status link_receive(struct link *l, struct link_frame *out)
 {
     enum { TRIES = 64 };
+    l->is_used = true;
     if (l->kind == LINK_DEALER)
         mind_handshakes(l);
     for (int i = 0; i < TRIES; i++) {
@@ -491,27 +514,19 @@ void link_frame_free(struct link_frame *f)
     *f = (struct link_frame){.owner = NULL};
 }
 
-enum status link_wait(struct link_poll *items, int n, int timeout_ms)
+void link_look(struct link_poll *p, bool news)
 {
-    enum { MOST = 64 };
-    zmq_pollitem_t z[MOST];
-    int map[MOST], used = 0;
-    for (int i = 0; i < n && used < MOST; i++) {
-        items[i].can_read = items[i].can_write = false;
-        if (!items[i].link && items[i].fd < 0)
-            continue;
-        z[used] = (zmq_pollitem_t){.socket = items[i].link ? items[i].link->socket : NULL, .fd = items[i].fd};
-        z[used].events = (short)((items[i].want_read ? ZMQ_POLLIN : 0) | (items[i].want_write ? ZMQ_POLLOUT : 0));
-        map[used++] = i;
-    }
-    int rc = zmq_poll(z, used, timeout_ms);
-    if (rc < 0)
-        return errno == EINTR ? ST_OK : ST_IO;
-    for (int i = 0; i < used; i++) {
-        items[map[i]].can_read = (z[i].revents & (ZMQ_POLLIN | ZMQ_POLLERR)) != 0;
-        items[map[i]].can_write = (z[i].revents & ZMQ_POLLOUT) != 0;
-    }
-    return ST_OK;
+    struct link *l = p->link;
+    size_t size = sizeof l->events;
+    if ((l->is_used || news) && zmq_getsockopt(l->socket, ZMQ_EVENTS, &l->events, &size) == 0)
+        l->is_used = false;
+    p->can_read = p->want_read && (l->events & ZMQ_POLLIN);
+    p->can_write = p->want_write && (l->events & ZMQ_POLLOUT);
+}
+
+int link_fd(const struct link *l)
+{
+    return l->fd;
 }
 
 /* ---- keys ------------------------------------------------------------------------------------------------------- */

@@ -100,6 +100,8 @@ enum status result_put_meta(struct json *record, const struct job *j)
     if (!j->meta)
         return ST_OK;
     enum status s = jsn_parse(j->meta, strlen(j->meta), "meta", &meta, NULL);
+    if (s == ST_FORMAT) /* the worker fails such a job, and its record goes without */
+        return ST_OK;
     return s == ST_OK ? jsn_put(record, "meta", meta) : s;
 }
 

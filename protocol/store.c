@@ -363,21 +363,29 @@ static int64_t sooner(int64_t a, int64_t b)
 }
 
 /* A node that no shard needs any more is left once it owes nothing. */
-static int64_t pump_node(struct store *s, struct node *n, int64_t now_ms)
+static int64_t pump_node(struct store *s, struct node *n, int64_t now_ms, bool reads)
 {
     node_limit_silence(n, s->is_cluster ? SILENCE_MS : 0); /* one alone may be slow: nobody waits for it in vain */
     if (store_uses(s, n) || (node_fd(n) >= 0 && node_pending(n) > 0))
-        return node_pump(n, now_ms);
+        return node_pump(n, now_ms, reads);
     if (node_fd(n) >= 0)
         node_drop(n, now_ms, "not needed");
     return -1;
 }
 
+void store_tell(struct store *s, bool has_news)
+{
+    s->is_told = true;
+    s->has_news = has_news;
+}
+
 int store_pump(struct store *s, int64_t now_ms)
 {
     int64_t due = -1;
+    bool reads = !s->is_told || s->has_news;
+    s->has_news = false;
     for (size_t i = 0; i < s->n_nodes; i++)
-        due = sooner(due, pump_node(s, s->nodes[i], now_ms));
+        due = sooner(due, pump_node(s, s->nodes[i], now_ms, reads));
     settle(s, now_ms);
     for (int i = 0; i < s->n_shards; i++)
         due = sooner(due, look_for(s, i, now_ms));
@@ -386,7 +394,7 @@ int store_pump(struct store *s, int64_t now_ms)
         due = sooner(due, s->topology_at - now_ms);
     for (size_t i = 0; i < s->n_nodes; i++) /* what was just asked goes out at once */
         if (node_wants_write(s->nodes[i]) && node_is_ready(s->nodes[i]))
-            due = sooner(due, node_pump(s->nodes[i], now_ms));
+            due = sooner(due, node_pump(s->nodes[i], now_ms, false));
     return (int)due;
 }
 

@@ -55,6 +55,9 @@ bool store_all_are_ready(const struct store *s); /* all are */
 int store_shards_beside(const struct store *s, int shard);
 /* Reads, writes, connects as due. Returns in how many ms it wants to be called again at the latest; -1: on its fds. */
 int store_pump(struct store *s, int64_t now_ms);
+/* After a wait: whether one of its fds was ready. From the first such call on store_pump reads only once after each
+ * that says so, which spares a system call a turn; without any it always tries. */
+void store_tell(struct store *s, bool has_news);
 const char *store_trouble(const struct store *s); /* why a shard is not ready; "" */
 /* Queues a call; tag comes back with its answer. It goes to args->shard, or to the shards that the script's rule says
  * (protocol/spread.h); the answer of several has the form of one. ST_BUSY while none of them is ready. Does not take

@@ -26,6 +26,7 @@ struct store {
     struct node *nodes[NODES_MOST]; /* the first n_seeds were given */
     size_t n_nodes, n_seeds;
     bool is_cluster;
+    bool is_told, has_news; /* by store_tell */
     bool topology_asked;
     int64_t topology_at;
     int replicas, wait_ms;

@@ -308,7 +308,22 @@ static void write_out(struct node *n, int64_t now_ms)
         n->want_write = !done;
 }
 
-int node_pump(struct node *n, int64_t now_ms)
+/* hiredis takes so much at once; a long answer is taken as a whole, within reason. */
+static void read_in(struct node *n, int64_t now_ms)
+{
+    enum { CHUNK = 16 << 10, MOST = 64 };
+    for (int i = 0; i < MOST; i++) {
+        size_t before = n->redis->reader->len;
+        if (redisBufferRead(n->redis) != REDIS_OK) {
+            node_drop(n, now_ms, n->redis->errstr);
+            return;
+        }
+        if (n->redis->reader->len < before + CHUNK)
+            return;
+    }
+}
+
+int node_pump(struct node *n, int64_t now_ms, bool reads)
 {
     if (!n->redis) {
         if (now_ms < n->retry_at)
@@ -327,8 +342,8 @@ int node_pump(struct node *n, int64_t now_ms)
     /* The socket does not block: trying costs no more than asking whether it would. */
     if (n->redis && !n->connecting && n->want_write)
         write_out(n, now_ms);
-    if (n->redis && !n->connecting && redisBufferRead(n->redis) != REDIS_OK)
-        node_drop(n, now_ms, n->redis->errstr);
+    if (n->redis && !n->connecting && reads)
+        read_in(n, now_ms);
     bool owes = n->redis && !n->connecting && n->sent.n > 0;
     if (!owes)
         n->silent_since = now_ms;

@@ -38,8 +38,8 @@ bool node_wants_write(const struct node *n);
 bool node_wants_connect(const struct node *n); /* its fd is to become writable */
 bool node_is_ready(const struct node *n);
 size_t node_pending(const struct node *n);
-/* As store_pump. */
-int node_pump(struct node *n, int64_t now_ms);
+/* As store_pump. reads false: the caller knows that nothing has come. */
+int node_pump(struct node *n, int64_t now_ms, bool reads);
 /* Of a node among several: where it says nothing for so long while it owes answers, the connection ends. 0: never. */
 void node_limit_silence(struct node *n, int ms);
 /* Ends the connection: what was on the way is lost. */

@@ -378,10 +378,23 @@ static size_t utf8_sequence(const uint8_t *p, size_t left)
     return n;
 }
 
+/* How many bytes from p on are ASCII without NUL, seen eight at a time; most texts are nothing else. */
+static size_t plain_bytes(const uint8_t *p, size_t left)
+{
+    const uint64_t ones = 0x0101010101010101u, high = 0x8080808080808080u;
+    size_t n = 0;
+    for (uint64_t word; left - n >= sizeof word; n += sizeof word) {
+        memcpy(&word, p + n, sizeof word);
+        if ((word | (word - ones)) & high) /* a byte of 0x80 and more, or one that was 0 */
+            break;
+    }
+    return n;
+}
+
 struct wire_view wire_get_str(struct wire_reader *r, size_t max_len)
 {
     struct wire_view v = take_bytes(r, WIRE_STR, max_len);
-    for (size_t i = 0; i < v.len;) {
+    for (size_t i = plain_bytes(v.bytes, v.len); i < v.len;) {
         size_t n = utf8_sequence(v.bytes + i, v.len - i);
         if (n == 0) {
             wire_fail(r, ST_FORMAT);

@@ -422,7 +422,13 @@ static enum status wait_for(struct session *s, int timeout_ms)
     for (size_t i = 0; i < n; i++)
         items[OWN + i] = (struct link_poll){.fd = polls[i].fd, .want_read = true, .want_write = polls[i].want_write};
     enum status st = link_wait(items, OWN + (int)n, timeout_ms);
+    s->has_mail = items[0].can_read;
     s->was_woken = items[1].can_read;
+    bool news = false;
+    for (size_t i = OWN; i < OWN + n; i++)
+        news = news || items[i].can_read || items[i].can_write;
+    if (s->store)
+        store_tell(s->store, news);
     return st;
 }
 
@@ -444,7 +450,7 @@ static void read_link(struct session *s)
 {
     enum { BURST = 64 };
     struct link_frame f;
-    for (int i = 0; i < BURST && link_receive(s->link, &f) == ST_OK; i++) {
+    for (int i = 0; s->has_mail && i < BURST && link_receive(s->link, &f) == ST_OK; i++) {
         on_message(s, &f, clock_ms());
         link_frame_free(&f);
     }

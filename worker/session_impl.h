@@ -90,6 +90,7 @@ struct session {
 
     int event_fd;
     bool was_woken;       /* by it, in the last wait */
+    bool has_mail;        /* from the broker, in the last wait */
     pthread_mutex_t lock; /* guards what follows */
     struct flight *events;
     bool drained;

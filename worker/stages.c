@@ -56,9 +56,13 @@ static void fetch_item(struct pipeline *p, struct item *item)
         item_fail(p, item, ERROR_PERMANENT, job->refused, job->refused_why ? job->refused_why : job->refused);
         return;
     }
+    struct diag why = {""};
+    if (job_check_meta(job, &why) != ST_OK) {
+        item_fail(p, item, ERROR_PERMANENT, "bad-job", why.text);
+        return;
+    }
     int64_t start = clock_us();
     enum fetch_error kind = FETCH_OK;
-    struct diag why = {""};
     enum status s = fetch(p->fetcher, job->image, &item->bytes, &kind, &why);
     int64_t now = clock_us();
     item->fetch_us = now - start;

@@ -109,6 +109,9 @@ def check_sync(client):
         for answer in record.answers:
             for entity in answer.entities:
                 want('span', entity.phrase, answer.text[slice(*entity.span)])
+    client.submit('nan', [Job('local:%s' % str(IMAGES[0])[1:], id='nan', tasks=(Task(options=FEW),), meta={'x': float('nan')})])
+    odd = next(iter(client.follow('nan')))
+    want('a job whose meta is no JSON', ('bad-job', None), (odd.error.code, odd.meta))
     campaign = client.campaign('python')
     want('campaign', (True, 'by=python', len(IMAGES)), (campaign.completed, campaign.labels, campaign.total))
     again = client.submit('python', jobs())

@@ -33,7 +33,7 @@ static void round_trip(struct job *j)
     size_t len = 0;
     enum status s = job_encode(j, &bytes, &len, &why);
     if (s == ST_OK) {
-        if (job_decode(bytes, len, &again, &why) != ST_OK)
+        if (job_decode(bytes, len, &again, &why) != ST_OK || job_check_meta(again, &why) != ST_OK)
             abort();
         compare(j, again);
         job_free(again);
@@ -54,7 +54,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
             round_trip(job);
         jsn_free(line);
     } else if (job_decode(bytes, size, &job, &why) == ST_OK) {
-        round_trip(job);
+        if (job_check_meta(job, &why) == ST_OK)
+            round_trip(job);
+        else
+            job_free(job);
     }
     return 0;
 }

@@ -77,6 +77,43 @@ Test(link, question_and_answer_encrypted)
     exchange(address, &server, &client);
 }
 
+static bool is_told(struct link *l, bool wants)
+{
+    struct link_poll item = {.link = l, .want_read = wants};
+    cr_assert_eq(link_wait(&item, 1, wants ? WAIT_MS : 10), ST_OK);
+    return item.can_read;
+}
+
+Test(link, what_lies_there_is_told_of_by_each_wait_until_it_is_taken)
+{
+    enum { FRAMES = 3 };
+    char address[64];
+    snprintf(address, sizeof address, "ipc:///tmp/ferretry-lies-%d", (int)getpid());
+    struct link_context *c;
+    struct link *router, *dealer;
+    struct link_options bind = {.kind = LINK_ROUTER, .address = address};
+    struct link_options connect = {.kind = LINK_DEALER, .address = address};
+    cr_assert_eq(link_context_new(&c), ST_OK);
+    cr_assert_eq(link_open(c, &bind, &router, NULL), ST_OK);
+    cr_assert_eq(link_open(c, &connect, &dealer, NULL), ST_OK);
+    for (int i = 0; i < FRAMES; i++)
+        post(dealer, NULL, "question");
+    for (int i = 0; i < FRAMES; i++) {
+        struct link_frame f;
+        cr_assert(is_told(router, true) && !is_told(router, false) && is_told(router, true), "frame %d", i);
+        cr_assert_eq(link_receive(router, &f), ST_OK);
+        link_frame_free(&f);
+    }
+    struct link_poll item = {.link = router, .want_read = true};
+    int64_t from = clock_ms();
+    cr_assert_eq(link_wait(&item, 1, 50), ST_OK);
+    cr_assert(!item.can_read && clock_ms() - from >= 50);
+    link_close(dealer);
+    link_close(router);
+    link_context_free(c);
+    unlink(address + strlen("ipc://"));
+}
+
 Test(link, nothing_is_queued_for_a_broker_that_is_not_there)
 {
     struct link_context *c;

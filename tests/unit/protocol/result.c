@@ -30,6 +30,14 @@ Test(result, a_failure_says_what_failed_and_why)
     jsn_free(r);
 }
 
+Test(result, meta_that_is_no_json_is_left_out)
+{
+    struct json *r = failure("c", "{\"x\":NaN}");
+    cr_assert_eq(result_check(r, NULL), ST_OK);
+    cr_assert_null(jsn_get(r, "meta"));
+    jsn_free(r);
+}
+
 Test(result, a_truncated_image_s_failure_says_how_much_was_there)
 {
     struct job j = {.key = (char *)"k", .image = (char *)"local:a.jpg", .policy = (char *)"default"};

@@ -137,6 +137,24 @@ Test(wire, text_must_be_utf8_without_nul)
     cr_assert_eq(r.state, ST_FORMAT);
 }
 
+Test(wire, one_bad_byte_in_a_text_is_seen_wherever_it_stands)
+{
+    enum { LEN = 28 };
+    const char bad[] = {'\0', '\x80', '\xff', '\xc3'}; /* the last one lacks what must follow it */
+    for (size_t at = 0; at <= LEN; at++)
+        for (size_t b = 0; b < sizeof bad; b++) {
+            uint8_t bytes[1 + LEN];
+            memset(bytes, 'a', sizeof bytes);
+            bytes[0] = 0xa0 | LEN;
+            if (at < LEN)
+                bytes[1 + at] = (uint8_t)bad[b];
+            struct wire_reader r = wire_reader_init(bytes, sizeof bytes);
+            struct wire_view v = wire_get_str(&r, LEN);
+            cr_assert_eq(r.state, at < LEN ? ST_FORMAT : ST_OK, "byte %d at %zu", (uint8_t)bad[b], at);
+            cr_assert_eq(v.len, at < LEN ? 0 : LEN);
+        }
+}
+
 Test(wire, numbers_that_are_none_are_faults)
 {
     struct wire_writer w;
