@@ -120,6 +120,20 @@ enum status array_read(struct backend *be, const struct array *a, size_t at, siz
     return be->ops->array_read(be, a, at, n, values, why);
 }
 
+void array_send(struct backend *be, const struct array *a, size_t n)
+{
+    assert(n <= a->n && n * sizeof(int32_t) <= ARRAY_SEND_BYTES && be->sends < ARRAY_SENDS);
+    be->sends++;
+    be->ops->array_send(be, a, n);
+}
+
+enum status array_receive(struct backend *be, void *values, struct diag *why)
+{
+    assert(be->sends > 0 && values);
+    be->sends--;
+    return be->ops->array_receive(be, values, why);
+}
+
 static void check_kv_shape(const struct kv_shape *s)
 {
     assert(s && s->layers > 0 && s->heads > 0 && s->n_pages > 0);
@@ -142,9 +156,22 @@ enum status backend_kv(struct backend *be, const struct kv_shape *shape, struct 
     return s;
 }
 
-void backend_step_begin(struct backend *be, const struct step *step)
+void backend_step_size(const struct backend *be, struct step *step, int max_sampled)
 {
-    be->ops->step_begin(be, step);
+    assert(step->n_rows >= 0 && step->n_sampled >= 0 && step->n_sampled <= max_sampled);
+    be->ops->step_size(be, step, max_sampled);
+    assert(step->rows >= step->n_rows && step->samples >= step->n_sampled);
+}
+
+enum status backend_step_record(struct backend *be, const struct step *step, bool *begun, struct diag *why)
+{
+    assert(be->kv.layers > 0);
+    return be->ops->step_record(be, step, begun, why);
+}
+
+bool backend_step_begin(struct backend *be, const struct step *step, bool replay)
+{
+    return be->ops->step_begin(be, step, replay);
 }
 
 enum status backend_step_end(struct backend *be, struct diag *why)

@@ -60,6 +60,10 @@ struct backend_caps {
     bool async;              /* operations run behind the call: the engine keeps one step in flight */
     size_t memory_bytes;     /* the budget in force */
     size_t kv_element_bytes; /* bytes of one K or V number in the cache (f32 dtype: 4, else 2) */
+    int recordings;          /* sizes of steps that backend_step_record has kept, */
+    int recorded_rows;       /* the largest of them, */
+    size_t recorded_bytes;   /* what all take */
+    char unrecorded[128];    /* why there are no more; "" where nothing stood in the way */
 };
 
 /* ---- life ---------------------------------------------------------------------------------------------------- */
@@ -118,6 +122,13 @@ MUST_CHECK enum status array_write(struct backend *be, struct array *a, size_t a
                                    struct diag *why);
 MUST_CHECK enum status array_read(struct backend *be, const struct array *a, size_t at, size_t n, void *values,
                                   struct diag *why);
+
+/* Puts a copy of the first n elements on its way to the host, as they stand behind all operations so far; at most
+ * ARRAY_SENDS copies of ARRAY_SEND_BYTES are under way. array_receive waits for the oldest of them, and for nothing
+ * that was asked for behind it. */
+enum { ARRAY_SENDS = 2, ARRAY_SEND_BYTES = 64 << 10 };
+void array_send(struct backend *be, const struct array *a, size_t n);
+MUST_CHECK enum status array_receive(struct backend *be, void *values, struct diag *why);
 
 /* Copies rows between activations on the device: dst[dst_row .. +n) = src[src_row .. +n). Equal cols. */
 void op_copy_rows(struct backend *be, struct act *dst, int dst_row, const struct act *src, int src_row, int n);
@@ -205,6 +216,7 @@ MUST_CHECK enum status backend_kv(struct backend *be, const struct kv_shape *sha
  * prefix. */
 struct step {
     int n_rows;
+    int rows, samples; /* backend_step_size: rows and sampled rows that the operations of the step are called with */
     struct array *source_kind;  /* i32 [rows]: enum source_kind */
     struct array *source_index; /* i32 [rows]: token id | slot | row of image_rows | row of region_rows */
     struct array *position;     /* i32 [rows]: absolute RoPE position */
@@ -244,7 +256,7 @@ void op_attention(struct backend *be, struct act *out, const struct act *qkv, co
 void op_take_rows(struct backend *be, struct act *dst, const struct act *src, const struct array *rows, int n);
 
 /* State of tasks on the device, one element a slot unless said. The host writes a slot when it starts a task and reads
- * the ring of each step. */
+ * `newest` behind each step. */
 struct tasks {
     int n_slots;
     int history;               /* tokens kept a slot: the largest max_tokens */
@@ -258,11 +270,16 @@ struct tasks {
     struct array *stop_ids;    /* i32 [slots * MAX_STOP_IDS], -1 = unused */
     struct array *repetition;  /* i32: 1 = the repetition stop is on */
     struct array *tokens;      /* i32 [slots * history]: sampled tokens */
-    struct array
-        *logprob; /* f32 [slots * history]: natural log of the token's probability under the untempered softmax */
-    struct array *margin; /* f32 [slots * history]: largest logit minus the second largest; top logit itself in `top` */
-    struct array *top;    /* f32 [slots * history] */
+    struct array *newest;      /* i32 [slots * SAMPLED_WORDS]: a struct sampled a slot */
 };
+/* What the sampling of a token came to. */
+struct sampled {
+    int32_t token, finish;
+    float logprob; /* natural log of the token's probability under the untempered softmax */
+    float margin;  /* largest logit minus the second largest */
+    float top;     /* the largest logit */
+};
+enum { SAMPLED_WORDS = sizeof(struct sampled) / sizeof(int32_t) };
 enum finish {
     FINISH_NONE,
     FINISH_STOP,
@@ -274,14 +291,24 @@ enum finish {
  * REPETITION_MIN_CYCLES, p * r >= REPETITION_MIN_TOKENS. */
 enum { REPETITION_MAX_CYCLE = 48, REPETITION_MIN_CYCLES = 4, REPETITION_MIN_TOKENS = 24 };
 /* For each sampled row i with slot s = sample_slot[i]: picks the next token from logits[i] (argmax or temperature/top-p
- * with the counter-based generator u = uniform(seed, count), see kernels/random.h), appends token, log-probability,
- * margin and top, updates last, count and finish. suppress: a token id never sampled, or -1. */
+ * with the counter-based generator u = uniform(seed, count), see kernels/random.h), appends the token, updates last,
+ * count, finish and newest. suppress: a token id never sampled, or -1. */
 void op_sample(struct backend *be, const struct act *logits, const struct step *step, struct tasks *tasks, int vocab,
                int suppress);
 
-/* ---- bounds of a step: CUDA captures graphs per padded size, the CPU ignores them ---------------------------------
- */
-void backend_step_begin(struct backend *be, const struct step *step);
+/* ---- bounds of a step ------------------------------------------------------------------------------------------- */
+
+/* Sets rows and samples from n_rows and n_sampled (at most max_sampled). They may be larger, from a short list of
+ * sizes: operations then run over rows that stand behind the real ones, whose descriptions are what earlier steps left
+ * there or zeros, and which reach nothing. Activations and arrays of a step are made for the largest. */
+void backend_step_size(const struct backend *be, struct step *step, int max_sampled);
+/* From here to backend_step_end nothing runs: the operations are kept, for later steps of equal rows and samples whose
+ * operations are called with the same handles; n_rows and n_sampled of this step don't count. The cache must be there.
+ * *begun is false where a backend keeps none, or has no room for more: then there is nothing to end. */
+MUST_CHECK enum status backend_step_record(struct backend *be, const struct step *step, bool *begun, struct diag *why);
+/* Begins a step that runs. False, which only happens where replay is asked for: it was recorded, and none of its
+ * operations is to be called. */
+bool backend_step_begin(struct backend *be, const struct step *step, bool replay);
 MUST_CHECK enum status backend_step_end(struct backend *be, struct diag *why);
 
 #endif

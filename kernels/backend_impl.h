@@ -12,6 +12,7 @@ struct backend {
     enum dtype dtype;
     size_t used_bytes;
     struct kv_shape kv; /* layers = 0 until backend_kv */
+    int sends;          /* under way */
 };
 struct weight {
     enum weight_use use;
@@ -38,9 +39,13 @@ struct backend_ops {
                                struct diag *why);
     enum status (*array_read)(struct backend *be, const struct array *a, size_t at, size_t n, void *values,
                               struct diag *why);
+    void (*array_send)(struct backend *be, const struct array *a, size_t n);
+    enum status (*array_receive)(struct backend *be, void *values, struct diag *why);
     size_t (*kv_page_bytes)(const struct backend *be, const struct kv_shape *shape);
     enum status (*kv)(struct backend *be, const struct kv_shape *shape, struct diag *why);
-    void (*step_begin)(struct backend *be, const struct step *step);
+    void (*step_size)(const struct backend *be, struct step *step, int max_sampled);
+    enum status (*step_record)(struct backend *be, const struct step *step, bool *begun, struct diag *why);
+    bool (*step_begin)(struct backend *be, const struct step *step, bool replay);
     enum status (*step_end)(struct backend *be, struct diag *why);
 
     void (*copy_rows)(struct backend *be, struct act *dst, int dst_row, const struct act *src, int src_row, int n);

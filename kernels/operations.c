@@ -213,7 +213,7 @@ static void check_tasks(const struct tasks *t)
     assert(has(t->temperature, ARRAY_F32, slots) && has(t->top_p, ARRAY_F32, slots));
     assert(has(t->seed, ARRAY_I32, 2 * slots) && has(t->stop_ids, ARRAY_I32, slots * MAX_STOP_IDS));
     assert(has(t->repetition, ARRAY_I32, slots) && has(t->tokens, ARRAY_I32, ring));
-    assert(has(t->logprob, ARRAY_F32, ring) && has(t->margin, ARRAY_F32, ring) && has(t->top, ARRAY_F32, ring));
+    assert(has(t->newest, ARRAY_I32, slots * SAMPLED_WORDS));
 }
 
 void op_sample(struct backend *be, const struct act *logits, const struct step *step, struct tasks *tasks, int vocab,

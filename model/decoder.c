@@ -7,7 +7,7 @@ size_t decoder_bytes(const struct decoder_config *c, int max_rows, int max_sampl
 {
     size_t inner = (size_t)c->heads * (size_t)c->head_dim, hidden = (size_t)c->hidden;
     size_t row = 2 * hidden + 4 * inner + (size_t)c->mlp;
-    size_t sampled = hidden + (size_t)c->vocab + 4 * (size_t)c->max_positions;
+    size_t sampled = hidden + (size_t)c->vocab + (size_t)c->max_positions;
     return ((size_t)max_rows * row + (size_t)max_sampled * sampled) * sizeof(float);
 }
 
@@ -29,7 +29,8 @@ static enum status init_acts(struct decoder *d, int max_rows, int max_sampled, s
     return s;
 }
 
-static enum status init_arrays(struct decoder *d, int max_rows, int max_sampled, int n_pages, struct diag *why)
+static enum status init_arrays(struct decoder *d, int max_rows, int samples, int max_sampled, int n_pages,
+                               struct diag *why)
 {
     struct step *st = &d->step;
     struct tasks *t = &d->tasks;
@@ -41,17 +42,25 @@ static enum status init_arrays(struct decoder *d, int max_rows, int max_sampled,
         enum array_kind kind;
         size_t n;
     } const arrays[] = {
-        {&st->source_kind, ARRAY_I32, rows}, {&st->source_index, ARRAY_I32, rows},
-        {&st->position, ARRAY_I32, rows},    {&st->kv_page, ARRAY_I32, rows},
-        {&st->kv_at, ARRAY_I32, rows},       {&st->pages, ARRAY_I32, (size_t)n_pages},
-        {&st->sampled, ARRAY_I32, slots},    {&st->sample_slot, ARRAY_I32, slots},
-        {&t->last, ARRAY_I32, slots},        {&t->count, ARRAY_I32, slots},
-        {&t->max_tokens, ARRAY_I32, slots},  {&t->finish, ARRAY_I32, slots},
-        {&t->temperature, ARRAY_F32, slots}, {&t->top_p, ARRAY_F32, slots},
-        {&t->seed, ARRAY_I32, 2 * slots},    {&t->stop_ids, ARRAY_I32, slots * MAX_STOP_IDS},
-        {&t->repetition, ARRAY_I32, slots},  {&t->tokens, ARRAY_I32, ring},
-        {&t->logprob, ARRAY_F32, ring},      {&t->margin, ARRAY_F32, ring},
-        {&t->top, ARRAY_F32, ring},
+        {&st->source_kind, ARRAY_I32, rows},
+        {&st->source_index, ARRAY_I32, rows},
+        {&st->position, ARRAY_I32, rows},
+        {&st->kv_page, ARRAY_I32, rows},
+        {&st->kv_at, ARRAY_I32, rows},
+        {&st->pages, ARRAY_I32, (size_t)n_pages},
+        {&st->sampled, ARRAY_I32, (size_t)samples},
+        {&st->sample_slot, ARRAY_I32, (size_t)samples},
+        {&t->last, ARRAY_I32, slots},
+        {&t->count, ARRAY_I32, slots},
+        {&t->max_tokens, ARRAY_I32, slots},
+        {&t->finish, ARRAY_I32, slots},
+        {&t->temperature, ARRAY_F32, slots},
+        {&t->top_p, ARRAY_F32, slots},
+        {&t->seed, ARRAY_I32, 2 * slots},
+        {&t->stop_ids, ARRAY_I32, slots * MAX_STOP_IDS},
+        {&t->repetition, ARRAY_I32, slots},
+        {&t->tokens, ARRAY_I32, ring},
+        {&t->newest, ARRAY_I32, slots * SAMPLED_WORDS},
     };
     enum status s = ST_OK;
     for (size_t i = 0; s == ST_OK && i < sizeof arrays / sizeof arrays[0]; i++)
@@ -62,12 +71,14 @@ static enum status init_arrays(struct decoder *d, int max_rows, int max_sampled,
 enum status decoder_init(struct decoder *d, struct backend *be, const struct config *c, const struct decoder_weights *w,
                          int max_rows, int max_sampled, int n_pages, struct diag *why)
 {
-    *d = (struct decoder){.be = be, .config = &c->decoder, .weights = w};
+    *d = (struct decoder){.be = be, .config = &c->decoder, .weights = w, .max_rows = max_rows};
+    struct step most = {.n_rows = max_rows, .n_sampled = max_sampled};
+    backend_step_size(be, &most, max_sampled);
     d->staging = malloc(2 * (size_t)max_sampled * sizeof *d->staging);
     if (!d->staging)
         return ST_NOMEM;
-    enum status s = init_acts(d, max_rows, max_sampled, why);
-    return s == ST_OK ? init_arrays(d, max_rows, max_sampled, n_pages, why) : s;
+    enum status s = init_acts(d, most.rows, most.samples, why);
+    return s == ST_OK ? init_arrays(d, most.rows, most.samples, max_sampled, n_pages, why) : s;
 }
 
 void decoder_fini(struct decoder *d)
@@ -113,6 +124,7 @@ static enum status write_step(struct decoder *d, const struct plan *p, struct di
     st->n_spans = p->n_spans;
     st->spans = p->spans;
     st->n_sampled = p->n_sampled;
+    backend_step_size(d->be, st, d->tasks.n_slots);
     int32_t *rows = d->staging, *slots = d->staging + d->tasks.n_slots;
     assert(p->n_sampled <= d->tasks.n_slots);
     for (int i = 0; i < p->n_sampled; i++) {
@@ -155,7 +167,7 @@ static void run_layer(struct decoder *d, int layer)
     struct backend *be = d->be;
     const struct decoder_layer *w = &d->weights->layers[layer];
     const struct decoder_config *c = d->config;
-    int rows = d->step.n_rows;
+    int rows = d->step.rows;
     op_norm(be, d->h, d->x, rows, NORM_RMS, w->attn_norm, NULL, c->rms_eps, false);
     op_linear(be, d->qkv, 0, d->h, rows, w->qkv, NULL, EPI_NONE);
     op_rope_append(be, d->qkv, &d->step, layer, d->weights->inv_freq);
@@ -170,12 +182,12 @@ static enum status sample_rows(struct decoder *d, const struct decoder_trace *tr
 {
     struct backend *be = d->be;
     const struct decoder_config *c = d->config;
-    int n = d->step.n_sampled;
-    if (n == 0)
+    int n = d->step.n_sampled, samples = d->step.samples;
+    if (samples == 0)
         return ST_OK;
-    op_take_rows(be, d->last, d->x, d->step.sampled, n);
-    op_norm(be, d->last, d->last, n, NORM_RMS, d->weights->norm, NULL, c->rms_eps, false);
-    op_linear(be, d->logits, 0, d->last, n, d->weights->head, NULL, EPI_NONE);
+    op_take_rows(be, d->last, d->x, d->step.sampled, samples);
+    op_norm(be, d->last, d->last, samples, NORM_RMS, d->weights->norm, NULL, c->rms_eps, false);
+    op_linear(be, d->logits, 0, d->last, samples, d->weights->head, NULL, EPI_NONE);
     enum status s = ST_OK;
     if (trace)
         s = act_read(be, d->last, 0, n, trace->hidden + (ptrdiff_t)c->layers * n * c->hidden, why);
@@ -185,20 +197,53 @@ static enum status sample_rows(struct decoder *d, const struct decoder_trace *tr
     return s;
 }
 
+static enum status run_step(struct decoder *d, const struct act *image_rows, const struct act *region_rows,
+                            const struct decoder_trace *trace, struct diag *why)
+{
+    enum status s = ST_OK;
+    op_embed(d->be, d->x, &d->step, d->weights->embed, image_rows, region_rows, d->tasks.last);
+    for (int i = 0; s == ST_OK && i < d->config->layers; i++) {
+        s = trace_hidden(d, trace, i, why);
+        run_layer(d, i);
+    }
+    return s == ST_OK ? sample_rows(d, trace, why) : s;
+}
+
+enum status decoder_record(struct decoder *d, const struct act *image_rows, const struct act *region_rows,
+                           struct diag *why)
+{
+    struct step *st = &d->step;
+    bool begun = true;
+    enum status s = ST_OK;
+    st->n_spans = st->n_sampled = 0;
+    for (int n = 1; s == ST_OK && begun && n <= d->max_rows; n = st->rows + 1) {
+        st->n_rows = n;
+        backend_step_size(d->be, st, d->tasks.n_slots);
+        s = backend_step_record(d->be, st, &begun, why);
+        if (s != ST_OK || !begun)
+            break;
+        s = run_step(d, image_rows, region_rows, NULL, why);
+        enum status end = backend_step_end(d->be, why);
+        s = s == ST_OK ? end : s;
+    }
+    return s;
+}
+
 enum status decoder_step(struct decoder *d, const struct plan *plan, const struct act *image_rows,
                          const struct act *region_rows, const struct decoder_trace *trace, struct diag *why)
 {
     enum status s = write_step(d, plan, why);
     if (s != ST_OK)
         return s;
-    backend_step_begin(d->be, &d->step);
-    op_embed(d->be, d->x, &d->step, d->weights->embed, image_rows, region_rows, d->tasks.last);
-    for (int i = 0; s == ST_OK && i < d->config->layers; i++) {
-        s = trace_hidden(d, trace, i, why);
-        run_layer(d, i);
-    }
-    if (s == ST_OK)
-        s = sample_rows(d, trace, why);
+    if (backend_step_begin(d->be, &d->step, !trace))
+        s = run_step(d, image_rows, region_rows, trace, why);
     enum status end = backend_step_end(d->be, why);
+    if (s == ST_OK && end == ST_OK && plan->n_sampled > 0)
+        array_send(d->be, d->tasks.newest, (size_t)d->tasks.n_slots * SAMPLED_WORDS);
     return s == ST_OK ? end : s;
+}
+
+enum status decoder_sampled(struct decoder *d, struct sampled *out, struct diag *why)
+{
+    return array_receive(d->be, out, why);
 }

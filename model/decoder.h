@@ -13,9 +13,10 @@ struct decoder {
     struct backend *be;
     const struct decoder_config *config;
     const struct decoder_weights *weights;
-    struct act *x, *h, *qkv, *attn, *mlp; /* [max_rows, ...] */
-    struct act *last, *logits;            /* [max_sampled, ...] */
-    struct step step;                     /* its arrays belong to the backend */
+    struct act *x, *h, *qkv, *attn, *mlp; /* rows of the largest step, and its sampled ones: */
+    struct act *last, *logits;
+    int max_rows;
+    struct step step; /* its arrays belong to the backend */
     struct tasks tasks;
     int32_t *staging; /* [2 * max_sampled] on the host */
 };
@@ -41,8 +42,15 @@ struct slot_start {
 };
 /* Sets a slot's state for a new task. */
 MUST_CHECK enum status decoder_start_slot(struct decoder *d, const struct slot_start *s, struct diag *why);
-/* Runs the rows of a plan. trace may be NULL. */
+/* Lets the backend keep what steps of each size do, as far as it has room (backend_step_record). Behind backend_kv; the
+ * steps that follow pass the same image_rows and region_rows. */
+MUST_CHECK enum status decoder_record(struct decoder *d, const struct act *image_rows, const struct act *region_rows,
+                                      struct diag *why);
+/* Runs the rows of a plan. trace may be NULL. Where the plan samples, what it samples is on its way to the host. */
 MUST_CHECK enum status decoder_step(struct decoder *d, const struct plan *plan, const struct act *image_rows,
                                     const struct act *region_rows, const struct decoder_trace *trace, struct diag *why);
+/* Waits for the oldest step that samples and was not read yet, at most two steps back, not for those behind it: out
+ * gets an element a slot, of which those that the step sampled are new. */
+MUST_CHECK enum status decoder_sampled(struct decoder *d, struct sampled *out, struct diag *why);
 
 #endif

@@ -13,10 +13,11 @@ enum {
     DEFAULT_SEQUENCES = 64,
     DEFAULT_STEP_ROWS = 512,
     DEFAULT_WAITING_IMAGES = 64,
-    IMAGE_SLOTS = 8, /* images on the device: the batch that runs and the one being encoded */
+    IMAGE_SLOTS = 8,  /* images on the device: the batch that runs and the one being encoded */
+    GRAPH_SHARE = 32, /* of what is left for the cache: recorded steps */
     SHARE = 8, /* slots, encoder and sampler may each take 1 / SHARE of what the weights leave, at least one item */
 };
-static const size_t mib = (size_t)1 << 20;
+static const size_t mib = (size_t)1 << 20, most_recorded = (size_t)512 << 20;
 
 static int or_default(int value, int fallback)
 {
@@ -89,7 +90,10 @@ static enum status make_cache(struct engine *e, struct diag *why)
     size_t page = backend_kv_page_bytes(e->be, &shape), left = left_bytes(e);
     /* Beside the pages a backend may keep the rotations of their positions, and a little of its own. */
     size_t table = (size_t)KV_PAGE * (size_t)d->head_dim * sizeof(float);
-    size_t fit = (left - left / 64) / (page + table);
+    size_t recorded = !backend_caps(e->be)->async          ? 0
+                      : left / GRAPH_SHARE < most_recorded ? left / GRAPH_SHARE
+                                                           : most_recorded;
+    size_t fit = (left - left / 64 - recorded) / (page + table);
     int patches = e->config->vision.grid * e->config->vision.grid;
     size_t least = (size_t)kvcache_pages_for(patches) + 2;
     if (fit < least)
@@ -118,9 +122,8 @@ static enum status make_scheduler(struct engine *e)
     size_t n = (size_t)e->max_sequences;
     e->planned.rows = calloc(n, sizeof *e->planned.rows);
     e->in_flight.rows = calloc(n, sizeof *e->in_flight.rows);
-    e->last = calloc(n, sizeof *e->last);
-    e->finish = calloc(n, sizeof *e->finish);
-    if (!e->planned.rows || !e->in_flight.rows || !e->last || !e->finish)
+    e->sampled = calloc(n, sizeof *e->sampled);
+    if (!e->planned.rows || !e->in_flight.rows || !e->sampled)
         return ST_NOMEM;
     return scheduler_new(&o, &e->scheduler);
 }
@@ -154,16 +157,23 @@ static enum status write_account(struct engine *e, size_t weights)
                              .head_dim = e->config->decoder.head_dim,
                              .n_pages = e->n_pages};
     size_t pages = backend_kv_page_bytes(e->be, &shape) * (size_t)e->n_pages;
-    acts -= weights + pages < acts ? weights + pages : acts;
+    const struct backend_caps *caps = backend_caps(e->be);
+    size_t others = weights + pages + caps->recorded_bytes;
+    char graphs[256] = "";
+    if (caps->recordings > 0 || caps->unrecorded[0])
+        snprintf(graphs, sizeof graphs, "graphs       %8zu MiB: %d sizes of steps, up to %d rows%s%s\n",
+                 caps->recorded_bytes / mib, caps->recordings, caps->recorded_rows, caps->unrecorded[0] ? "; " : "",
+                 caps->unrecorded);
+    acts -= others < acts ? others : acts;
     int n =
         asprintf(&e->account,
                  "budget       %8zu MiB\n"
                  "weights      %8zu MiB\n"
                  "activations  %8zu MiB: steps of %d rows, %d sequences, %d images (%d encoded at once), %d regions "
                  "at once\n"
-                 "KV cache     %8zu MiB: %d pages of %d positions\n",
+                 "KV cache     %8zu MiB: %d pages of %d positions\n%s",
                  budget / mib, weights / mib, acts / mib, e->max_rows, e->max_sequences, e->image_slots,
-                 e->encode_batch, e->region_batch, pages / mib, e->n_pages, KV_PAGE);
+                 e->encode_batch, e->region_batch, pages / mib, e->n_pages, KV_PAGE, graphs);
     if (n < 0) {
         e->account = NULL;
         return ST_NOMEM;
@@ -209,6 +219,8 @@ static enum status build(struct engine *e, const struct engine_options *o, struc
                          most_pages(e), why);
     if (s == ST_OK)
         s = make_cache(e, why);
+    if (s == ST_OK)
+        s = decoder_record(&e->decoder, e->image_rows, e->region_rows, why);
     if (s == ST_OK)
         s = make_scheduler(e);
     if (s == ST_OK && o->on_features && !(e->host_features = malloc(engine_feature_count(e) * sizeof(float))))
@@ -260,8 +272,7 @@ void engine_close(struct engine *e)
     config_free(e->config);
     free(e->planned.rows);
     free(e->in_flight.rows);
-    free(e->last);
-    free(e->finish);
+    free(e->sampled);
     free(e->account);
     free(e->host_features);
     free(e);

@@ -45,7 +45,7 @@ struct task_job {
     size_t text_len, text_cap;
     int n_prompt, n_tokens; /* n_tokens: read from the device */
     int64_t submitted_us, started_us, first_us;
-    struct result_node *result; /* made on submission, so that an ending can't fail */
+    struct result_node *result; /* made on submission with room for max_tokens, so that an ending can't fail */
     struct task_job *next;      /* of the image; ended ones are gone */
 };
 struct image_job {
@@ -90,7 +90,7 @@ struct engine {
     struct result_node *results, **results_end;
 
     struct flight planned, in_flight; /* of the step being built; of the step behind it */
-    int32_t *last, *finish;           /* [max_sequences]: read after a step */
+    struct sampled *sampled;          /* [max_sequences]: what was read of a step */
     bool lost;
     struct diag lost_why;
     engine_observer observer;
@@ -111,6 +111,9 @@ void engine_lose(struct engine *e, const struct diag *why);
 void engine_queue_result(struct engine *e, struct result_node *node);
 /* Feeds a token to the stop texts: true in *stop when one is complete. */
 MUST_CHECK enum status engine_match_stops(struct task_job *t, int32_t token, bool *stop);
+/* Makes room in a task's result for the tokens that it may get; keeps one that was read. */
+MUST_CHECK enum status engine_room_for_tokens(struct task_job *t);
+void engine_keep_token(struct task_job *t, const struct sampled *sampled);
 /* Frees a job that the scheduler doesn't know (any more). */
 void task_job_free(struct engine *e, struct task_job *t);
 

@@ -69,7 +69,7 @@ void engine_show_step(struct engine *e, const struct plan *plan, const struct de
     float *hidden = malloc((size_t)levels * (size_t)c->hidden * sizeof *hidden);
     for (int i = 0; hidden && i < n; i++) {
         const struct task_job *t = e->planned.rows[i].task;
-        if (!t || t->n_tokens > 0)
+        if (!t || t->sched.sampled > 1) /* not the end of its prompt */
             continue;
         for (int k = 0; k < levels; k++) {
             const float *row = trace->hidden + ((ptrdiff_t)k * n + i) * c->hidden;

@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,6 +35,28 @@ void engine_result_fini(struct engine_result *r)
     *r = (struct engine_result){0};
 }
 
+enum status engine_room_for_tokens(struct task_job *t)
+{
+    struct engine_result *r = &t->result->result;
+    size_t n = (size_t)t->sched.max_tokens;
+    r->tokens = malloc(n * sizeof *r->tokens);
+    r->logprob = malloc(n * sizeof *r->logprob);
+    r->margin = malloc(n * sizeof *r->margin);
+    r->top = malloc(n * sizeof *r->top);
+    return r->tokens && r->logprob && r->margin && r->top ? ST_OK : ST_NOMEM;
+}
+
+void engine_keep_token(struct task_job *t, const struct sampled *sampled)
+{
+    struct engine_result *r = &t->result->result;
+    int at = t->n_tokens++;
+    assert(at < t->sched.max_tokens);
+    r->tokens[at] = sampled->token;
+    r->logprob[at] = sampled->logprob;
+    r->margin[at] = sampled->margin;
+    r->top[at] = sampled->top;
+}
+
 void task_job_free(struct engine *e, struct task_job *t)
 {
     for (int i = 0; t->regions && i < t->sched.n_regions; i++)
@@ -47,6 +70,8 @@ void task_job_free(struct engine *e, struct task_job *t)
     free(t->text);
     detokenizer_free(t->detokenizer);
     engine_release_prefix(e, t->prefix);
+    if (t->result)
+        engine_result_fini(&t->result->result);
     free(t->result);
     free(t);
 }
@@ -91,39 +116,12 @@ enum status engine_match_stops(struct task_job *t, int32_t token, bool *stop)
     return ST_OK;
 }
 
-static enum status read_ring(struct engine *e, const struct task_job *t, const struct array *a, void **out,
-                             struct diag *why)
+/* The text of the tokens that were kept. */
+static enum status fill_answer(const struct engine *e, const struct task_job *t, struct engine_result *r,
+                               struct diag *why)
 {
-    size_t at = (size_t)t->sched.slot * (size_t)e->decoder.tasks.history;
-    void *values = malloc((size_t)t->n_tokens * sizeof(int32_t));
-    if (!values)
-        return ST_NOMEM;
-    enum status s = array_read(e->be, a, at, (size_t)t->n_tokens, values, why);
-    if (s != ST_OK) {
-        free(values);
-        return s;
-    }
-    *out = values;
-    return ST_OK;
-}
-
-/* What the device kept of the task, and its text. */
-static enum status fill_answer(struct engine *e, struct task_job *t, struct engine_result *r, struct diag *why)
-{
-    const struct tasks *device = &e->decoder.tasks;
-    void *tokens = NULL, *logprob = NULL, *margin = NULL, *top = NULL;
-    enum status s = read_ring(e, t, device->tokens, &tokens, why);
-    r->tokens = tokens;
-    if (s == ST_OK)
-        s = read_ring(e, t, device->logprob, &logprob, why);
-    r->logprob = logprob;
-    if (s == ST_OK)
-        s = read_ring(e, t, device->margin, &margin, why);
-    r->margin = margin;
-    if (s == ST_OK)
-        s = read_ring(e, t, device->top, &top, why);
-    r->top = top;
-    if (s == ST_OK && !(r->token_end = calloc((size_t)t->n_tokens, sizeof *r->token_end)))
+    enum status s = ST_OK;
+    if (!(r->token_end = calloc((size_t)t->n_tokens, sizeof *r->token_end)))
         s = ST_NOMEM;
     if (s == ST_OK)
         s = tokenizer_decode(e->tokenizer, r->tokens, t->n_tokens, true, &r->text, r->token_end, why);
@@ -183,9 +181,10 @@ void engine_end_task(struct engine *e, struct task_job *t, enum engine_outcome o
         enum status s = fill_answer(e, t, r, &text);
         if (s != ST_OK) {
             outcome = s == ST_NOMEM ? OUTCOME_NO_MEMORY : OUTCOME_DEVICE;
-            drop_answer(r);
         }
     }
+    if (outcome != OUTCOME_OK)
+        drop_answer(r);
     int64_t now = clock_us(), started = t->started_us ? t->started_us : now, first = t->first_us ? t->first_us : now;
     r->outcome = outcome;
     r->finish = finish;

@@ -1,5 +1,5 @@
-/* One step: the plan is made while the step before it may still run; then that step's tokens are read, and the new
- * step starts. A backend whose operations run within the call (caps.async false) is read at once instead. */
+/* One step: it is planned and started while the step before it may still run; then that one's tokens are read. A
+ * backend whose operations run within the call (caps.async false) is read at once instead. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -174,18 +174,20 @@ static enum status run_rows(struct engine *e, const struct plan *p, struct diag 
 }
 
 /* A row read back: the token may end its task. */
-static void take_token(struct engine *e, struct flight_row *row)
+static void take_token(struct engine *e, const struct flight_row *row)
 {
+    const struct sampled *sampled = &e->sampled[row->slot];
     struct task_job *t = row->task;
     if (!t) {
         e->stats.wasted_rows++;
         return;
     }
-    if (t->n_tokens++ == 0)
+    if (t->n_tokens == 0)
         t->first_us = clock_us();
+    engine_keep_token(t, sampled);
     bool stop = false;
-    enum status s = engine_match_stops(t, e->last[row->slot], &stop);
-    enum finish finish = (enum finish)e->finish[row->slot];
+    enum status s = engine_match_stops(t, sampled->token, &stop);
+    enum finish finish = (enum finish)sampled->finish;
     if (s != ST_OK)
         engine_end_task(e, t, OUTCOME_NO_MEMORY, FINISH_NONE, "out of memory while matching stop texts");
     else if (finish == FINISH_NON_FINITE)
@@ -203,12 +205,7 @@ static enum status collect(struct engine *e, int64_t *device_us, struct diag *wh
     if (f->n == 0)
         return ST_OK;
     int64_t start = clock_us();
-    size_t n = (size_t)e->max_sequences;
-    enum status s = array_read(e->be, e->decoder.tasks.last, 0, n, e->last, why);
-    if (s == ST_OK)
-        s = array_read(e->be, e->decoder.tasks.finish, 0, n, e->finish, why);
-    if (s == ST_OK)
-        s = backend_sync(e->be, why);
+    enum status s = decoder_sampled(&e->decoder, e->sampled, why);
     *device_us += clock_us() - start;
     if (s != ST_OK)
         return s;
@@ -236,10 +233,6 @@ static enum status launch(struct engine *e, const struct plan *p, int64_t *devic
     if (s == ST_OK)
         s = run_rows(e, p, why);
     *device_us += clock_us() - start;
-    struct flight swap = e->in_flight;
-    e->in_flight = e->planned;
-    e->planned = swap;
-    e->planned.n = 0;
     e->stats.steps += p->n_rows > 0;
     e->stats.prefill_rows += p->n_prefill;
     e->stats.decode_rows += p->n_decode;
@@ -253,9 +246,13 @@ static enum status step(struct engine *e, int64_t *device_us, struct diag *why)
     if (s != ST_OK)
         return s;
     note_samples(e, plan);
-    s = collect(e, device_us, why);
+    s = launch(e, plan, device_us, why);
     if (s == ST_OK)
-        s = launch(e, plan, device_us, why);
+        s = collect(e, device_us, why);
+    struct flight swap = e->in_flight;
+    e->in_flight = e->planned;
+    e->planned = swap;
+    e->planned.n = 0;
     if (s == ST_OK && !backend_caps(e->be)->async)
         s = collect(e, device_us, why);
     return s;

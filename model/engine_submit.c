@@ -162,9 +162,11 @@ static enum status make_task(struct engine *e, struct image_job *image, const st
     if (s != ST_OK)
         return s;
     t->sched.prefix = &t->prefix->sched;
-    if (scheduler_pages_needed(e->scheduler, &t->sched) > e->n_pages)
+    if (scheduler_pages_needed(e->scheduler, &t->sched) > e->n_pages) {
         *outcome = refuse(t, OUTCOME_NO_MEMORY, "the KV cache is smaller than this task alone");
-    return ST_OK;
+        return ST_OK;
+    }
+    return engine_room_for_tokens(t);
 }
 
 static enum status new_task(struct task_job **out)

@@ -36,6 +36,12 @@ struct cpu {
     atomic_bool failed;                               /* an operation failed: every later sync says so */
     struct diag failure;
 
+    struct {
+        size_t bytes;
+        char data[ARRAY_SEND_BYTES];
+    } sent[ARRAY_SENDS];
+    int next_sent; /* that the next array_send fills */
+
     size_t page_bytes, layer_bytes, head_elements;
     char *pages;
     float *rope; /* cos then sin, each D/2, a position */

@@ -13,6 +13,8 @@ enum status cpu_array_write(struct backend *be, struct array *a, size_t at, size
                             struct diag *why);
 enum status cpu_array_read(struct backend *be, const struct array *a, size_t at, size_t n, void *values,
                            struct diag *why);
+void cpu_array_send(struct backend *be, const struct array *a, size_t n);
+enum status cpu_array_receive(struct backend *be, void *values, struct diag *why);
 void cpu_copy_rows(struct backend *be, struct act *dst, int dst_row, const struct act *src, int src_row, int n);
 void cpu_take_rows(struct backend *be, struct act *dst, const struct act *src, const struct array *rows, int n);
 

@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <math.h>
+#include <string.h>
 
 /* Below this temperature a draw would overflow and always be the maximum anyway (spec 7.1). */
 static const float GREEDY_BELOW = 0.01f;
@@ -137,14 +138,14 @@ static bool repeats(const int32_t *tokens, int count)
     return false;
 }
 
-static enum finish finish_of(const struct tasks *t, int slot, int token, const int32_t *tokens, int count)
+/* count: tokens with the newest one, which is `s`. */
+static enum finish finish_of(const struct tasks *t, int slot, const struct sampled *s, const int32_t *tokens, int count)
 {
-    ptrdiff_t newest = (ptrdiff_t)slot * t->history + count - 1;
-    if (!isfinite(array_f32(t->top)[newest]) || !isfinite(array_f32(t->logprob)[newest]))
+    if (!isfinite(s->top) || !isfinite(s->logprob))
         return FINISH_NON_FINITE;
     const int32_t *stop = array_i32(t->stop_ids) + slot * MAX_STOP_IDS;
     for (int i = 0; i < MAX_STOP_IDS; i++)
-        if (stop[i] >= 0 && stop[i] == token)
+        if (stop[i] >= 0 && stop[i] == s->token)
             return FINISH_STOP;
     if (array_i32(t->repetition)[slot] && repeats(tokens, count))
         return FINISH_REPETITION;
@@ -166,14 +167,17 @@ static void sample_row(const struct sample_job *j, int thread, int row)
     /* The model's own distribution: the suppressed token counts in it, though it is never picked. */
     float max = j->cpu->simd->max_row(x, j->vocab);
     double log_sum = log(j->cpu->simd->exp_sum(x, j->vocab, max, 1.0f));
-    ptrdiff_t at = (ptrdiff_t)slot * t->history;
-    array_i32(t->tokens)[at + *count] = token;
-    array_f32(t->logprob)[at + *count] = (float)((double)x[token] - (double)max - log_sum);
-    array_f32(t->margin)[at + *count] = best.first - best.second;
-    array_f32(t->top)[at + *count] = best.first;
+    int32_t *tokens = array_i32(t->tokens) + (ptrdiff_t)slot * t->history;
+    struct sampled s = {.token = token,
+                        .logprob = (float)((double)x[token] - (double)max - log_sum),
+                        .margin = best.first - best.second,
+                        .top = best.first};
+    tokens[*count] = token;
     array_i32(t->last)[slot] = token;
     *count += 1;
-    array_i32(t->finish)[slot] = finish_of(t, slot, token, array_i32(t->tokens) + at, *count);
+    s.finish = finish_of(t, slot, &s, tokens, *count);
+    array_i32(t->finish)[slot] = s.finish;
+    memcpy(array_i32(t->newest) + (ptrdiff_t)slot * SAMPLED_WORDS, &s, sizeof s);
 }
 
 static void sample_rows(void *ctx, int thread)

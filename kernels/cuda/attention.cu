@@ -63,13 +63,16 @@ template <class T> __device__ void end_row(const running &r, float *out, T *copy
     }
 }
 
-/* T: of the cache and of the copy. row_span [passes][rows]: the span that a row is in, or -1. */
+/* T: of the cache and of the copy. row_span [MAX_SEGMENTS][rows]: the span that a row is in, or -1. */
 template <class T>
 __global__ void __launch_bounds__(ATTN_BLOCK) cached(attention_args a, kv_cache cache, int layer, float *out, T *copy)
 {
     __shared__ block_memory m;
     __shared__ const T *values[ATTN_BLOCK];
-    int row = blockIdx.x, head = blockIdx.y, D = cache.head_dim, C = cache.heads * D, position = a.position[row];
+    int row = blockIdx.x, head = blockIdx.y, D = cache.head_dim, C = cache.heads * D;
+    if (row >= a.counts->rows)
+        return;
+    int position = a.position[row];
     running r;
     start_row(r, m, a.qkv + static_cast<size_t>(row) * 3 * C + head * D, D);
     for (int pass = 0; pass < a.n_passes; pass++) {

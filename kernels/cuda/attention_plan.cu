@@ -22,15 +22,16 @@ static bool reads_nothing(const struct step &step, int row)
     return true;
 }
 
-void cuda_attention_plan(const struct step &step, span *spans, int32_t *row_span, attention_shape *out)
+void cuda_attention_plan(const struct step &step, int rows, span *spans, int32_t *row_span, step_counts *out)
 {
     int n = 0, next = 0;
     *out = {};
-    out->n_passes = step.n_spans > 0 ? step.spans[step.n_spans - 1].pass + 1 : 1;
-    for (int i = 0; i < out->n_passes * step.n_rows; i++)
+    out->rows = step.n_rows;
+    out->sampled = step.n_sampled;
+    for (int i = 0; i < MAX_SEGMENTS * rows; i++)
         row_span[i] = -1;
-    for (int pass = 0; pass < out->n_passes; pass++) {
-        int32_t *of_pass = row_span + pass * step.n_rows;
+    for (int pass = 0; pass < MAX_SEGMENTS; pass++) {
+        int32_t *of_pass = row_span + pass * rows;
         out->first[pass] = n;
         for (; next < step.n_spans && step.spans[next].pass == pass; next++)
             add_pieces(step.spans[next], spans, &n, of_pass);

@@ -27,6 +27,7 @@ enum { WARPS = 4, THREADS = 32 * WARPS, GROUP = ATTN_BLOCK / WARPS /* keys of a 
 enum { ROWS = 16 /* of a product */, TILES = ATTENTION_TILE / ROWS };
 enum { PAD = 16 /* bytes: ldmatrix then meets no bank twice */, WEIGHT_STRIDE = ATTN_BLOCK * 2 + PAD };
 enum { PAIRS = 2 /* times 16 outputs of a warp */, SCORES = GROUP / 8 };
+enum { MOST_TILES = 64 /* at once of a pass and head: with 32 heads four times what an H100 holds */ };
 /* The largest head dimensions: what 99 KiB of shared memory hold. */
 enum { MOST_CACHED = 16 * PAIRS * WARPS, MOST_FULL = 64 };
 
@@ -431,13 +432,19 @@ __device__ void attend(const attention_args &a, const kv_cache &c, int layer, co
         put_down(r[m], a, t, m * ROWS, pass, out, copy, c.heads, D);
 }
 
+/* How many tiles a pass has stands on the device: blocks take them in turns. What a tile reads of shared memory it has
+ * read before its last barrier. */
 template <class T>
 __global__ void __launch_bounds__(THREADS, 2)
-    cached_tiles(attention_args a, kv_cache cache, int layer, int first_span, float *out, T *copy)
+    cached_tiles(attention_args a, kv_cache cache, int layer, int pass, float *out, T *copy)
 {
-    span s = a.spans[first_span + blockIdx.x];
-    tile t = {s.row, s.n, s.page0, s.base, s.length, 0};
-    attend<T, true>(a, cache, layer, t, s.pass, out, copy);
+    int end = a.counts->first[pass + 1];
+    UNROLL(1)
+    for (int i = a.counts->first[pass] + blockIdx.x; i < end; i += gridDim.x) {
+        span s = a.spans[i];
+        tile t = {s.row, s.n, s.page0, s.base, s.length, 0};
+        attend<T, true>(a, cache, layer, t, pass, out, copy);
+    }
 }
 
 /* A tile's rows are of one image. */
@@ -454,12 +461,9 @@ __global__ void __launch_bounds__(THREADS, 2)
 template <class T>
 void launch_passes(cudaStream_t s, const attention_args &a, const kv_cache &cache, int layer, float *out, T *copy)
 {
-    int bytes = places<true>(cache.head_dim).bytes();
-    for (int pass = 0; pass < a.n_passes; pass++) {
-        int first = a.shape.first[pass], n = a.shape.first[pass + 1] - first;
-        if (n > 0)
-            LAUNCH((cached_tiles<T>), dim3(n, cache.heads), THREADS, bytes, s, a, cache, layer, first, out, copy);
-    }
+    int bytes = places<true>(cache.head_dim).bytes(), most = a.rows < MOST_TILES ? a.rows : static_cast<int>(MOST_TILES);
+    for (int pass = 0; pass < a.n_passes; pass++)
+        LAUNCH((cached_tiles<T>), dim3(most, cache.heads), THREADS, bytes, s, a, cache, layer, pass, out, copy);
 }
 
 template <class T>

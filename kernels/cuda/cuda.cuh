@@ -33,6 +33,24 @@ struct staging {
     char *back; /* one section, of what is read */
 };
 
+/* What is on its way to the host (array_send): pinned, and an event behind each copy. */
+struct sendings {
+    char *memory[ARRAY_SENDS];
+    size_t bytes[ARRAY_SENDS];
+    cudaEvent_t arrived[ARRAY_SENDS];
+    int next;
+};
+
+/* Steps that were recorded as graphs, one a size. */
+enum { MAX_RECORDINGS = 32 };
+struct recordings {
+    int n, rows[MAX_RECORDINGS];
+    cudaGraphExec_t graphs[MAX_RECORDINGS];
+    int under_way;            /* rows of the step that is being recorded, or 0 */
+    bool spoilt, closed;      /* this one can't be kept; there are to be no more */
+    cudaGraphExec_t replayed; /* what the step that was begun runs as, or NULL */
+};
+
 /* What was put on the stream last, for messages. */
 struct last_operation {
     const char *name;
@@ -44,6 +62,8 @@ struct cuda {
     int device;
     cudaStream_t stream;
     staging stage;
+    sendings sent;
+    recordings recorded;
     held_memory *held;
     gemm_plans *plans;
     bool fast;
@@ -57,13 +77,13 @@ struct cuda {
     int max_act_rows;
 
     kv_cache cache;
-    span *spans; /* of the step, and which of them a row is in: [passes][rows] */
+    step_counts *counts; /* of the step */
+    span *spans;         /* of the step, and which of them a row is in: [MAX_SEGMENTS][its rows] */
     int32_t *row_span;
     span *host_spans; /* the same on the way there */
     int32_t *host_row_span;
     float *attention_state;
-    attention_shape attention; /* of the step */
-    int kv_rows;               /* most rows of a step */
+    int kv_rows; /* most rows of a step */
 };
 
 struct cuda_weight {
@@ -139,6 +159,13 @@ void cuda_write(cuda &c, void *device, const void *host, size_t bytes);
 /* Waits for everything before it. */
 MUST_CHECK enum status cuda_read(cuda &c, void *host, const void *device, size_t bytes, struct diag *why);
 
+/* send.cu */
+MUST_CHECK enum status cuda_send_open(cuda &c, struct diag *why);
+void cuda_send_close(cuda &c);
+/* record.cu: whether what was recorded is thrown away; frees everything. */
+void cuda_record_spoil(cuda &c, const char *what);
+void cuda_record_close(cuda &c);
+
 /* plugin.cu: failures. Keeps the first one, with what was put on the stream last. */
 bool cuda_well(cuda &c, cudaError_t e);
 void cuda_fail(cuda &c, const char *what);
@@ -192,7 +219,13 @@ void cuda_op_glu(struct backend *be, struct act *out, const struct act *x, int r
 /* step.cu */
 size_t cuda_kv_page_bytes(const struct backend *be, const struct kv_shape *shape);
 enum status cuda_kv(struct backend *be, const struct kv_shape *shape, struct diag *why);
-void cuda_step_begin(struct backend *be, const struct step *step);
+bool cuda_step_begin(struct backend *be, const struct step *step, bool replay);
+/* send.cu */
+void cuda_array_send(struct backend *be, const struct array *a, size_t n);
+enum status cuda_array_receive(struct backend *be, void *values, struct diag *why);
+/* record.cu */
+void cuda_step_size(const struct backend *be, struct step *step, int max_sampled);
+enum status cuda_step_record(struct backend *be, const struct step *step, bool *begun, struct diag *why);
 enum status cuda_step_end(struct backend *be, struct diag *why);
 /* operations.cu: the table, all members in it */
 extern const struct backend_ops cuda_operations;

@@ -10,10 +10,10 @@ enum { WARPS = 4 };
 
 template <class T>
 __global__ void rope_append(float *qkv, kv_cache cache, int layer, const int32_t *position, const int32_t *kv_page,
-                            const int32_t *kv_at, const float *inv_freq, int rows)
+                            const int32_t *kv_at, const float *inv_freq, const step_counts *counts)
 {
     int work = blockIdx.x * WARPS + threadIdx.y, row = work / cache.heads, head = work % cache.heads;
-    if (row >= rows)
+    if (row >= counts->rows)
         return;
     int D = cache.head_dim, C = cache.heads * D, half = D / 2;
     float *q = qkv + static_cast<size_t>(row) * 3 * C + head * D, *k = q + C, *v = k + C;
@@ -37,16 +37,16 @@ __global__ void rope_append(float *qkv, kv_cache cache, int layer, const int32_t
 
 void cuda_rope_append(cudaStream_t s, enum dtype d, float *qkv, const kv_cache &cache, int layer,
                       const int32_t *position, const int32_t *kv_page, const int32_t *kv_at, const float *inv_freq,
-                      int rows)
+                      int rows, const step_counts *counts)
 {
     if (rows == 0)
         return;
     dim3 grid((rows * cache.heads + WARPS - 1) / WARPS), block(32, WARPS);
     if (d == DTYPE_F16)
-        LAUNCH((rope_append<__half>), grid, block, 0, s, qkv, cache, layer, position, kv_page, kv_at, inv_freq, rows);
+        LAUNCH((rope_append<__half>), grid, block, 0, s, qkv, cache, layer, position, kv_page, kv_at, inv_freq, counts);
     else if (d == DTYPE_F32)
-        LAUNCH((rope_append<float>), grid, block, 0, s, qkv, cache, layer, position, kv_page, kv_at, inv_freq, rows);
+        LAUNCH((rope_append<float>), grid, block, 0, s, qkv, cache, layer, position, kv_page, kv_at, inv_freq, counts);
     else
         LAUNCH((rope_append<__nv_bfloat16>), grid, block, 0, s, qkv, cache, layer, position, kv_page, kv_at, inv_freq,
-               rows);
+               counts);
 }

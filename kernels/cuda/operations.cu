@@ -144,33 +144,33 @@ void embed(struct backend *be, struct act *x, const struct step *step, const str
                           weight_of(table)->data,
                           image_rows ? act_of(image_rows)->values : nullptr,
                           region_rows ? act_of(region_rows)->values : nullptr};
-    cuda_embed(c.stream, kept_type(be->dtype), act_of(x)->values, step->n_rows, x->cols, from);
-    wrote(c, x, "embedding", step->n_rows, false);
+    cuda_embed(c.stream, kept_type(be->dtype), act_of(x)->values, step->rows, x->cols, from);
+    wrote(c, x, "embedding", step->rows, false);
 }
 
 void rope_append(struct backend *be, struct act *qkv, const struct step *step, int layer, const struct weight *inv_freq)
 {
     cuda &c = *cuda_of(be);
     cuda_rope_append(c.stream, kept_type(be->dtype), act_of(qkv)->values, c.cache, layer, ints_of(step->position),
-                     ints_of(step->kv_page), ints_of(step->kv_at), vector_of(inv_freq), step->n_rows);
-    wrote(c, qkv, "RoPE", step->n_rows, false);
+                     ints_of(step->kv_page), ints_of(step->kv_at), vector_of(inv_freq), step->rows, c.counts);
+    wrote(c, qkv, "RoPE", step->rows, false);
 }
 
 void attention(struct backend *be, struct act *out, const struct act *qkv, const struct step *step, int layer)
 {
     cuda &c = *cuda_of(be);
     attention_args args = {act_of(qkv)->values,
-                           step->n_rows,
-                           c.attention.n_passes,
+                           step->rows,
+                           MAX_SEGMENTS,
                            ints_of(step->position),
                            ints_of(step->pages),
                            c.row_span,
                            c.spans,
                            c.attention_state,
-                           c.attention};
+                           c.counts};
     cuda_attention(c.stream, kept_type(be->dtype), act_of(out)->values, fused_copy(c, *act_of(out)), args, c.cache,
                    layer);
-    wrote(c, out, "attention", step->n_rows, true);
+    wrote(c, out, "attention", step->rows, true);
 }
 
 void take_rows(struct backend *be, struct act *dst, const struct act *src, const struct array *rows, int n)
@@ -190,21 +190,18 @@ void sample(struct backend *be, const struct act *logits, const struct step *ste
                        ints_of(t->count),
                        ints_of(t->finish),
                        ints_of(t->tokens),
+                       reinterpret_cast<struct sampled *>(ints_of(t->newest)),
                        ints_of(t->max_tokens),
                        ints_of(t->seed),
                        ints_of(t->stop_ids),
                        ints_of(t->repetition),
                        floats_of(t->temperature),
-                       floats_of(t->top_p),
-                       floats_of(t->logprob),
-                       floats_of(t->margin),
-                       floats_of(t->top)};
+                       floats_of(t->top_p)};
     int at_once = static_cast<int>(c.product_bytes / (static_cast<size_t>(vocab) * sizeof(float)));
-    for (int i = 0, n; i < step->n_sampled; i += n) {
-        n = step->n_sampled - i < at_once ? step->n_sampled - i : at_once;
-        cuda_sample(c.stream, act_of(logits)->values + static_cast<size_t>(i) * static_cast<size_t>(logits->cols),
-                    logits->cols, static_cast<float *>(c.product), ints_of(step->sample_slot) + i, n, view, vocab,
-                    suppress);
+    for (int i = 0, n; i < step->samples; i += n) {
+        n = step->samples - i < at_once ? step->samples - i : at_once;
+        cuda_sample(c.stream, act_of(logits)->values, logits->cols, static_cast<float *>(c.product),
+                    ints_of(step->sample_slot), i, n, c.counts, view, vocab, suppress);
         cuda_launched(c, "sampling", n, vocab);
     }
 }
@@ -213,7 +210,8 @@ void sample(struct backend *be, const struct act *logits, const struct step *ste
 
 const struct backend_ops cuda_operations = {
     cuda_close,      cuda_sync,     cuda_weight_new, cuda_act_new,       cuda_act_write,  cuda_act_read,
-    cuda_array_new,  cuda_array_write, cuda_array_read, cuda_kv_page_bytes, cuda_kv,         cuda_step_begin,
+    cuda_array_new,  cuda_array_write, cuda_array_read, cuda_array_send, cuda_array_receive, cuda_kv_page_bytes,
+    cuda_kv,         cuda_step_size, cuda_step_record, cuda_step_begin,
     cuda_step_end,   cuda_copy_rows, norm,           cuda_linear,        cuda_op_glu,     patchify,
     vision_embed,    attention_full, drop_class,     region_gather,      region_center,   region_pool,
     region_take,     region_select, region_take_xy,  embed,              rope_append,     attention,

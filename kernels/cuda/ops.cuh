@@ -14,6 +14,12 @@ extern "C" {
 }
 #pragma GCC diagnostic pop
 
+/* What changes from step to step stands on the device, since a step's launches may have been recorded: how many of the
+ * rows and of the sampled rows are real, and where each pass's spans stand: [first[p], first[p + 1]). */
+struct step_counts {
+    int rows, sampled, first[MAX_SEGMENTS + 1];
+};
+
 /* norm.cu; bias is NULL for NORM_RMS */
 void cuda_norm(cudaStream_t s, enum dtype d, float *out, void *copy, const float *x, int rows, int cols,
                enum norm_kind kind, const float *weight, const float *bias, float eps);
@@ -97,28 +103,26 @@ inline __host__ __device__ size_t kv_place(const kv_cache &c, int page, int laye
 {
     return ((static_cast<size_t>(page) * c.layers + layer) * c.heads + head) * 2 * KV_PAGE * c.head_dim;
 }
+/* rows: at least counts->rows. */
 void cuda_rope_append(cudaStream_t s, enum dtype d, float *qkv, const kv_cache &cache, int layer,
                       const int32_t *position, const int32_t *kv_page, const int32_t *kv_at, const float *inv_freq,
-                      int rows);
+                      int rows, const step_counts *counts);
 
-/* attention.cu, attention_tile.cu. Spans of a step as attention takes them: at most ATTENTION_TILE rows each, those of
- * pass p at [first[p], first[p + 1]). Every row is in one at least. */
+/* attention.cu, attention_tile.cu. Spans of a step as attention takes them: at most ATTENTION_TILE rows each. Every row
+ * is in one at least. */
 enum { ATTENTION_TILE = 32 };
-struct attention_shape {
-    int n_passes, first[MAX_SEGMENTS + 1];
-};
-/* On the host. spans: room for MAX_SEGMENTS * n_rows of them; row_span [n_passes * n_rows]: index into spans, -1 = the
- * row is in none of that pass; room for MAX_SEGMENTS passes. */
-void cuda_attention_plan(const struct step &step, span *spans, int32_t *row_span, attention_shape *out);
+/* On the host, for a step whose operations run over `rows` rows. spans: room for MAX_SEGMENTS * n_rows of them;
+ * row_span [MAX_SEGMENTS][rows]: index into spans, -1 = the row is in none of that pass. */
+void cuda_attention_plan(const struct step &step, int rows, span *spans, int32_t *row_span, step_counts *out);
 
 /* Everything pointed to is on the device. */
 struct attention_args {
     const float *qkv;
-    int rows, n_passes;
+    int rows, n_passes; /* rows: at least counts->rows */
     const int32_t *position, *pages, *row_span;
     const span *spans;
     float *state; /* [rows][heads][2] */
-    attention_shape shape;
+    const step_counts *counts;
 };
 /* d: of the cache and, where it is wanted, of the copy. */
 void cuda_attention(cudaStream_t s, enum dtype d, float *out, void *copy, const attention_args &a,
@@ -138,12 +142,13 @@ void cuda_attention_full_tiles(cudaStream_t s, enum dtype d, float *out, void *c
 struct tasks_view {
     int history;
     int32_t *last, *count, *finish, *tokens;
+    struct sampled *newest;
     const int32_t *max_tokens, *seed, *stop_ids, *repetition;
     const float *temperature, *top_p;
-    float *logprob, *margin, *top;
 };
-/* logits: rows `stride` apart; weights: room for n_sampled * vocab numbers */
-void cuda_sample(cudaStream_t s, const float *logits, int stride, float *weights, const int32_t *sample_slot,
-                 int n_sampled, const tasks_view &tasks, int vocab, int suppress);
+/* Sampled rows [first, first + n) of the step, as far as they are real; logits are `stride` apart; weights: room for
+ * n * vocab numbers */
+void cuda_sample(cudaStream_t s, const float *logits, int stride, float *weights, const int32_t *sample_slot, int first,
+                 int n, const step_counts *counts, const tasks_view &tasks, int vocab, int suppress);
 
 #endif

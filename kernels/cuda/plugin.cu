@@ -9,6 +9,10 @@
 
 void cuda_fail(cuda &c, const char *what)
 {
+    if (c.recorded.under_way) { /* nothing has run: it is the recording that fails */
+        cuda_record_spoil(c, what);
+        return;
+    }
     if (c.failed)
         return;
     c.failed = true;
@@ -120,7 +124,9 @@ static void close_instance(cuda *c)
 {
     if (c->stream)
         cudaStreamSynchronize(c->stream); /* failed or not, all is freed */
+    cuda_record_close(*c);
     gemm_close(*c);
+    cuda_send_close(*c);
     cuda_stage_close(*c);
     cuda_free_all(*c);
     if (c->stream)
@@ -148,6 +154,8 @@ static enum status open_parts(cuda &c, struct diag *why)
     if (e != cudaSuccess)
         return diag_set(why, ST_DEVICE, "%s: %s", c.base.caps.device, cudaGetErrorString(e));
     enum status s = cuda_stage_open(c, why);
+    if (s == ST_OK)
+        s = cuda_send_open(c, why);
     if (s == ST_OK)
         s = cuda_alloc(c, STAGE_BYTES, &c.upload, why);
     return s == ST_OK ? gemm_open(c, why) : s;

@@ -175,14 +175,14 @@ __device__ bool repeats(const int32_t *tokens, int count)
     return same == span;
 }
 
-__device__ int finish_of(const tasks_view &t, int slot, int token, int count, bool repeated)
+/* count: tokens with the newest one, which is `s`. */
+__device__ int finish_of(const tasks_view &t, int slot, const struct sampled &s, int count, bool repeated)
 {
-    size_t newest = static_cast<size_t>(slot) * t.history + count - 1;
-    if (t.top[newest] - t.top[newest] != 0 || t.logprob[newest] - t.logprob[newest] != 0) /* NaN or infinite */
+    if (s.top - s.top != 0 || s.logprob - s.logprob != 0) /* NaN or infinite */
         return FINISH_NON_FINITE;
     for (int i = 0; i < MAX_STOP_IDS; i++) {
         int stop = t.stop_ids[slot * MAX_STOP_IDS + i];
-        if (stop >= 0 && stop == token)
+        if (stop >= 0 && stop == s.token)
             return FINISH_STOP;
     }
     if (t.repetition[slot] && repeated)
@@ -191,13 +191,16 @@ __device__ int finish_of(const tasks_view &t, int slot, int token, int count, bo
 }
 
 __global__ void __launch_bounds__(BLOCK)
-    sample_rows(const float *logits, int stride, float *weights, const int32_t *sample_slot, tasks_view t, int vocab,
-                int suppress)
+    sample_rows(const float *logits, int stride, float *weights, const int32_t *sample_slot, int first,
+                const step_counts *counts, tasks_view t, int vocab, int suppress)
 {
-    int slot = sample_slot[blockIdx.x];
+    int row = first + blockIdx.x;
+    if (row >= counts->sampled)
+        return;
+    int slot = sample_slot[row];
     if (t.finish[slot] != FINISH_NONE)
         return;
-    const float *x = logits + static_cast<size_t>(blockIdx.x) * stride;
+    const float *x = logits + static_cast<size_t>(row) * stride;
     int count = t.count[slot];
     size_t at = static_cast<size_t>(slot) * t.history;
     best b = find_best(x, vocab, suppress);
@@ -208,27 +211,29 @@ __global__ void __launch_bounds__(BLOCK)
     for (int i = threadIdx.x; i < vocab; i += BLOCK)
         sum += static_cast<double>(expf(x[i] - max));
     sum = block_reduce<BLOCK>(sum, 0.0, add());
-    if (threadIdx.x == 0) {
+    if (threadIdx.x == 0)
         t.tokens[at + count] = token;
-        t.logprob[at + count] = static_cast<float>(static_cast<double>(x[token]) - static_cast<double>(max) - log(sum));
-        t.margin[at + count] = b.first - b.second;
-        t.top[at + count] = b.first;
-    }
     __syncthreads(); /* the new token is there for all */
     int repeated = __syncthreads_or(repeats(t.tokens + at, count + 1));
     if (threadIdx.x == 0) {
+        struct sampled s = {
+            token, FINISH_NONE,
+            static_cast<float>(static_cast<double>(x[token]) - static_cast<double>(max) - log(sum)),
+            b.first - b.second, b.first};
+        s.finish = finish_of(t, slot, s, count + 1, repeated != 0);
         t.last[slot] = token;
         t.count[slot] = count + 1;
-        t.finish[slot] = finish_of(t, slot, token, count + 1, repeated != 0);
+        t.finish[slot] = s.finish;
+        t.newest[slot] = s;
     }
 }
 
 } // namespace
 
-void cuda_sample(cudaStream_t s, const float *logits, int stride, float *weights, const int32_t *sample_slot,
-                 int n_sampled, const tasks_view &tasks, int vocab, int suppress)
+void cuda_sample(cudaStream_t s, const float *logits, int stride, float *weights, const int32_t *sample_slot, int first,
+                 int n, const step_counts *counts, const tasks_view &tasks, int vocab, int suppress)
 {
-    if (n_sampled > 0)
-        LAUNCH(sample_rows, n_sampled, BLOCK, 0, s, logits, stride, weights, sample_slot, tasks, vocab,
+    if (n > 0)
+        LAUNCH(sample_rows, n, BLOCK, 0, s, logits, stride, weights, sample_slot, first, counts, tasks, vocab,
                suppress);
 }

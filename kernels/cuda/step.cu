@@ -14,7 +14,7 @@ enum status cuda_kv(struct backend *be, const struct kv_shape *shape, struct dia
     size_t rows = static_cast<size_t>(c.kv_rows), heads = static_cast<size_t>(shape->heads);
     size_t spans = MAX_SEGMENTS * rows * sizeof(span), maps = MAX_SEGMENTS * rows * sizeof(int32_t);
     size_t page_bytes = cuda_kv_page_bytes(be, shape) * static_cast<size_t>(shape->n_pages);
-    void *pages, *device[3], *host[2];
+    void *pages, *device[4], *host[2];
     enum status s = cuda_alloc(c, page_bytes, &pages, why);
     if (s == ST_OK)
         s = cuda_alloc(c, spans, &device[0], why);
@@ -22,6 +22,8 @@ enum status cuda_kv(struct backend *be, const struct kv_shape *shape, struct dia
         s = cuda_alloc(c, maps, &device[1], why);
     if (s == ST_OK)
         s = cuda_alloc(c, rows * heads * 2 * sizeof(float), &device[2], why);
+    if (s == ST_OK)
+        s = cuda_alloc(c, sizeof(step_counts), &device[3], why);
     if (s == ST_OK)
         s = cuda_head(c, spans, &host[0], why);
     if (s == ST_OK)
@@ -32,26 +34,27 @@ enum status cuda_kv(struct backend *be, const struct kv_shape *shape, struct dia
     c.spans = static_cast<span *>(device[0]);
     c.row_span = static_cast<int32_t *>(device[1]);
     c.attention_state = static_cast<float *>(device[2]);
+    c.counts = static_cast<step_counts *>(device[3]);
     c.host_spans = static_cast<span *>(host[0]);
     c.host_row_span = static_cast<int32_t *>(host[1]);
     return cuda_state(c, why);
 }
 
-void cuda_step_begin(struct backend *be, const struct step *step)
+bool cuda_step_begin(struct backend *be, const struct step *step, bool replay)
 {
     cuda &c = *cuda_of(be);
-    if (step->n_rows > c.kv_rows) {
+    step_counts counts;
+    if (step->rows > c.kv_rows) {
         cuda_fail(c, "a step of more rows than there are");
-        return;
+        return true;
     }
-    cuda_attention_plan(*step, c.host_spans, c.host_row_span, &c.attention);
-    int n_passes = c.attention.n_passes;
-    cuda_write(c, c.spans, c.host_spans, static_cast<size_t>(c.attention.first[n_passes]) * sizeof(span));
-    cuda_write(c, c.row_span, c.host_row_span, static_cast<size_t>(n_passes * step->n_rows) * sizeof(int32_t));
-}
-
-/* What the step does fails later, if it does: its results are waited for when they are read. */
-enum status cuda_step_end(struct backend *be, struct diag *why)
-{
-    return cuda_state(*cuda_of(be), why);
+    cuda_attention_plan(*step, step->rows, c.host_spans, c.host_row_span, &counts);
+    cuda_write(c, c.counts, &counts, sizeof counts);
+    cuda_write(c, c.spans, c.host_spans, static_cast<size_t>(counts.first[MAX_SEGMENTS]) * sizeof(span));
+    cuda_write(c, c.row_span, c.host_row_span, static_cast<size_t>(MAX_SEGMENTS * step->rows) * sizeof(int32_t));
+    c.recorded.replayed = nullptr;
+    for (int i = 0; replay && i < c.recorded.n; i++)
+        if (c.recorded.rows[i] == step->rows)
+            c.recorded.replayed = c.recorded.graphs[i];
+    return !c.recorded.replayed;
 }

@@ -64,10 +64,10 @@ attention_args arguments(twin &t, const struct step &step, const float *qkv, con
     size_t rows = static_cast<size_t>(step.n_rows);
     std::vector<span> spans(MAX_SEGMENTS * rows);
     std::vector<int32_t> row_span(MAX_SEGMENTS * rows);
-    attention_shape shape;
-    cuda_attention_plan(step, spans.data(), row_span.data(), &shape);
-    return {qkv, step.n_rows, shape.n_passes, position, pages, t.send(row_span), t.send(spans),
-            t.room<float>(rows * static_cast<size_t>(heads) * 2), shape};
+    std::vector<step_counts> counts(1);
+    cuda_attention_plan(step, step.n_rows, spans.data(), row_span.data(), counts.data());
+    return {qkv, step.n_rows, MAX_SEGMENTS, position, pages, t.send(row_span), t.send(spans),
+            t.room<float>(rows * static_cast<size_t>(heads) * 2), t.send(counts)};
 }
 
 /* Appends and attends on both sides; returns the device's outputs. */
@@ -82,7 +82,6 @@ std::vector<float> run(pair &p, const std::vector<float> &values, const rows &r)
     float *qkv = t.send(values), *out = t.room<float>(out_n);
     void *copy = t.dtype == DTYPE_F32 ? nullptr : t.room<char>(out_n * 2);
     const int32_t *position = t.send(r.position);
-    cuda_rope_append(t.s, t.dtype, qkv, p.cache, LAYER, position, t.send(r.page), t.send(r.at), t.send(p.freq), n);
     struct step step = {};
     step.n_rows = n;
     step.position = t.ints(r.position);
@@ -92,6 +91,8 @@ std::vector<float> run(pair &p, const std::vector<float> &values, const rows &r)
     step.spans = r.spans.data();
     step.pages = t.ints(pages);
     attention_args args = arguments(t, step, qkv, position, t.send(pages), p.heads);
+    cuda_rope_append(t.s, t.dtype, qkv, p.cache, LAYER, position, t.send(r.page), t.send(r.at), t.send(p.freq), n,
+                     args.counts);
     cuda_attention(t.s, t.dtype, out, copy, args, p.cache, LAYER);
     std::vector<float> got = t.fetch(out, out_n);
     if (copy)

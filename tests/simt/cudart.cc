@@ -1,4 +1,5 @@
 /* The part of the CUDA runtime that a backend uses, over stream.cc and memory.cc. What is not here does not link. */
+#include "tests/simt/counts.h"
 #include "tests/simt/memory.cuh"
 #include "tests/simt/stream.cuh"
 
@@ -7,6 +8,11 @@
 #include <cstdlib>
 #include <cstring>
 #include <map>
+#include <set>
+
+extern "C" {
+struct simt_counts simt_counts;
+}
 
 namespace
 {
@@ -45,6 +51,36 @@ bool is_source(const void *to, size_t n)
         if (from < at + n && at < from + bytes)
             return true;
     return false;
+}
+
+/* Pinned memory: copies that are captured want it, and find what stands there when they run. */
+std::map<const char *, size_t> pinned;
+
+const char *pinned_base(const void *p, size_t n)
+{
+    auto *at = static_cast<const char *>(p);
+    auto found = pinned.upper_bound(at);
+    if (found == pinned.begin())
+        return nullptr;
+    --found;
+    return at + n <= found->first + found->second ? found->first : nullptr;
+}
+
+/* Host ends of the copies of a capture that is under way: what is there meanwhile must not matter to any launch. */
+std::map<char *, size_t> captured_ends;
+
+cudaError_t forbidden(bool counts_as_wait = true)
+{
+    if (simt::capture_forbids())
+        return result(cudaErrorStreamCaptureUnsupported);
+    simt_counts.waits += counts_as_wait;
+    return cudaSuccess;
+}
+
+cudaError_t waited()
+{
+    simt_counts.waits_ahead += simt::work_is_queued();
+    return cudaSuccess;
 }
 
 /* Device ends lie in one allocation, host ends in none. */
@@ -127,6 +163,9 @@ cudaError_t cudaMemGetInfo(size_t *left, size_t *total)
 
 cudaError_t cudaMalloc(void **p, size_t bytes)
 {
+    if (forbidden(false) != cudaSuccess)
+        return last_error;
+    simt_counts.allocations++;
     void *got = simt::device_alloc(bytes);
     if (!got)
         return result(cudaErrorMemoryAllocation);
@@ -137,23 +176,54 @@ cudaError_t cudaMalloc(void **p, size_t bytes)
 /* Waits for all work, as the real one does. */
 cudaError_t cudaFree(void *p)
 {
+    if (forbidden(false) != cudaSuccess)
+        return last_error;
     simt::stream_drain_all();
     return result(!p || simt::device_free(p) ? cudaSuccess : cudaErrorInvalidValue);
 }
 
 cudaError_t cudaMallocHost(void **p, size_t bytes)
 {
+    if (forbidden(false) != cudaSuccess)
+        return last_error;
+    simt_counts.allocations++;
     *p = malloc(bytes ? bytes : 1);
     if (!*p)
         return result(cudaErrorMemoryAllocation);
+    pinned[static_cast<char *>(*p)] = bytes;
     memset(*p, 0xFF, bytes);
     return cudaSuccess;
 }
 
 cudaError_t cudaFreeHost(void *p)
 {
+    if (forbidden(false) != cudaSuccess)
+        return last_error;
     simt::stream_drain_all();
+    pinned.erase(static_cast<char *>(p));
     free(p);
+    return cudaSuccess;
+}
+
+/* A copy that is captured: its host end is looked at when it runs, and poisoned when the capture ends. */
+static cudaError_t capture_copy(void *to, const void *from, size_t n, cudaMemcpyKind kind, cudaStream_t stream)
+{
+    bool reads_host = !from_device(kind), writes_host = !to_device(kind);
+    const void *host = reads_host ? from : to;
+    if ((reads_host || writes_host) && !pinned_base(host, n)) {
+        simt::capture_forbids();
+        return result(cudaErrorStreamCaptureUnsupported);
+    }
+    if (reads_host || writes_host)
+        captured_ends[static_cast<char *>(const_cast<void *>(host))] = n;
+    simt::stream_push_captured(
+        stream, "a captured copy",
+        [=] {
+            if (writes_host)
+                memset(to, 0xFF, n);
+            simt_counts.copies_back += writes_host;
+        },
+        [=] { memmove(to, from, n); });
     return cudaSuccess;
 }
 
@@ -164,6 +234,9 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t n, cudaMemcpyKind
         return cudaSuccess;
     if (!copy_fits(to, from, n, kind))
         return result(cudaErrorInvalidValue);
+    if (simt::capturing(stream))
+        return capture_copy(to, from, n, kind, stream);
+    simt_counts.copies_back += !to_device(kind);
     if (!to_device(kind) && !is_source(to, n))
         memset(to, 0xFF, n);
     bool reads_host = !from_device(kind);
@@ -183,6 +256,9 @@ cudaError_t cudaMemcpy(void *to, const void *from, size_t n, cudaMemcpyKind kind
         return cudaSuccess;
     if (!copy_fits(to, from, n, kind))
         return result(cudaErrorInvalidValue);
+    if (forbidden() != cudaSuccess)
+        return last_error;
+    simt_counts.copies_back += !to_device(kind);
     simt::stream_drain_all();
     simt::device_open();
     memmove(to, from, n);
@@ -202,6 +278,8 @@ cudaError_t cudaMemset(void *to, int value, size_t n)
 {
     if (n && !simt::device_owns(to, n))
         return result(cudaErrorInvalidValue);
+    if (forbidden() != cudaSuccess)
+        return last_error;
     simt::stream_drain_all();
     simt::device_open();
     memset(to, value, n);
@@ -228,8 +306,10 @@ cudaError_t cudaStreamDestroy(cudaStream_t s)
 
 cudaError_t cudaStreamSynchronize(cudaStream_t s)
 {
+    if (forbidden() != cudaSuccess)
+        return last_error;
     simt::stream_drain(s);
-    return cudaSuccess;
+    return waited();
 }
 
 cudaError_t cudaStreamQuery(cudaStream_t s)
@@ -245,8 +325,10 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t s, cudaEvent_t e, unsigned)
 
 cudaError_t cudaDeviceSynchronize(void)
 {
+    if (forbidden() != cudaSuccess)
+        return last_error;
     simt::stream_drain_all();
-    return cudaSuccess;
+    return waited();
 }
 
 cudaError_t cudaEventCreate(cudaEvent_t *e)
@@ -274,13 +356,81 @@ cudaError_t cudaEventRecord(cudaEvent_t e, cudaStream_t s)
 
 cudaError_t cudaEventSynchronize(cudaEvent_t e)
 {
+    if (forbidden() != cudaSuccess)
+        return last_error;
     simt::event_drain(e);
-    return cudaSuccess;
+    return waited();
 }
 
 cudaError_t cudaEventQuery(cudaEvent_t e)
 {
     return simt::event_poll(e) ? cudaSuccess : cudaErrorNotReady;
+}
+
+/* ---- graphs: what a launch needs of them is in stream.cc ---- */
+
+cudaError_t cudaStreamBeginCapture(cudaStream_t s, cudaStreamCaptureMode)
+{
+    return simt::capture_begin(s) ? cudaSuccess : result(cudaErrorIllegalState);
+}
+
+/* What the host has put where captured copies read is gone by now: a launch takes what stands there then. */
+cudaError_t cudaStreamEndCapture(cudaStream_t s, cudaGraph_t *out)
+{
+    for (auto &[p, n] : captured_ends)
+        memset(p, 0xFF, n);
+    captured_ends.clear();
+    *out = reinterpret_cast<cudaGraph_t>(simt::capture_end(s));
+    return *out ? cudaSuccess : result(cudaErrorStreamCaptureInvalidated);
+}
+
+/* A real graph takes device memory as well; some bytes a node. */
+struct ready_graph {
+    simt::graph *graph;
+    void *memory;
+};
+
+cudaError_t cudaGraphInstantiateWithFlags(cudaGraphExec_t *out, cudaGraph_t g, unsigned long long)
+{
+    enum { NODE_BYTES = 2048 };
+    if (forbidden(false) != cudaSuccess)
+        return last_error;
+    auto *from = reinterpret_cast<simt::graph *>(g);
+    void *memory = simt::device_alloc(simt::graph_size(from) * NODE_BYTES + 1);
+    if (!memory)
+        return result(cudaErrorMemoryAllocation);
+    simt_counts.allocations++;
+    *out = reinterpret_cast<cudaGraphExec_t>(new ready_graph{simt::graph_copy(from), memory});
+    return cudaSuccess;
+}
+
+cudaError_t cudaGraphDestroy(cudaGraph_t g)
+{
+    simt::graph_free(reinterpret_cast<simt::graph *>(g));
+    return cudaSuccess;
+}
+
+cudaError_t cudaGraphUpload(cudaGraphExec_t, cudaStream_t)
+{
+    return forbidden(false);
+}
+
+cudaError_t cudaGraphLaunch(cudaGraphExec_t e, cudaStream_t s)
+{
+    if (forbidden(false) != cudaSuccess)
+        return last_error;
+    simt_counts.graph_launches++;
+    simt::graph_launch(reinterpret_cast<ready_graph *>(e)->graph, s);
+    return cudaSuccess;
+}
+
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t e)
+{
+    auto *r = reinterpret_cast<ready_graph *>(e);
+    simt::device_free(r->memory);
+    simt::graph_free(r->graph);
+    delete r;
+    return cudaSuccess;
 }
 
 cudaError_t cudaFuncSetAttribute(const void *kernel, cudaFuncAttribute attribute, int value)

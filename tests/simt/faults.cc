@@ -181,6 +181,11 @@ void default_stream(bench &b, bool fault)
     cudaStreamSynchronize(b.s);
 }
 
+template <void RUN(float *y, const float *x, cudaStream_t s, bool fault)> void graph(bench &b, bool fault)
+{
+    RUN(b.y, b.x, b.s, fault);
+}
+
 template <void RUN(bool fault)> void library(bench &, bool fault)
 {
     RUN(fault);
@@ -217,6 +222,10 @@ const struct {
     {"host pointer as an argument", "not device memory", host_argument},
     {"use after free", "not device memory", use_after_free},
     {"default stream", "default stream", default_stream},
+    {"stale graph argument", "wrong result", graph<graph_argument>},
+    {"host memory that a graph reads", "wrong result", graph<graph_host_memory>},
+    {"wait inside a capture", "the capture is refused", graph<graph_wait>},
+    {"allocation inside a capture", "the capture is refused", graph<graph_allocation>},
     {"illegal cuBLASLt combination", "not supported", library<library_combination>},
     {"plan that takes an uneven algorithm", "depend on how many", library<library_plan>},
     {"plan that takes split-K", "other bits", library<library_split>},

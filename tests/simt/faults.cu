@@ -52,6 +52,16 @@ __global__ void scale(float *x)
     x[place()] *= 2;
 }
 
+__global__ void times(float *y, const float *x, float factor)
+{
+    y[place()] = factor * x[place()];
+}
+
+__global__ void times_of(float *y, const float *x, const float *factor)
+{
+    y[place()] = *factor * x[place()];
+}
+
 __global__ void fill_shared(float *y, int last)
 {
     DYNAMIC_SHARED(raw);
@@ -103,6 +113,14 @@ void run_shift(float *y, const float *x, int shift, cudaStream_t s)
 void run_scale(float *x, cudaStream_t s)
 {
     LAUNCH(scale, FAULT_BLOCKS, FAULT_THREADS, 0, s, x);
+}
+void run_times(float *y, const float *x, float factor, cudaStream_t s)
+{
+    LAUNCH(times, FAULT_BLOCKS, FAULT_THREADS, 0, s, y, x, factor);
+}
+void run_times_of(float *y, const float *x, const float *factor, cudaStream_t s)
+{
+    LAUNCH(times_of, FAULT_BLOCKS, FAULT_THREADS, 0, s, y, x, factor);
 }
 void run_fill_shared(float *y, int bytes, int last, cudaStream_t s)
 {

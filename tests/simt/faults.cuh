@@ -31,6 +31,16 @@ enum {
 void run_diverge(float *y, int how, cudaStream_t s);
 void run_shape(float *y, int blocks, int threads, int shared_bytes, cudaStream_t s);
 
+/* y = factor * x: the factor as an argument, or read from device memory. */
+void run_times(float *y, const float *x, float factor, cudaStream_t s);
+void run_times_of(float *y, const float *x, const float *factor, cudaStream_t s);
+
+/* faults_graph.cc: x holds i + 1; each prints what it finds wrong. */
+void graph_argument(float *y, const float *x, cudaStream_t s, bool fault);
+void graph_host_memory(float *y, const float *x, cudaStream_t s, bool fault);
+void graph_wait(float *y, const float *x, cudaStream_t s, bool fault);
+void graph_allocation(float *y, const float *x, cudaStream_t s, bool fault);
+
 /* faults_library.cc */
 void library_combination(bool fault);
 void library_plan(bool fault);

@@ -2,10 +2,13 @@
 #ifndef TESTS_SIMT_LAUNCH_CUH
 #define TESTS_SIMT_LAUNCH_CUH
 
+#include "tests/simt/counts.h"
 #include "tests/simt/stream.cuh"
 
 #include <tuple>
 #include <type_traits>
+
+extern "C" struct simt_counts simt_counts;
 
 namespace simt
 {
@@ -30,6 +33,7 @@ void launch(const char *name, void (*kernel)(P...), dim3 grid, dim3 block, size_
     check_shape(s, allowed_shared(reinterpret_cast<const void *>(kernel)));
     std::tuple<std::decay_t<P>...> copied(static_cast<std::decay_t<P>>(arguments)...);
     std::apply([&](const auto &...a) { (check_argument(name, a), ...); }, copied);
+    simt_counts.launches += !capturing(stream);
     stream_push(stream, name,
                 [=] { run_grid(s, [&] { std::apply(kernel, std::tuple<std::decay_t<P>...>(copied)); }); });
 }

@@ -20,7 +20,7 @@ $(B)/test/simt/selftest: $(B)/obj/tests/simt/selftest.cc.o $(B)/obj/simt/tests/s
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(SIMT_LINK)
-$(B)/test/simt/faults: $(B)/obj/tests/simt/faults.cc.o $(B)/obj/tests/simt/faults_library.cc.o $(B)/obj/simt/tests/simt/faults.cu.o $(SIMT_MACHINE)
+$(B)/test/simt/faults: $(patsubst %,$(B)/obj/tests/simt/%.cc.o,faults faults_graph faults_library) $(B)/obj/simt/tests/simt/faults.cu.o $(SIMT_MACHINE)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(SIMT_LINK)
@@ -41,7 +41,7 @@ $(SIMT_PLUGIN): $(patsubst %,$(B)/obj/simt/%.o,$(sort $(wildcard kernels/cuda/*.
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CXX) $(SAN) -shared -Wl,--exclude-libs,ALL -Wl,-Bsymbolic -o $@.$$$$ $^ -ldl -lm -pthread && mv -f $@.$$$$ $@
-SIMT_PROGRAMS := $(B)/test/simt/selftest $(B)/test/simt/faults $(B)/test/simt/cuda
+SIMT_PROGRAMS := $(B)/test/simt/selftest $(B)/test/simt/faults $(B)/test/simt/cuda $(B)/test/simt/step
 SIMT_PARITY := $(B)/test/parity/golden
 # What the address sanitizer says of planted faults is wanted on stderr, not among the reports that count.
 SIMT_RUNS := $(B)/test/simt/selftest 'env -u ASAN_OPTIONS $(B)/test/simt/faults' $(B)/test/simt/cuda
@@ -51,7 +51,7 @@ TEST_STEPS += simt
 ifneq ($(SIMT_HEADERS),)
 TEST_PROGRAMS += $(SIMT_PROGRAMS) $(SIMT_PLUGIN)
 simt: $(SIMT_PROGRAMS) $(SIMT_PLUGIN) $(SIMT_PARITY) ## CUDA sources run on a machine without a GPU, and planted faults are found
-	@failed=0; for p in $(SIMT_RUNS) $(if $(SANITIZER),,'$(SIMT_PARITY) simt tiny'); do $$p || failed=1; done; exit $$failed
+	@failed=0; for p in $(SIMT_RUNS) $(if $(SANITIZER),,$(B)/test/simt/step '$(SIMT_PARITY) simt tiny'); do $$p || failed=1; done; exit $$failed
 else
 simt:
 	@if [ -n '$(call required,simt)' ]; then echo 'FAIL simt: no CUDA headers in $(CUDA)/include or $(SIMT_INCLUDE)'; exit 1; else echo 'SKIP simt: no CUDA headers in $(CUDA)/include or $(SIMT_INCLUDE)'; fi

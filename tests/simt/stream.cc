@@ -8,6 +8,16 @@
 namespace simt
 {
 
+/* What a capture has kept: run reads host memory when it runs, at_launch says what a launch means for it. */
+struct graph {
+    struct item {
+        const char *what;
+        std::function<void()> at_launch, run;
+    };
+    std::vector<item> items;
+    bool spoilt = false;
+};
+
 namespace
 {
 
@@ -25,6 +35,7 @@ struct task {
 struct stream {
     std::deque<task> tasks;
     uint64_t pushed = 0, ran = 0;
+    graph *captured = nullptr;
 };
 
 struct queues {
@@ -121,8 +132,85 @@ template <class Done, class Step> void run_until(Done done, Step step)
 void stream_push(cudaStream_t stream_handle, const char *what, std::function<void()> run)
 {
     stream *s = find(stream_handle);
+    if (s->captured) {
+        s->captured->items.push_back({what, nullptr, std::move(run)});
+        return;
+    }
     s->tasks.push_back({what, std::move(run), nullptr, nullptr, 0});
     s->pushed++;
+}
+
+bool capture_begin(cudaStream_t handle)
+{
+    stream *s = find(handle);
+    if (s->captured)
+        return false;
+    s->captured = new graph();
+    return true;
+}
+
+graph *capture_end(cudaStream_t handle)
+{
+    stream *s = find(handle);
+    graph *g = s->captured;
+    s->captured = nullptr;
+    if (g && g->spoilt) {
+        delete g;
+        return nullptr;
+    }
+    return g;
+}
+
+bool capturing(cudaStream_t handle)
+{
+    return find(handle)->captured != nullptr;
+}
+
+bool capture_forbids()
+{
+    bool any = false;
+    for (stream *s : all().streams)
+        if (s->captured)
+            any = s->captured->spoilt = true;
+    return any;
+}
+
+void stream_push_captured(cudaStream_t handle, const char *what, std::function<void()> at_launch,
+                          std::function<void()> run)
+{
+    find(handle)->captured->items.push_back({what, std::move(at_launch), std::move(run)});
+}
+
+size_t graph_size(const graph *g)
+{
+    return g->items.size();
+}
+
+graph *graph_copy(const graph *g)
+{
+    return new graph(*g);
+}
+
+void graph_free(graph *g)
+{
+    delete g;
+}
+
+void graph_launch(const graph *g, cudaStream_t s)
+{
+    for (const graph::item &i : g->items) {
+        if (i.at_launch)
+            i.at_launch();
+        stream_push(s, i.what, i.run);
+    }
+}
+
+bool work_is_queued()
+{
+    for (const stream *s : all().streams)
+        if (!s->tasks.empty())
+            return true;
+    return false;
 }
 
 cudaStream_t stream_new()
@@ -180,6 +268,8 @@ void event_record(cudaEvent_t handle, cudaStream_t stream_handle)
 {
     auto *e = reinterpret_cast<event *>(handle);
     stream *s = find(stream_handle);
+    if (s->captured)
+        die("an event's record is captured, which is not emulated");
     s->tasks.push_back({"an event's record", nullptr, nullptr, e, ++e->recorded});
     s->pushed++;
 }
@@ -188,6 +278,8 @@ void event_wait(cudaEvent_t handle, cudaStream_t stream_handle)
 {
     auto *e = reinterpret_cast<event *>(handle);
     stream *s = find(stream_handle);
+    if (s->captured)
+        die("a wait for an event is captured, which is not emulated");
     s->tasks.push_back({"a wait for an event", nullptr, e, nullptr, e->recorded});
     s->pushed++;
 }

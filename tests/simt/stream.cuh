@@ -28,6 +28,22 @@ void event_wait(cudaEvent_t e, cudaStream_t s);
 void event_drain(cudaEvent_t e);
 bool event_poll(cudaEvent_t e);
 
+/* Capture: what is pushed to s is kept as a graph instead of queued. A call that a capture forbids spoils all that are
+ * under way, on any stream, and capture_end then gives no graph. */
+struct graph;
+bool capture_begin(cudaStream_t s); /* false: it is capturing already */
+graph *capture_end(cudaStream_t s); /* NULL: spoilt, or nothing was begun */
+bool capturing(cudaStream_t s);
+bool capture_forbids(); /* true where something is being captured, which is thereby spoilt */
+/* Work that is done at each launch of a captured item, in front of its queueing. */
+void stream_push_captured(cudaStream_t s, const char *what, std::function<void()> at_launch,
+                          std::function<void()> run);
+size_t graph_size(const graph *g);
+graph *graph_copy(const graph *g);
+void graph_free(graph *g);
+void graph_launch(const graph *g, cudaStream_t s);
+bool work_is_queued();
+
 /* Whether a kernel may be launched with this much dynamic shared memory: cudaFuncSetAttribute says so. */
 void allow_shared(const void *kernel, size_t bytes);
 size_t allowed_shared(const void *kernel);

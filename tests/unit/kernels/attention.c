@@ -65,7 +65,7 @@ static float *run(struct model *m, const float *qkv, const struct rows *r, const
 {
     struct step step = step_of(m->be, r, spans, n_spans, all_pages(m->be));
     struct act *in = act_from(m->be, qkv, r->n, 3 * m->C), *out = act_empty(m->be, r->n, m->C);
-    backend_step_begin(m->be, &step);
+    (void)backend_step_begin(m->be, &step, false);
     op_rope_append(m->be, in, &step, 1, m->inv_freq);
     op_attention(m->be, out, in, &step, 1);
     struct diag why = {{0}};

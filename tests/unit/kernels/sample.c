@@ -30,6 +30,13 @@ static int32_t get_int(const struct bench *b, const struct array *a, int at)
     return ints_of(b->be, a, (size_t)at + 1)[at];
 }
 
+static struct sampled newest(const struct bench *b, int slot)
+{
+    struct sampled s;
+    memcpy(&s, ints_of(b->be, b->t.newest, SLOTS * SAMPLED_WORDS) + slot * SAMPLED_WORDS, sizeof s);
+    return s;
+}
+
 /* Greedy tasks without stops, 100 tokens each. */
 static struct bench bench_open(void)
 {
@@ -47,9 +54,7 @@ static struct bench bench_open(void)
     t->seed = ints(b.be, NULL, 2 * SLOTS);
     t->stop_ids = ints(b.be, NULL, SLOTS * MAX_STOP_IDS);
     t->tokens = ints(b.be, NULL, SLOTS * HISTORY);
-    t->logprob = floats(b.be, NULL, SLOTS * HISTORY);
-    t->margin = floats(b.be, NULL, SLOTS * HISTORY);
-    t->top = floats(b.be, NULL, SLOTS * HISTORY);
+    t->newest = ints(b.be, NULL, SLOTS * SAMPLED_WORDS);
     for (size_t s = 0; s < SLOTS; s++) {
         set_int(&b, t->max_tokens, s, 100);
         set_float(&b, t->top_p, s, 1);
@@ -80,8 +85,8 @@ Test(sample, greedy_takes_the_first_of_equal_maxima)
     struct bench b = bench_open();
     float logits[9] = {-1, 3, 3, -2, 3, 0, 0, 0, 2};
     cr_expect(sample_once(&b, logits, 9, 1) == 1);
-    cr_expect(floats_of(b.be, b.t.margin, HISTORY + 1)[HISTORY] == 0);
-    cr_expect(floats_of(b.be, b.t.top, HISTORY + 1)[HISTORY] == 3);
+    struct sampled s = newest(&b, 1);
+    cr_expect(s.token == 1 && s.margin == 0 && s.top == 3 && s.finish == FINISH_NONE);
     b.suppress = 1;
     cr_expect(sample_once(&b, logits, 9, 1) == 2, "a suppressed id is passed over");
     backend_close(b.be);
@@ -100,6 +105,7 @@ Test(sample, logits_that_are_not_finite_finish_their_task_before_a_stop_does)
             set_int(&b, b.t.stop_ids, (size_t)i * MAX_STOP_IDS + (size_t)id, id == 0 ? 0 : 4);
         (void)sample_once(&b, logits, 9, i);
         cr_expect_eq(get_int(&b, b.t.finish, i), FINISH_NON_FINITE, "row %d", i);
+        cr_expect_eq(newest(&b, i).finish, FINISH_NON_FINITE, "row %d", i);
     }
     (void)sample_once(&b, good, 9, 3);
     cr_expect_eq(get_int(&b, b.t.finish, 3), FINISH_NONE, "an id that is ruled out is no mistake");
@@ -121,10 +127,9 @@ Test(sample, logprob_and_margin_are_those_of_the_untempered_softmax)
         second = x[i] > first ? first : x[i] > second ? x[i] : second;
         first = x[i] > first ? x[i] : first;
     }
-    float logprob = floats_of(b.be, b.t.logprob, 2 * HISTORY + 1)[2 * HISTORY];
-    float margin = floats_of(b.be, b.t.margin, 2 * HISTORY + 1)[2 * HISTORY];
-    cr_expect_float_eq(logprob, (double)x[token] - log(sum), 2e-6);
-    cr_expect(margin == first - second);
+    struct sampled s = newest(&b, 2);
+    cr_expect_float_eq(s.logprob, (double)x[token] - log(sum), 2e-6);
+    cr_expect(s.margin == first - second);
     backend_close(b.be);
 }
 
@@ -247,9 +252,10 @@ Test(sample, a_row_draws_the_same_whatever_shares_its_step)
     op_sample(b.be, act_from(b.be, x, 3, VOCAB), &step, &b.t, VOCAB, -1);
     for (int i = 0; i < 3; i++)
         cr_expect(sample_once(&alone, x + i * VOCAB, VOCAB, slots[i]) == get_int(&b, b.t.last, slots[i]));
-    expect_same_bits(floats_of(b.be, b.t.logprob, SLOTS * HISTORY),
-                     floats_of(alone.be, alone.t.logprob, SLOTS * HISTORY), sizeof(float) * SLOTS * HISTORY,
-                     "log-probabilities");
+    for (int i = 0; i < 3; i++) {
+        struct sampled together = newest(&b, slots[i]), by_itself = newest(&alone, slots[i]);
+        cr_expect(memcmp(&together, &by_itself, sizeof together) == 0, "slot %d", slots[i]);
+    }
     backend_close(b.be);
     backend_close(alone.be);
 }
