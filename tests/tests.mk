@@ -81,8 +81,7 @@ e2e: all $(B)/test/chaos-sleeper ## run the programs end to end with Redis, brok
 BENCH_PROGRAMS += $(patsubst tests/%.c,$(B)/test/%,$(sort $(wildcard tests/bench/*.c)))
 .PHONY: bench
 bench: all $(BENCH_PROGRAMS) ## measure; one JSON a measure under build/bench, and a table
-	@mkdir -p build/bench
-	@for program in $(BENCH_PROGRAMS); do echo "bench: $$(basename $$program)" >&2; $$program build/bench || exit 1; done
+	@tests/bench/run.py build/bench $(BENCH_PROGRAMS)
 	@tests/bench/table.py build/bench
 
 # ---- the two tiers ----

@@ -3,3 +3,13 @@
 bench: bench-empty
 bench-empty:
 	@rm -f build/bench/*.json
+
+$(B)/test/bench/jpeg: LDLIBS_ALL += -ljpeg
+
+.PHONY: bench-table
+bench-table: ## write what the last `make bench` and `make bench-peers` measured into README.md
+	@tests/bench/table.py build/bench --into README.md
+
+.PHONY: bench-compare
+bench-compare: ## two folders of measures beside each other (BEFORE=folder AFTER=build/bench)
+	@tests/bench/compare.py $(or $(BEFORE),$(error bench-compare: BEFORE= is the folder of the older measures)) $(or $(AFTER),build/bench)

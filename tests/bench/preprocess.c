@@ -7,7 +7,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/sha256.h"
 #include "kernels/random.h"
 #include "model/preprocess.h"
@@ -67,11 +66,6 @@ static void pillow_stop(struct pillow *p)
 
 /* ---- the turns ---- */
 
-static double least(double best, double seconds)
-{
-    return best == 0 || seconds < best ? seconds : best;
-}
-
 static void write_rate(const char *folder, const char *part, const char *of, double pixels, double seconds,
                        double baseline)
 {
@@ -96,19 +90,19 @@ static void measure(const char *folder, const char *of, int width, int height)
         rgb[i] = (uint8_t)random_bits(1, i);
     pillow_start(&p, rgb, width, height);
     for (int round = 0; round < ROUNDS; round++) {
-        int64_t start = clock_us();
+        struct watch w = watch_start();
         CHECK(resize_bicubic(rgb, width, height, SIZE, out) == ST_OK);
-        resize = least(resize, (double)(clock_us() - start) / 1e6);
+        resize = less(resize, watch_seconds(&w, 1));
         double turn = pillow_turn(&p, other);
         if (turn > 0) {
             sha256_of(out, SIZE * SIZE * 3, digest);
             sha256_hex(digest, own);
             CHECK(strcmp(own, other) == 0);
-            pillow = least(pillow, turn);
+            pillow = less(pillow, turn);
         }
-        start = clock_us();
+        w = watch_start();
         CHECK(preprocess(rgb, width, height, &vision, pixels) == ST_OK);
-        both = least(both, (double)(clock_us() - start) / 1e6);
+        both = less(both, watch_seconds(&w, 1));
     }
     pillow_stop(&p);
     if (pillow == 0)
