@@ -196,6 +196,8 @@ void claim_batch_free(struct claim_batch *b);
 const char *operate_wrong_value(const struct message *m, const char **want);
 /* After that; false: not one of their messages */
 bool operate_build(const struct allowed *who, const struct message *m, enum script *script, struct store_args *args);
+/* How a member with a text stands in a record. */
+void operate_arg_member(struct store_args *args, const char *name, struct wire_view text);
 void operate_on_reply(struct dispatch *d, const struct pending *p, const struct reply *r);
 
 /* requests.c: what clients ask beside SUBMIT */

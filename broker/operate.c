@@ -36,23 +36,28 @@ static bool find_list(struct wire_view name, enum script *script)
     return false;
 }
 
-/* How a text stands in an encoded job and in a record. */
-static void arg_needles(struct store_args *args, const char *member, struct wire_view text, bool in_body)
+void operate_arg_member(struct store_args *args, const char *name, struct wire_view text)
+{
+    struct json *value = jsn_new_string_n((const char *)text.bytes, text.len);
+    char *quoted = value ? jsn_text(value) : NULL, *member = NULL;
+    if (quoted && asprintf(&member, "\"%s\":%s", name, quoted) >= 0) {
+        store_arg_str(args, member);
+        free(member);
+    } else {
+        args->failed = true;
+    }
+    free(quoted);
+    jsn_free(value);
+}
+
+/* How a text stands in an encoded job, or nothing. */
+static void arg_in_body(struct store_args *args, struct wire_view text, bool is_there)
 {
     struct wire_writer w;
     wire_writer_init(&w, LIMIT_URI_BYTES + LIMIT_NAME_BYTES);
     wire_put_str_n(&w, (const char *)text.bytes, text.len);
-    store_arg(args, w.bytes, in_body && w.state == ST_OK ? w.len : 0);
-    struct json *value = jsn_new_string_n((const char *)text.bytes, text.len);
-    char *quoted = value ? jsn_text(value) : NULL, *needle = NULL;
-    bool ok = quoted && w.state == ST_OK && asprintf(&needle, "\"%s\":%s", member, quoted) >= 0;
-    if (ok)
-        store_arg_str(args, needle);
-    else
-        args->failed = true;
-    free(ok ? needle : NULL);
-    free(quoted);
-    jsn_free(value);
+    store_arg(args, w.bytes, is_there ? w.len : 0);
+    args->failed = args->failed || w.state != ST_OK;
     wire_writer_fini(&w);
 }
 
@@ -91,7 +96,8 @@ static void build_forget(const struct message *m, struct store_args *args)
     struct tombstone t = {.kind = ""};
     args->failed = args->failed || !read_tombstone(m->name, &t); /* operate_wrong_value saw to it */
     arg_view(args, m->name);
-    arg_needles(args, t.kind, t.text, t.in_body);
+    arg_in_body(args, t.text, t.in_body);
+    operate_arg_member(args, t.kind, t.text);
     arg_view(args, m->place);
     store_arg_u64(args, STEP_ROWS);
 }
@@ -99,7 +105,7 @@ static void build_forget(const struct message *m, struct store_args *args)
 /* As FORGOTTEN gives it: a shard, where there are several, and the script's own "WORD NUMBER NUMBER", or nothing. */
 static bool is_place(struct wire_view v)
 {
-    static const char *const words[] = {"jobs", "records", "dead"};
+    static const char *const words[] = {"twins", "jobs", "records", "dead"};
     char text[LIMIT_NAME_BYTES + 1], word[8];
     int n = 0;
     snprintf(text, sizeof text, "%.*s", (int)v.len, v.len ? (const char *)v.bytes : "");

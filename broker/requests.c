@@ -94,6 +94,8 @@ static bool build(const struct dispatch *d, const struct allowed *who, const str
         arg_view(args, m->campaign);
         store_arg_str(args, campaign_state_name((enum campaign_state)m->state));
         access_arg_tenants(who, args);
+        if (m->state == CAMPAIGN_PURGED)
+            operate_arg_member(args, "campaign", m->campaign);
         return true;
     case MESSAGE_STATUS:
         *script = SCRIPT_STATUS;

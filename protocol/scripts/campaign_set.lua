@@ -1,4 +1,5 @@
--- ARGV: name, state, tenants; "purged" is cancelled, and then nothing is left of it. One field that CLAIM reads; ten million jobs are paused by it. Cancelled is final.
+-- ARGV: name, state, tenants; "purged" is cancelled, and then nothing is left of it, for which ARGV[4] says how its name stands
+-- in a record. One field that CLAIM reads; ten million jobs are paused by it. Cancelled is final.
 -- Answers {'ok', row} | {'missing'} | {'cancelled'}.
 local no = campaign_no(ARGV[1], ARGV[3])
 if not no then
@@ -7,7 +8,7 @@ end
 local c = K .. 'c:' .. no
 local state = ARGV[2]
 if state == 'purged' then
-    call('HSET', c, 'purge', 1)
+    call('HSET', c, 'purge', ARGV[4] or '')
     state = 'cancelled'
 elseif call('HGET', c, 'state') == 'cancelled' and state ~= 'cancelled' then
     return {'cancelled'}

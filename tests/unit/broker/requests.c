@@ -248,6 +248,7 @@ Test(requests, what_a_field_takes_is_no_error)
         {MESSAGE_FORGET, "sha256 7f857dd1e3b0bedb36a69f58428f1eea558400069658fe4e9775ef2ea4a978bd", "records 12 0"},
         {MESSAGE_FORGET, "uri x", "3 "},
         {MESSAGE_FORGET, "uri x", "2 dead 1 99"},
+        {MESSAGE_FORGET, "uri x", "twins 0 77"},
     };
     for (size_t i = 0; i < sizeof right / sizeof *right; i++) {
         struct message m = whole(right[i].kind);

@@ -81,6 +81,34 @@ Test(scripts_twins, what_is_forgotten_leaves_the_index_and_does_not_come_back)
     store_answer_free(&a);
 }
 
+Test(scripts_twins, a_purged_campaign_leaves_the_index_and_others_stay)
+{
+    enum { ROWS = 300, STEPS = 100 };
+    campaign("c");
+    campaign("d");
+    for (int i = 0; i < ROWS; i++) { /* more than one look takes */
+        char key[ID_BYTES + 1], value[512];
+        snprintf(key, sizeof key, "%c-%014d", i % 2 ? 'c' : 'd', i);
+        snprintf(value, sizeof value, "%s%s3|a:b{\"campaign\":\"%c\"}", ID1, SHA, i % 2 ? 'c' : 'd');
+        DO(SCRIPT_TWINS, "1000", "1", key, value);
+    }
+    DO(SCRIPT_CAMPAIGN_SET, "c", "purged", "", "\"campaign\":\"c\"");
+    struct store_answer a = CALL(SCRIPT_SWEEP, "100");
+    int steps = 1;
+    for (; a.reply.integer > 0 && steps < STEPS; steps++) {
+        store_answer_free(&a);
+        a = CALL(SCRIPT_SWEEP, "100");
+    }
+    store_answer_free(&a);
+    cr_assert(steps > 1 && steps < STEPS, "%d steps", steps);
+    for (int i = 0; i < ROWS; i++) {
+        char key[ID_BYTES + 1];
+        snprintf(key, sizeof key, "%c-%014d", i % 2 ? 'c' : 'd', i);
+        cr_assert_eq(is_there(key), i % 2 == 0, "%s", key);
+    }
+    expect(CALL(SCRIPT_TRIM, "c", "0", "1"), 0, "missing");
+}
+
 Test(scripts_twins, a_full_redis_takes_none_and_gives_what_it_has)
 {
     enum { KEPT_US = 30000 };
