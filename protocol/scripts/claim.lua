@@ -254,7 +254,8 @@ local function serve(i)
         return nothing('ill')
     elseif ills[sid] then
         call('HDEL', K .. 'ill', sid)
-        call('HSET', K .. 'health', sid, '4|4') -- half the way back to quarantine
+        local half = math.floor(ill_least() / 2) -- of the way back to quarantine
+        call('HSET', K .. 'health', sid, half .. '|' .. half)
         want = 1
     end
     if is_full() then

@@ -279,6 +279,11 @@ end
 -- ends.
 local ILL_MS, ILL_LEAST = 60000, 8
 
+-- Each shard sees its part of a session's work; below three nothing is told from chance.
+local function ill_least()
+    return math.max(3, math.ceil(ILL_LEAST / tonumber(call('HGET', K .. 'meta', 'shards') or '1')))
+end
+
 local function health(sid)
     local e, n = string.match(call('HGET', K .. 'health', sid) or '0|0', '^(%d+)|(%d+)$')
     return tonumber(e), tonumber(n)

@@ -31,7 +31,7 @@ local function look_at_health()
     end
     local e, all = health(sid)
     e, all = e + sick, all + ended
-    if e >= ILL_LEAST and 2 * e >= all and not is_ill(sid) and
+    if e >= ill_least() and 2 * e >= all and not is_ill(sid) and
         any_other(session_class(sid), sid, now, function(other)
             local its, its_all = health(other)
             return not is_ill(other) and 4 * its <= its_all

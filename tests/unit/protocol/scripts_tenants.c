@@ -195,6 +195,20 @@ Test(scripts_tenants, a_session_whose_environment_fails_alone_hands_back_and_res
     expect_claim("well", "1", "60", 32, "ok");
 }
 
+Test(scripts_tenants, of_several_shards_each_needs_its_part_of_the_failures)
+{
+    many(40);
+    hello("ill");
+    hello("well");
+    DO(SCRIPT_BOOT, "2", "4");
+    expect_claim("ill", "1", "20", 20, "ok");
+    end("ill", 0, 2, "e", "r");
+    expect_number(CALL(SCRIPT_HEARTBEAT, "ill", "60000"), 3, 0);
+    end("ill", 2, 1, "e", "r");
+    expect_number(CALL(SCRIPT_HEARTBEAT, "ill", "60000"), 3, 1);
+    counters("c", "40 38 0 2 0 0 0");
+}
+
 Test(scripts_tenants, where_all_fail_by_their_environment_nobody_rests)
 {
     many(40);
