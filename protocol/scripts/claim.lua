@@ -45,14 +45,19 @@ local function weight(tenant)
 end
 
 -- Jobs of a campaign mostly begin alike: deadline, and the row of ownership of one that was not tried yet.
-local fronts = {}
+-- A body begins with no digit or bar.
+local fronts, last_text, last_len = {}, nil, 0
 local function front_of(stored)
+    if last_text and string.sub(stored, 1, last_len) == last_text then
+        return fronts[last_text]
+    end
     local text = string.match(stored, '^[%d|]*')
     if not fronts[text] then
         local prio, _, deadline, no, again = head(text)
         fronts[text] = {deadline = deadline, tail = table.concat({'0', no, prio, again}, '|')}
         fronts[text].row = '0|0|' .. fronts[text].tail
     end
+    last_text, last_len = text, #text
     return fronts[text]
 end
 

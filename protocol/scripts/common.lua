@@ -15,9 +15,9 @@ end
 
 -- Ids travel one behind another.
 local function cut_ids(packed)
-    local ids = {}
+    local ids, sub = {}, string.sub
     for i = 1, #packed / 16 do
-        ids[i] = string.sub(packed, 16 * i - 15, 16 * i)
+        ids[i] = sub(packed, 16 * i - 15, 16 * i)
     end
     return ids
 end

@@ -36,7 +36,7 @@ local function admit(no, at, as_stored)
     local have = call('HMGET', K .. 'job', unpack(ids))
     local finished = call('SMISMEMBER', K .. 'fin:' .. no, unpack(known))
     local front = table.concat({ARGV[at], ARGV[at + 1], ARGV[at + 2], no, '', ''}, '|')
-    local letters, stored, fresh, seen = {}, {}, {}, {}
+    local letters, stored, fresh, seen, n = {}, {}, {}, {}, 0
     for i = 1, #ids do
         local id = ids[i]
         if finished[i] == 1 then
@@ -44,17 +44,16 @@ local function admit(no, at, as_stored)
         elseif have[i] or seen[id] then
             letters[i] = 'd'
         else
-            letters[i], seen[id] = 'n', true
-            local n = #fresh + 1
+            letters[i], seen[id], n = 'n', true, n + 1
             local body = ARGV[at + 5 + i]
             fresh[n], stored[2 * n - 1], stored[2 * n] = id, id, as_stored and body or front .. body
         end
     end
-    if #fresh == 0 then
+    if n == 0 then
         return table.concat(letters), 0, 0
     end
     call('HSET', K .. 'job', unpack(stored))
-    return table.concat(letters), #fresh, enqueue(no, ARGV[at], ARGV[at + 3], fresh)
+    return table.concat(letters), n, enqueue(no, ARGV[at], ARGV[at + 3], fresh)
 end
 
 -- n jobs from ARGV[at] on. Answers their letters, how many are new, and where the next group begins.

@@ -156,6 +156,22 @@ Test(scripts, pausing_and_cancelling_are_one_field)
     counters("c", "3 0 0 0 0 0 3");
 }
 
+Test(scripts, ends_in_one_call_count_each_job_once_however_they_are_mixed)
+{
+    three();
+    campaign("d");
+    DO(SCRIPT_SUBMIT, INTO("d", "1"), ROW("4-job-0000000000"));
+    hello("s1");
+    expect_claim("s1", "1", "4", 4, "ok");
+    expect(CALL(SCRIPT_FINISH, "s1", ID1, "d", "one", ID2, "d", "two", ID1, "d", "once more"), 0, "ss0");
+    counters("c", "3 0 1 0 2 0 0");
+    expect(CALL(SCRIPT_RESULTS, "c", "0", "9", "1000"), 3, "one");
+    expect(CALL(SCRIPT_FINISH, "s1", ID3, "d", "three", "4-job-0000000000", "d", "four", ID2, "d", "late"), 0, "ss0");
+    counters("c", "3 0 0 0 3 0 0");
+    counters("d", "1 0 0 0 1 0 0");
+    expect(CALL(SCRIPT_RESULTS, "d", "0", "9", "1000"), 3, "four");
+}
+
 Test(scripts, work_goes_to_its_class_only_and_small_campaigns_do_not_wait)
 {
     campaign("big");
