@@ -145,6 +145,29 @@ static double broker_rss_kb(const struct queue *q)
     return number_of(command, "VmRSS:");
 }
 
+/* Of all scripts since the queue was opened: how long the longest one took. */
+static double longest_script_ms(const struct queue *q)
+{
+    return redis_number(q, "info latencystats", "usec_evalsha:p100=") / 1000;
+}
+
+/* What brokers, workers and operators do to a deep queue: hand out and end some of it, pause, resume and give it up. */
+static void work_at_depth(const struct bench *b, struct queue *q)
+{
+    enum { SOME = 20000, STEP_US = 20000, SWEEP_US = 3000000 };
+    static const enum campaign_state states[] = {CAMPAIGN_PAUSED, CAMPAIGN_ACTIVE, CAMPAIGN_PURGED};
+    struct diag why = {.text = ""};
+    uint64_t some = b->depth / 2 < SOME ? (uint64_t)b->depth / 2 : SOME;
+    double p50, p99;
+    fleet_start(b, q, &shipped);
+    while (look(q->client, CHAOS_CAMPAIGN).done < some)
+        usleep(STEP_US);
+    for (size_t i = 0; i < sizeof states / sizeof *states; i++)
+        check(client_campaign_set(q->client, CHAOS_CAMPAIGN, states[i], NULL, &why), &why);
+    usleep(SWEEP_US);
+    fleet_stop(q, &p50, &p99);
+}
+
 void measure_depth(const struct bench *b)
 {
     enum { WARM = 5000 };
@@ -152,12 +175,17 @@ void measure_depth(const struct bench *b)
     queue_open(b, 1, 0, &q);
     queue_campaign(q.client, "warm", "default");
     submit_range(q.client, 0, WARM, "warm", "default");
+    (void)redis_number(&q, "config set latency-tracking-info-percentiles 100", "OK");
     double before = redis_number(&q, "info memory", "used_memory:"), rss = broker_rss_kb(&q);
     submit_range(q.client, 0, b->depth, CHAOS_CAMPAIGN, "default");
-    double after = redis_number(&q, "info memory", "used_memory:");
+    double after = redis_number(&q, "info memory", "used_memory:"), grown = broker_rss_kb(&q) - rss;
+    double submitting = longest_script_ms(&q);
+    work_at_depth(b, &q);
     const struct measure all[] = {
         {"queue.bytes_beyond_body", "B/job", (after - before) / (double)b->depth - (double)body_bytes(), 0},
-        {"queue.broker_rss_growth_mb", "MB", (broker_rss_kb(&q) - rss) / 1024, 0},
+        {"queue.broker_rss_growth_mb", "MB", grown / 1024, 0},
+        {"queue.longest_submit_ms", "ms", submitting, 0},
+        {"queue.longest_script_ms", "ms", longest_script_ms(&q), 0},
         {"queue.depth", "jobs", (double)b->depth, 0},
     };
     queue_close(&q);

@@ -1,5 +1,6 @@
 # make bench-queue: the queue as it ships beside other queues. QUEUE_JOBS, QUEUE_TURNS, QUEUE_DEPTH, QUEUE_MEASURES and
-# QUEUE_PEERS change its size.
+# QUEUE_PEERS change its size. How long a script takes with ten million jobs in the queue (9 GB of memory, minutes):
+#   make bench-queue QUEUE_MEASURES=depth QUEUE_DEPTH=10000000
 $(B)/test/queue-fleet: $(B)/obj/tests/queue/fleet.c.o $(call link_deps,worker)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)

@@ -52,6 +52,7 @@ void queue_open(const struct bench *b, int brokers, int lease_ms, struct queue *
     children_start_all(&q->chaos);
     (void)redis_number(q, "config set auto-aof-rewrite-min-size 256mb", "OK"); /* as deploy/redis.conf has it, */
     (void)redis_number(q, "config set hash-max-listpack-entries 64", "OK");    /* and this */
+    (void)redis_number(q, "config set maxmemory 16gb", "OK");                  /* ten million jobs fit */
     q->client = queue_connect(q);
     queue_campaign(q->client, CHAOS_CAMPAIGN, "default");
     snprintf(q->report, sizeof q->report, "%s/report", q->chaos.dir);
