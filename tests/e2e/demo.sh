@@ -16,10 +16,11 @@ stop() {
         kill -INT "$up" 2>/dev/null
         wait "$up"
     fi
+    pkill -P $$ # what it was waiting for
     exit $code
 }
-trap stop EXIT
-trap 'exit 130' INT TERM
+trap stop EXIT # also by TERM and HUP, at once
+trap 'exit 130' INT # a child may take Ctrl-C for its own
 
 rm -rf "$dir"
 mkdir -p "$dir"

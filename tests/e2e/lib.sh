@@ -30,6 +30,7 @@ finish() {
     local code=$?
     at_end
     [ -z "$UP_PID" ] || up_stop
+    pkill -P $$ # what a test that is stopped was waiting for
     rm -rf "$WORK"
     exit $code
 }
