@@ -317,8 +317,8 @@ static void tell_kept(const struct session *s)
     struct feature_cache_stats c;
     pipeline_cache_stats(s->pipeline, &c);
     if (c.hits + c.misses > 0)
-        fprintf(stderr, "features: %llu images were kept, %llu were not\n", (unsigned long long)c.hits,
-                (unsigned long long)c.misses);
+        fprintf(stderr, "features: %llu images were kept, %llu were not; %llu were not read again\n",
+                (unsigned long long)c.hits, (unsigned long long)c.misses, (unsigned long long)c.unread);
 }
 
 static enum status annotate(struct session *s, struct diag *why)

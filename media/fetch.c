@@ -264,7 +264,8 @@ static enum status fetch_remote(const struct fetcher *f, const char *uri, bool s
     }
     enum status s =
         s3 ? fetch_s3(f->s3, uri, range, out, kind, why) : fetch_http(f->http, uri, range, out, &keep, kind, why);
-    if (s == ST_OK && key && keep)
+    bool same = range->known && range->known->same;
+    if (s == ST_OK && key && keep && !same)
         cache_put(f->cache, key, out);
     free(key);
     return s;
@@ -286,7 +287,8 @@ static enum status fetch_range(const struct fetcher *f, char *copy, const struct
     return fetch_remote(f, copy, s3, range, out, kind, why);
 }
 
-enum status fetch(const struct fetcher *f, const char *uri, struct bytes *out, enum fetch_error *kind, struct diag *why)
+static enum status fetch_any(const struct fetcher *f, const char *uri, struct known *known, struct bytes *out,
+                             enum fetch_error *kind, struct diag *why)
 {
     enum fetch_error unused;
     kind = kind ? kind : &unused;
@@ -298,12 +300,34 @@ enum status fetch(const struct fetcher *f, const char *uri, struct bytes *out, e
         return fetch_refuse(kind, FETCH_NOMEM, why, "fetch: no memory");
     struct range range;
     char shown[URI_SHOWN_BYTES];
-    enum status s = take_member(copy, &range)
-                        ? fetch_range(f, copy, &range, out, kind, why)
-                        : fetch_refuse(kind, FETCH_BAD_MEMBER, why, "%s: want shard.tar#name@offset+length",
-                                       uri_shown(uri, shown, sizeof shown));
+    enum status s = ST_OK;
+    if (!take_member(copy, &range))
+        s = fetch_refuse(kind, FETCH_BAD_MEMBER, why, "%s: want shard.tar#name@offset+length",
+                         uri_shown(uri, shown, sizeof shown));
+    range.known = known;
+    if (s == ST_OK)
+        s = fetch_range(f, copy, &range, out, kind, why);
     free(copy);
     return s;
+}
+
+enum status fetch(const struct fetcher *f, const char *uri, struct bytes *out, enum fetch_error *kind, struct diag *why)
+{
+    return fetch_any(f, uri, NULL, out, kind, why);
+}
+
+enum status fetch_changed(const struct fetcher *f, const char *uri, struct fetch_stamp *stamp, bool *same,
+                          struct bytes *out, enum fetch_error *kind, struct diag *why)
+{
+    struct known known = {.had = *stamp};
+    struct bytes bytes = {0};
+    enum status s = fetch_any(f, uri, &known, &bytes, kind, why);
+    if (s != ST_OK)
+        return s;
+    *stamp = known.has;
+    *same = known.same;
+    *out = bytes;
+    return ST_OK;
 }
 
 enum status fetch_part(const struct fetcher *f, const char *uri, uint64_t offset, uint64_t length, struct bytes *out,

@@ -121,6 +121,17 @@ void fetcher_stop(struct fetcher *f);
  * or query of an address (base/uri.h). */
 MUST_CHECK enum status fetch(const struct fetcher *f, const char *uri, struct bytes *out, enum fetch_error *kind,
                              struct diag *why);
+
+/* By what a source's content is known again: what a file system says of a file and its last change, or a server's
+ * strong ETag. "": nothing tells it, so also right after a change, since another one could look the same. */
+enum { FETCH_STAMP_BYTES = 256 };
+struct fetch_stamp {
+    char text[FETCH_STAMP_BYTES];
+};
+/* The same where the content has changed since it had the stamp. Else *same is true, *out empty, and nothing was read:
+ * the source was asked all the same, and whether it may be read was looked at. *stamp becomes that of now. */
+MUST_CHECK enum status fetch_changed(const struct fetcher *f, const char *uri, struct fetch_stamp *stamp, bool *same,
+                                     struct bytes *out, enum fetch_error *kind, struct diag *why);
 /* Up to `length` (>= 1) bytes from `offset` of what a URI without "#member" names: fewer at its end, none behind it. */
 MUST_CHECK enum status fetch_part(const struct fetcher *f, const char *uri, uint64_t offset, uint64_t length,
                                   struct bytes *out, enum fetch_error *kind, struct diag *why);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 static enum status refuse_open(int error, const char *shown, enum fetch_error *kind, struct diag *why)
@@ -155,6 +156,42 @@ static enum status read_range(int fd, uint64_t size, const struct range *range, 
     return ST_OK;
 }
 
+/* Content that is changed once more within the grain of a file system's clock has the same times: a stamp is one when
+ * the last change is over for longer. Changing a file's content changes its ctime, which nobody can set. */
+static void stamp_file(const struct stat *st, struct fetch_stamp *out)
+{
+    enum { GRAIN_S = 2 };
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    *out = (struct fetch_stamp){""};
+    if (st->st_mtim.tv_sec + GRAIN_S >= now.tv_sec || st->st_ctim.tv_sec + GRAIN_S >= now.tv_sec)
+        return;
+    snprintf(out->text, sizeof out->text, "file %llu %lld %lld.%09ld %lld.%09ld", (unsigned long long)st->st_ino,
+             (long long)st->st_size, (long long)st->st_mtim.tv_sec, st->st_mtim.tv_nsec, (long long)st->st_ctim.tv_sec,
+             st->st_ctim.tv_nsec);
+}
+
+/* True: it is known already. */
+static bool know_file(const struct stat *st, struct known *known)
+{
+    if (!known)
+        return false;
+    stamp_file(st, &known->has);
+    known->same = known->has.text[0] && strcmp(known->has.text, known->had.text) == 0;
+    return known->same;
+}
+
+/* A file that changed while it was read is not known by the stamp that it had before. */
+static void forget_changed(int fd, struct known *known)
+{
+    struct fetch_stamp before = known->has;
+    struct stat st;
+    if (fstat(fd, &st) == 0)
+        stamp_file(&st, &known->has);
+    if (strcmp(before.text, known->has.text) != 0)
+        known->has = (struct fetch_stamp){""};
+}
+
 enum status fetch_file(const char *dir, const char *path, const struct range *range, size_t max_bytes,
                        const char *shown, struct bytes *out, enum fetch_error *kind, struct diag *why)
 {
@@ -167,8 +204,12 @@ enum status fetch_file(const char *dir, const char *path, const struct range *ra
         s = fetch_refuse(kind, FETCH_IO, why, "%s: %s", shown, strerror(errno));
     else if (!S_ISREG(st.st_mode))
         s = fetch_refuse(kind, FETCH_NOT_A_FILE, why, "%s: not a regular file", shown);
+    else if (know_file(&st, range->known))
+        *out = (struct bytes){0};
     else
         s = read_range(fd, (uint64_t)st.st_size, range, max_bytes, shown, out, kind, why);
+    if (s == ST_OK && range->known && !range->known->same)
+        forget_changed(fd, range->known);
     close(fd);
     return s;
 }

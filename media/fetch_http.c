@@ -12,7 +12,7 @@ static bool is_redirect(const struct transfer_answer *a)
 static enum status judge(const struct http *h, struct transfer_answer *a, const struct range *range, const char *shown,
                          struct bytes *out, enum fetch_error *kind, struct diag *why)
 {
-    enum status s = http_judge(a, range, shown, kind, why);
+    enum status s = http_is_same(a, range, "") ? ST_OK : http_judge(a, range, shown, kind, why);
     if (s == ST_OK && a->no_ai && !h->options->ignore_no_ai)
         s = fetch_refuse(kind, FETCH_NOT_ALLOWED, why, "%s: its owner says noai (X-Robots-Tag)", shown);
     if (s == ST_OK)
@@ -31,6 +31,8 @@ static enum status get(struct http *h, const char *url, const struct range *rang
     struct transfer_request r = {.url = url, .host = address.host, .range = *range, .max_bytes = h->options->max_bytes};
     if (!range->whole)
         r.max_bytes = (size_t)range->length; /* a server that ignores the range is cut off at once */
+    char condition[HTTP_CONDITION_BYTES];
+    http_ask_condition(range, "", condition, &r);
     struct transfer_answer a;
     enum status s = http_get(h, &r, &address, &a, kind, why);
     if (s != ST_OK)

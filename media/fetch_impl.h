@@ -11,10 +11,17 @@ struct fetcher {
     struct cache *cache;          /* or NULL */
 };
 
+/* Where a source is known by its content: the stamp that it had, and the one that it has. */
+struct known {
+    struct fetch_stamp had, has;
+    bool same; /* it is as it was, so nothing was read */
+};
+
 /* Part of a source, at least one byte; whole: all of it; loose: as much of it as there is. */
 struct range {
     bool whole, loose;
     uint64_t offset, length;
+    struct known *known; /* NULL: nobody wants to know */
 };
 
 /* Sets *kind and the text; returns the status that goes with the kind. */

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 
 enum {
@@ -114,6 +115,43 @@ enum status http_judge(const struct transfer_answer *a, const struct range *rang
     else if (may_pass(a->http))
         e = FETCH_HTTP_SERVER;
     return fetch_refuse(kind, e, why, "%s: HTTP status %ld", shown, a->http);
+}
+
+/* ---- what is known -------------------------------------------------------------------------------------------------
+ */
+
+/* The ETag's length in the stamp that the bytes had; 0: none of there. */
+static int known_etag(const struct range *range, const char *where)
+{
+    const char *had = range->known ? range->known->had.text : "";
+    const char *end = had[0] == '"' ? strchr(had + 1, '"') : NULL;
+    return end && strcmp(end + 1, where) == 0 ? (int)(end + 1 - had) : 0;
+}
+
+void http_ask_condition(const struct range *range, const char *where, char header[HTTP_CONDITION_BYTES],
+                        struct transfer_request *r)
+{
+    int len = known_etag(range, where);
+    if (len == 0)
+        return;
+    snprintf(header, HTTP_CONDITION_BYTES, "If-None-Match: %.*s", len, range->known->had.text);
+    r->headers[r->n_headers++] = header;
+}
+
+bool http_is_same(const struct transfer_answer *a, const struct range *range, const char *where)
+{
+    enum { NOT_MODIFIED = 304 };
+    struct known *known = range->known;
+    if (!known)
+        return false;
+    known->same = a->http == NOT_MODIFIED && known_etag(range, where) > 0;
+    known->has = known->same ? known->had : (struct fetch_stamp){""};
+    const char *end = a->etag[0] ? strchr(a->etag + 1, '"') : NULL;
+    bool told = !known->same && end && !end[1] && !a->no_ai && !a->no_store;
+    size_t size = sizeof known->has.text;
+    if (told && snprintf(known->has.text, size, "%s%s", a->etag, where) >= (int)size)
+        known->has = (struct fetch_stamp){""};
+    return known->same;
 }
 
 /* ---- patience ------------------------------------------------------------------------------------------------------

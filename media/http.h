@@ -24,4 +24,12 @@ MUST_CHECK enum status http_judge(const struct transfer_answer *a, const struct 
  * end. Takes the body. */
 struct bytes http_take_body(struct transfer_answer *a);
 
+/* Asks for the bytes only if they are not known by a stamp, by a header of the request that is written to `header`.
+ * where: what such stamps hang on beside the URI. */
+enum { HTTP_CONDITION_BYTES = TRANSFER_ETAG_BYTES + 32 };
+void http_ask_condition(const struct range *range, const char *where, char header[HTTP_CONDITION_BYTES],
+                        struct transfer_request *r);
+/* Whether the answer is that they are; else the stamp by which those that came are known from now on. */
+bool http_is_same(const struct transfer_answer *a, const struct range *range, const char *where);
+
 #endif

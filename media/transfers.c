@@ -134,6 +134,9 @@ static size_t on_header(char *line, size_t size, size_t n, void *ctx)
         a->no_ai |= strcasestr(v, "noai") || strcasestr(v, "noimageai");
     } else if ((v = value_of(line, len, "cache-control", value, sizeof value))) {
         a->no_store |= strcasestr(v, "no-store") != NULL;
+    } else if ((v = value_of(line, len, "etag", value, sizeof value))) {
+        if (v[0] == '"' && strlen(v) < sizeof a->etag)
+            snprintf(a->etag, sizeof a->etag, "%s", v);
     } else if ((v = value_of(line, len, "x-amz-bucket-region", value, sizeof value))) {
         snprintf(a->s3_region, sizeof a->s3_region, "%.*s", TRANSFER_REGION_BYTES - 1, v);
     }

@@ -14,6 +14,7 @@
 
 enum {
     TRANSFER_HEADERS = 4,
+    TRANSFER_ETAG_BYTES = 160,
     TRANSFER_REGION_BYTES = 40,
     TRANSFER_WORDS_BYTES = 320,
 };
@@ -58,6 +59,7 @@ struct transfer_answer {
     uint64_t range_from;                   /* of Content-Range */
     bool no_ai;                            /* X-Robots-Tag asks for it */
     bool no_store;                         /* Cache-Control asks for it */
+    char etag[TRANSFER_ETAG_BYTES];        /* with its quotes; "": none, or a weak one */
     char s3_region[TRANSFER_REGION_BYTES]; /* of the bucket, where S3 says it */
 };
 void transfer_answer_fini(struct transfer_answer *a); /* zeroed or filled */

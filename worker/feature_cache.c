@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "model/half.h"
+#include "worker/feature_index.h"
 
 enum { WAITING = 16, HEX = SHA256_HEX, KEPT_OF_BUDGET = 90, LOOK_SHARE = 16 };
 static const char MAGIC[16] = "ferret-features";
@@ -62,15 +63,13 @@ static void path_of(const struct feature_cache *c, const uint8_t key[SHA256_BYTE
     snprintf(out, PATH_MAX, "%s/%.2s/%s", c->dir, hex, hex);
 }
 
-void feature_cache_key(const struct feature_cache *c, const uint8_t *bytes, size_t len, enum image_policy_kind policy,
-                       const uint8_t *background, uint8_t key[SHA256_BYTES])
+void feature_cache_key(const struct feature_cache *c, const uint8_t content[SHA256_BYTES],
+                       enum image_policy_kind policy, const uint8_t *background, uint8_t key[SHA256_BYTES])
 {
     struct sha256 sha;
-    uint8_t content[SHA256_BYTES];
     const uint8_t kinds[] = {(uint8_t)policy, (uint8_t)c->type, background[0], background[1], background[2]};
-    sha256_of(bytes, len, content);
     sha256_init(&sha);
-    sha256_add(&sha, content, sizeof content);
+    sha256_add(&sha, content, SHA256_BYTES);
     sha256_add(&sha, kinds, sizeof kinds);
     sha256_add(&sha, c->maker, strlen(c->maker));
     sha256_end(&sha, key);
@@ -182,6 +181,13 @@ bool feature_cache_get(struct feature_cache *c, const uint8_t key[SHA256_BYTES],
     return hit;
 }
 
+bool feature_cache_has(const struct feature_cache *c, const uint8_t key[SHA256_BYTES])
+{
+    char path[PATH_MAX];
+    path_of(c, key, path);
+    return access(path, R_OK) == 0;
+}
+
 void feature_cache_put(struct feature_cache *c, const uint8_t key[SHA256_BYTES], const struct image *image,
                        const float *features)
 {
@@ -203,7 +209,7 @@ void feature_cache_put(struct feature_cache *c, const uint8_t key[SHA256_BYTES],
 /* ---- the budget ------------------------------------------------------------------------------------------------- */
 
 struct found {
-    char name[HEX];
+    char name[HEX + sizeof FEATURE_INDEX_ENDING];
     int64_t read_ns; /* last */
     uint64_t bytes;
 };
@@ -243,7 +249,7 @@ static void look_around(const struct feature_cache *c, struct finds *f)
             if (e->d_name[0] == '.' || fstatat(dirfd(d), e->d_name, &st, 0) != 0)
                 continue;
             enum { OLD_S = 3600 };
-            if (strlen(e->d_name) == HEX - 1)
+            if (strlen(e->d_name) == HEX - 1 || strcmp(e->d_name + HEX - 1, FEATURE_INDEX_ENDING) == 0)
                 (void)add_find(f, e->d_name, &st);
             else if (st.st_mtim.tv_sec + OLD_S < time(NULL))
                 unlinkat(dirfd(d), e->d_name, 0);

@@ -3,6 +3,7 @@
  * encoded it; so the folder may be shared by workers of any kind, and nothing in it is ever wrong, only unused.
  *
  *   DIR/ab/HASH   an entry: facts of the image, features, and a checksum over both; ab begins the hash
+ *   DIR/ab/HASH.uri   worker/feature_index.h
  *
  * An entry that is damaged is one that is not there. Beyond the budget the entries that were not read for the longest
  * time go. Writing happens on a thread of the cache's own; where it can't keep up or the disk is full, entries are left
@@ -33,9 +34,11 @@ MUST_CHECK enum status feature_cache_open(const struct feature_cache_options *o,
                                           struct diag *why);
 void feature_cache_close(struct feature_cache *c); /* writes what was put; NULL is fine */
 
-/* background: 3 bytes, what alpha is composited on. */
-void feature_cache_key(const struct feature_cache *c, const uint8_t *bytes, size_t len, enum image_policy_kind policy,
-                       const uint8_t *background, uint8_t key[SHA256_BYTES]);
+/* content: SHA-256 of the image's bytes. background: 3 bytes, what alpha is composited on. */
+void feature_cache_key(const struct feature_cache *c, const uint8_t content[SHA256_BYTES],
+                       enum image_policy_kind policy, const uint8_t *background, uint8_t key[SHA256_BYTES]);
+/* Whether there is such an entry, for all that can be told without reading it. */
+bool feature_cache_has(const struct feature_cache *c, const uint8_t key[SHA256_BYTES]);
 /* True: *features (malloc'ed) and the facts of *image, which has no pixels. */
 bool feature_cache_get(struct feature_cache *c, const uint8_t key[SHA256_BYTES], struct image *image, float **features);
 /* Copies. */
@@ -44,6 +47,7 @@ void feature_cache_put(struct feature_cache *c, const uint8_t key[SHA256_BYTES],
 
 struct feature_cache_stats {
     uint64_t hits, misses, written, dropped, evicted;
+    uint64_t unread; /* of hits, those whose source had not changed, so that nothing was read; the pipeline's */
 };
 void feature_cache_stats(struct feature_cache *c, struct feature_cache_stats *out);
 

@@ -16,7 +16,7 @@ struct meters {
     atomic_uint_fast64_t tasks; /* traced so far */
     struct metric *stages[STAGE_COUNT_], *busy[STATION_COUNT_], *threads[STATION_COUNT_], *inside[STATION_COUNT_];
     struct metric *images[IMAGE_END_COUNT_], *failures[3], *tokens_in, *tokens_out;
-    struct metric *copied, *encoded, *restored, *steps, *wasted_rows, *sequences, *pages, *pages_used;
+    struct metric *copied, *unread, *encoded, *restored, *steps, *wasted_rows, *sequences, *pages, *pages_used;
     /* the same once more for the line: metrics may not be there */
     atomic_int_fast64_t n_images, n_failed, n_tokens, busy_us[STATION_COUNT_];
     atomic_int n_threads[STATION_COUNT_];
@@ -76,6 +76,9 @@ static void make_all(struct meters *t, struct metrics *m)
     t->tokens_out = make(m, METRIC_COUNTER, UNIT_ONE, "ferretry_worker_tokens_total", "", "kind", "answer");
     t->copied = make(m, METRIC_COUNTER, UNIT_ONE, "ferretry_worker_copied_total",
                      "Images that got the answers of a finished job with the same bytes and questions.", NULL, NULL);
+    t->unread =
+        make(m, METRIC_COUNTER, UNIT_ONE, "ferretry_worker_unread_total",
+             "Images that were not read again: their features are kept, and their source has not changed.", NULL, NULL);
     t->encoded =
         make(m, METRIC_COUNTER, UNIT_ONE, "ferretry_worker_features_total",
              "Images by where their features came from: the vision tower, or the folder in which they are kept.",
@@ -209,6 +212,12 @@ void meters_copied(struct meters *m)
 {
     if (m)
         metric_add(m->copied, 1);
+}
+
+void meters_unread(struct meters *m)
+{
+    if (m)
+        metric_add(m->unread, 1);
 }
 
 /* Busy permille of a station since the last line. */

@@ -46,6 +46,9 @@ void meters_image(struct meters *m, enum image_end end, enum error_class error_c
 /* An image got the answers of a finished job. */
 void meters_copied(struct meters *m);
 
+/* An image was known without being read. */
+void meters_unread(struct meters *m);
+
 /* From the end of an image until it is stored in the queue. */
 void meters_stored(struct meters *m, int64_t end_us);
 

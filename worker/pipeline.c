@@ -412,7 +412,12 @@ void pipeline_stats(const struct pipeline *p, struct engine_stats *engine, int *
 
 void pipeline_cache_stats(const struct pipeline *p, struct feature_cache_stats *out)
 {
+    struct pipeline *shared = (struct pipeline *)(uintptr_t)p; /* its lock is not const */
     *out = (struct feature_cache_stats){.hits = 0};
-    if (p->cache)
-        feature_cache_stats(p->cache, out);
+    if (!p->cache)
+        return;
+    feature_cache_stats(p->cache, out);
+    pthread_mutex_lock(&shared->lock);
+    out->unread = p->n_unread;
+    pthread_mutex_unlock(&shared->lock);
 }

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "model/preprocess.h"
+#include "worker/feature_index.h"
 
 /* ---- fetch ---------------------------------------------------------------------------------------------------------
  */
@@ -27,6 +28,14 @@ static const char *fetch_code(enum fetch_error e)
     }
 }
 
+static struct image_policy policy_of(const struct pipeline *p, const struct item *item)
+{
+    bool reference = strcmp(item->job->policy, "ml-ferret") == 0;
+    struct image_policy policy = image_policy_default(reference ? IMAGE_POLICY_ML_FERRET : IMAGE_POLICY_DEFAULT);
+    memcpy(policy.background, p->background, sizeof policy.background);
+    return policy;
+}
+
 /* The answers of a finished job with these bytes and questions. True: the item has ended. */
 static bool copy_twin(struct pipeline *p, struct item *item)
 {
@@ -34,7 +43,7 @@ static bool copy_twin(struct pipeline *p, struct item *item)
     struct twins *t = p->options.twins;
     if (!t)
         return false;
-    twins_name(t, item->job, item->bytes.data, item->bytes.len, &item->twin);
+    twins_name(t, item->job, item->content, &item->twin);
     struct json *twin = twins_find(t, &item->twin, id);
     if (!twin)
         return false;
@@ -47,6 +56,69 @@ static bool copy_twin(struct pipeline *p, struct item *item)
     item->twin.is_named = false; /* the index has it */
     item_finish(p, item, record, &(struct record_outcome){.n_failed = 0});
     return true;
+}
+
+static void find_key(const struct pipeline *p, struct item *item)
+{
+    struct image_policy policy = policy_of(p, item);
+    feature_cache_key(p->cache, item->content, policy.kind, policy.background, item->feature_key);
+}
+
+/* An image that was encoded before needs neither its pixels nor what makes them. Its content is known. */
+static bool take_kept(struct pipeline *p, struct item *item)
+{
+    struct image image = {0};
+    if (!p->cache)
+        return false;
+    find_key(p, item);
+    if (!feature_cache_get(p->cache, item->feature_key, &image, &item->features))
+        return false;
+    if (tasks_plan(item->job, engine_config(p->engine), image.width, image.height, &item->plan) != ST_OK) {
+        free(item->features); /* no memory: the long way says so */
+        item->features = NULL;
+        return false;
+    }
+    item->image = image;
+    bytes_fini(&item->bytes);
+    return true;
+}
+
+/* The stamp by which the source of an image is known whose features are there; else "". */
+static struct fetch_stamp known_stamp(const struct pipeline *p, struct item *item)
+{
+    struct fetch_stamp stamp = {""};
+    if (!p->cache || !feature_index_find(p->options.cache_dir, item->job->image, &stamp, item->content))
+        return (struct fetch_stamp){""};
+    find_key(p, item);
+    return feature_cache_has(p->cache, item->feature_key) ? stamp : (struct fetch_stamp){""};
+}
+
+/* Its bytes, or, true in *unread, its features, where these are kept and the source has not changed since. */
+static enum status read_image(struct pipeline *p, struct item *item, bool *unread, enum fetch_error *kind,
+                              struct diag *why)
+{
+    const char *uri = item->job->image;
+    struct fetch_stamp had = known_stamp(p, item), has = had;
+    enum status s = fetch_changed(p->fetcher, uri, &has, unread, &item->bytes, kind, why);
+    if (s == ST_OK && *unread && !take_kept(p, item)) { /* damaged, or it had to go just now */
+        has = (struct fetch_stamp){""};
+        s = fetch_changed(p->fetcher, uri, &has, unread, &item->bytes, kind, why);
+    }
+    if (s != ST_OK || *unread)
+        return s;
+    if (p->cache || p->options.twins)
+        sha256_of(item->bytes.data, item->bytes.len, item->content);
+    if (p->cache && has.text[0])
+        feature_index_put(p->options.cache_dir, uri, &has, item->content);
+    return ST_OK;
+}
+
+static void count_unread(struct pipeline *p)
+{
+    pthread_mutex_lock(&p->lock);
+    p->n_unread++;
+    pthread_mutex_unlock(&p->lock);
+    meters_unread(p->options.meters);
 }
 
 static void fetch_item(struct pipeline *p, struct item *item)
@@ -63,7 +135,8 @@ static void fetch_item(struct pipeline *p, struct item *item)
     }
     int64_t start = clock_us();
     enum fetch_error kind = FETCH_OK;
-    enum status s = fetch(p->fetcher, job->image, &item->bytes, &kind, &why);
+    bool unread = false;
+    enum status s = read_image(p, item, &unread, &kind, &why);
     int64_t now = clock_us();
     item->fetch_us = now - start;
     meters_stage(p->options.meters, STAGE_FETCH, item_name(item), start, now);
@@ -75,9 +148,11 @@ static void fetch_item(struct pipeline *p, struct item *item)
         item_fail(p, item, (enum error_class)fetch_error_class(kind), fetch_code(kind), why.text);
         return;
     }
+    if (unread)
+        count_unread(p);
     if (copy_twin(p, item))
         return;
-    if (stage_queue_put(&p->to_decode, item, true) != ST_OK)
+    if (stage_queue_put(unread ? &p->to_engine : &p->to_decode, item, true) != ST_OK)
         item_hand_back(p, item);
 }
 
@@ -124,32 +199,11 @@ static enum status prepare(struct pipeline *p, struct item *item, const struct i
     return s == ST_OK ? tasks_plan(item->job, config, image->width, image->height, &item->plan) : s;
 }
 
-/* An image that was encoded before needs neither its pixels nor what makes them. */
-static bool take_kept(struct pipeline *p, struct item *item, const struct image_policy *policy)
-{
-    struct image image = {0};
-    if (!p->cache)
-        return false;
-    feature_cache_key(p->cache, item->bytes.data, item->bytes.len, policy->kind, policy->background, item->feature_key);
-    if (!feature_cache_get(p->cache, item->feature_key, &image, &item->features))
-        return false;
-    if (tasks_plan(item->job, engine_config(p->engine), image.width, image.height, &item->plan) != ST_OK) {
-        free(item->features); /* no memory: the long way says so */
-        item->features = NULL;
-        return false;
-    }
-    item->image = image;
-    bytes_fini(&item->bytes);
-    return true;
-}
-
 static void decode_item(struct pipeline *p, struct item *item)
 {
     int64_t start = clock_us();
-    bool reference = strcmp(item->job->policy, "ml-ferret") == 0;
-    struct image_policy policy = image_policy_default(reference ? IMAGE_POLICY_ML_FERRET : IMAGE_POLICY_DEFAULT);
-    memcpy(policy.background, p->background, sizeof policy.background);
-    if (take_kept(p, item, &policy)) {
+    struct image_policy policy = policy_of(p, item);
+    if (take_kept(p, item)) {
         item->decode_us = clock_us() - start;
         if (stage_queue_put(&p->to_engine, item, true) != ST_OK)
             item_hand_back(p, item);

@@ -19,10 +19,11 @@ struct item {
     uint64_t number; /* id of its image in the engine */
     struct job *job;
     void *ctx;
-    struct bytes bytes; /* fetched */
-    struct image image; /* decoded; without its pixels */
-    float *pixels;      /* preprocessed; or NULL, and */
-    float *features;    /* as they were kept */
+    struct bytes bytes;            /* fetched; none where the image is known without them */
+    uint8_t content[SHA256_BYTES]; /* their SHA-256, where features are kept or results copied */
+    struct image image;            /* decoded; without its pixels */
+    float *pixels;                 /* preprocessed; or NULL, and */
+    float *features;               /* as they were kept */
     uint8_t feature_key[SHA256_BYTES];
     struct twin twin;      /* unnamed where nothing is copied */
     bool begun;            /* the engine has it */
@@ -65,6 +66,7 @@ struct pipeline {
     struct diag lost_why;
     struct engine_stats stats;
     int inside[STATION_COUNT_];
+    uint64_t n_unread; /* images that were known without being read */
 };
 
 /* What is to become of an item that a stage has in its hands: true = go on; else it has been ended. */

@@ -93,18 +93,17 @@ static enum status encode_questions(const struct job *j, uint8_t **bytes, size_t
     return job_encode(&q, bytes, len, NULL);
 }
 
-void twins_name(const struct twins *t, const struct job *j, const void *bytes, size_t len, struct twin *out)
+void twins_name(const struct twins *t, const struct job *j, const uint8_t content[SHA256_BYTES], struct twin *out)
 {
-    uint8_t digest[SHA256_BYTES], whole[SHA256_BYTES], *questions;
+    uint8_t whole[SHA256_BYTES], *questions;
     size_t n;
     if (!t->maker || encode_questions(j, &questions, &n) != ST_OK)
         return;
-    sha256_of(bytes, len, digest);
-    sha256_hex(digest, out->sha256);
+    sha256_hex(content, out->sha256);
     struct sha256 s;
     sha256_init(&s);
     sha256_add(&s, t->maker, strlen(t->maker) + 1);
-    sha256_add(&s, digest, sizeof digest);
+    sha256_add(&s, content, SHA256_BYTES);
     sha256_add(&s, questions, n);
     sha256_end(&s, whole);
     memcpy(out->key, whole, ID_BYTES);

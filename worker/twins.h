@@ -34,8 +34,8 @@ void twins_free(struct twins *t); /* NULL is fine; nobody waits in it any more *
 MUST_CHECK enum status twins_set_maker(struct twins *t, const char *maker);
 int64_t twins_most(const struct twins *t);
 
-/* out stays unnamed where memory is short. */
-void twins_name(const struct twins *t, const struct job *j, const void *bytes, size_t len, struct twin *out);
+/* content: SHA-256 of the image's bytes. out stays unnamed where memory is short. */
+void twins_name(const struct twins *t, const struct job *j, const uint8_t content[SHA256_BYTES], struct twin *out);
 /* Waits for the answer. The twin's record, and its id as text; NULL: there is none, or nobody knows.
  * The caller frees it with jsn_free. */
 struct json *twins_find(struct twins *t, const struct twin *w, char id[2 * ID_BYTES + 1]);

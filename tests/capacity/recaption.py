@@ -38,18 +38,31 @@ PASSES = [("first, nothing kept", FIRST, "neither"), ("first, both kept", FIRST,
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Files of a folder; counts what it is asked for."""
+    """Files of a folder, which it knows by ETags as nginx does; counts what it is asked for, and what it gives."""
 
     def __init__(self, folder):
         counted = self
-        self.asked = 0
+        self.asked = self.given = 0
 
         class Handler(http.server.SimpleHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def do_GET(self):
                 counted.asked += 1
+                if self.headers.get("If-None-Match") == self.etag():
+                    self.send_response(304)
+                    self.end_headers()
+                    return
+                counted.given += 1
                 super().do_GET()
+
+            def etag(self):
+                found = os.stat(self.translate_path(self.path))
+                return f'"{found.st_mtime_ns:x}-{found.st_size:x}"'
+
+            def end_headers(self):
+                self.send_header("ETag", self.etag())
+                super().end_headers()
 
             def log_message(self, *_):
                 pass
@@ -107,22 +120,24 @@ class Run:
         words = [os.path.join(self.folder, "list.txt"), *prompt, "-o", out, "--allow-private-hosts", "--allow-port",
                  str(self.server.server_port)]
         words += [word for what in KEEP[keep] for word in flags[what]]
-        asked = self.server.asked
+        asked, given = self.server.asked, self.server.given
         took, cpu, said = self.ferret(name, words)
         n = self.options.images
         restored = n if keep in ("features", "both") and prompt is SECOND else 0
-        if "features" in KEEP[keep] and f"features: {restored} images were kept, {n - restored} were not" not in said:
+        unread = n if keep == "features" and prompt is SECOND else 0
+        if "features" in KEEP[keep] and f"features: {restored} images were kept, {n - restored} were not; {unread} were not read" not in said:
             sys.exit(f"recaption.py: {name}: features are not from where they should be: {said}")
         with open(out, encoding="utf-8") as f:
             records = [json.loads(line) for line in f]
-        return ({"seconds": took, "cpu_s": cpu, "requests": self.server.asked - asked},
+        return ({"seconds": took, "cpu_s": cpu, "requests": self.server.asked - asked,
+                 "fetched": self.server.given - given},
                 {r["id"]: [r["status"], [t["text"] for t in r["tasks"]]] for r in records})
 
     def round(self, number, found):
         answers = {}
         small = os.path.join(TREE, "tests/e2e/corpus/files/tiny.png")
         took, cpu, _ = self.ferret("start", [small, "--max-tokens", "1", "-o", os.devnull])
-        found.setdefault("start", []).append({"seconds": took, "cpu_s": cpu, "requests": 0})
+        found.setdefault("start", []).append({"seconds": took, "cpu_s": cpu, "requests": 0, "fetched": 0})
         turn = number % 4
         second = PASSES[2:]
         for name, prompt, keep in PASSES[:2] + second[turn:] + second[:turn]:
@@ -149,11 +164,11 @@ def table(options, found, total):
 
     print(f"{options.images} JPEGs of 3000 x 2000 ({total / options.images / 1000:.0f} kB on average), {options.rounds} rounds; a start of "
           f"ferret takes {total_of('start', 'cpu_s') / options.rounds:.2f} CPU s, which are taken off; images/s are with it")
-    print(f"{'pass':24} {'images/s':>9} {'CPU ms an image':>16} {'of neither':>11} {'requests an image':>18}")
+    print(f"{'pass':24} {'images/s':>9} {'CPU ms an image':>16} {'of neither':>11} {'requests an image':>18} {'fetched':>8}")
     base = {prompt: cpu_ms(name) for name, prompt, keep in PASSES if keep == "neither"}
     for name, prompt, _ in PASSES:
         print(f"{name:24} {n / total_of(name, 'seconds'):9.1f} {cpu_ms(name):16.1f} {cpu_ms(name) / base[prompt]:11.2f} "
-              f"{total_of(name, 'requests') / n:18.2f}")
+              f"{total_of(name, 'requests') / n:18.2f} {total_of(name, 'fetched') / n:8.2f}")
 
 
 def main():

@@ -35,6 +35,12 @@ for r in sorted((json.loads(line) for line in open(sys.argv[1])), key=lambda r: 
     print(r["id"], r.get("error", {}).get("code", r["status"]))' "$WORK/$1.jsonl"
 }
 
+# What has the ETag that it had is not asked for again; the question is signed too.
+for time in 0 1; do
+    AWS_ACCESS_KEY_ID=$KEY AWS_SECRET_ACCESS_KEY=$SECRET annotate kept --feature-cache "$WORK/features" s3://pictures/2024/plain.png
+    grep -q "; $time were not read again$" "$WORK/kept.err" || die "run $time: $(cat "$WORK/kept.err")"
+done
+
 AWS_ACCESS_KEY_ID=$KEY AWS_SECRET_ACCESS_KEY=$SECRET annotate environment s3://pictures/ s3://pictures/2024/gone.png s3://nobody/x.png s3://pictures/2024/../a.png
 want "exit code with some that are not there" 1 $CODE
 want "what a bucket holds" "s3://nobody/x.png missing_file

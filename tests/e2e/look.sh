@@ -72,9 +72,9 @@ want "exit code of a report of nothing" 2 $?
 mapfile -t images < <(find "$files" -name '*.png' | sort)
 annotate() { "$FERRET" annotate "${images[@]}" --max-tokens 8 "$@" 2>"$WORK/err" || die "annotate: $(cat "$WORK/err")"; }
 annotate --feature-cache "$WORK/features" -o "$WORK/first.jsonl"
-grep -q "^features: 0 images were kept, ${#images[@]} were not$" "$WORK/err" || die "$(cat "$WORK/err")"
+grep -q "^features: 0 images were kept, ${#images[@]} were not; 0 were not read again$" "$WORK/err" || die "$(cat "$WORK/err")"
 annotate --task locate --phrase cow --feature-cache "$WORK/features" -o "$WORK/second.jsonl"
-grep -q "^features: ${#images[@]} images were kept, 0 were not$" "$WORK/err" || die "$(cat "$WORK/err")"
+grep -q "^features: ${#images[@]} images were kept, 0 were not; ${#images[@]} were not read again$" "$WORK/err" || die "$(cat "$WORK/err")"
 annotate --task locate --phrase cow -o "$WORK/third.jsonl"
 python3 - "$WORK/second.jsonl" "$WORK/third.jsonl" <<'PYTHON' || die "an answer from kept features is another one"
 import json, sys
@@ -83,3 +83,17 @@ def read(path):
 a, b = map(read, sys.argv[1:])
 assert a == b and len(a) > 8, [k for k in a if a[k] != b.get(k)]
 PYTHON
+
+# Only what has not changed is left unread: a file that was written anew is another image, and one that was touched is
+# read, and found to be the same.
+cp -r "$files" "$WORK/copies"
+images=("$WORK/copies/alpha.png" "$WORK/copies/tiny.png" "$WORK/copies/square.png")
+is_old() { [ $(($(date +%s) - $(stat -c %Z "${images[0]}"))) -gt 3 ]; }
+wait_for 10 is_old || die "files do not grow old"
+annotate --feature-cache "$WORK/features" -o "$WORK/first.jsonl"
+touch "${images[1]}"
+cp "$files/landscape.jpg" "${images[2]}"
+annotate --feature-cache "$WORK/features" -o "$WORK/second.jsonl"
+grep -q "^features: 2 images were kept, 1 were not; 1 were not read again$" "$WORK/err" || die "$(cat "$WORK/err")"
+want "which images they are" "$(sha256sum "${images[@]}" | cut -d ' ' -f 1 | sort)" \
+    "$(python3 -c 'import json, sys; [print(json.loads(line)["image"]["sha256"]) for line in open(sys.argv[1])]' "$WORK/second.jsonl" | sort)"

@@ -3,6 +3,7 @@
 
 #include <criterion/criterion.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -168,6 +169,51 @@ Test(fetch, a_shards_member_is_one_range)
     expect(&p, "pics:shard.tar#x@3+0", FETCH_BAD_MEMBER, NULL);
     expect(&p, "pics:shard.tar#x", FETCH_BAD_MEMBER, NULL);
     expect(&p, "pics:shard.tar#x@9223372036854775807+9223372036854775807", FETCH_BAD_MEMBER, NULL);
+    place_close(&p);
+}
+
+/* What comes, or "-" where it is the same, or the word of its error. */
+static const char *read_changed(const struct place *p, const char *uri, struct fetch_stamp *stamp)
+{
+    static char text[64];
+    struct bytes b = {0};
+    enum fetch_error kind;
+    bool same = false;
+    if (fetch_changed(p->fetcher, uri, stamp, &same, &b, &kind, NULL) != ST_OK)
+        return fetch_error_word(kind);
+    snprintf(text, sizeof text, "%.*s", (int)b.len, b.len ? (const char *)b.data : "");
+    cr_expect(!same || b.len == 0);
+    bytes_fini(&b);
+    return same ? "-" : text;
+}
+
+Test(fetch, a_file_that_has_not_changed_is_not_read_again)
+{
+    char here[PATH_MAX - 64], spec[PATH_MAX];
+    const char *const specs[] = {spec};
+    struct place p = {.dir = ""};
+    cr_assert_not_null(getcwd(here, sizeof here));
+    snprintf(spec, sizeof spec, "here=%s/tests/unit/media", here);
+    struct fetch_stamp stamp = {""}, part = {""}, data = {""};
+    cr_assert_eq(media_roots_new(specs, 1, &p.roots, NULL), ST_OK);
+    cr_assert_eq(fetcher_open(&(struct fetch_options){.roots = p.roots}, &p.fetcher, NULL), ST_OK);
+    cr_expect_eq(strncmp(read_changed(&p, "here:fetch.c", &stamp), "/* ", 3), 0);
+    cr_expect_eq(strncmp(stamp.text, "file ", 5), 0, "%s", stamp.text);
+    cr_expect_str_eq(read_changed(&p, "here:fetch.c", &stamp), "-");
+    for (size_t i = strlen("file "); stamp.text[i]; i++) { /* each number in it counts */
+        struct fetch_stamp other = stamp;
+        other.text[i] = stamp.text[i] == '7' ? '8' : '7';
+        cr_expect_str_neq(read_changed(&p, "here:fetch.c", &other), "-");
+        cr_expect_str_eq(other.text, stamp.text);
+    }
+    cr_expect_str_eq(read_changed(&p, "here:gone", &stamp), "missing");
+    cr_expect_str_eq(read_changed(&p, "data:,hello", &data), "hello");
+    cr_expect_str_eq(data.text, "");
+    fetcher_close(p.fetcher);
+    media_roots_free(p.roots);
+    p = place_open(false, 0); /* a file of this moment could change once more and look the same */
+    cr_expect_str_eq(read_changed(&p, "pics:shard.tar#x/y.jpg@3+4", &part), "3456");
+    cr_expect_str_eq(part.text, "");
     place_close(&p);
 }
 

@@ -256,6 +256,40 @@ Test(http, an_address_is_shown_with_its_port_and_without_what_may_be_a_secret)
     }
 }
 
+/* The stamp that the path's answer has; "-": it was the same and nothing came. */
+static const char *stamp_of(const struct web *w, const char *path, struct fetch_stamp *stamp)
+{
+    char uri[256];
+    struct bytes b = {0};
+    struct diag why = {0};
+    enum fetch_error kind;
+    bool same = false;
+    snprintf(uri, sizeof uri, "http://127.0.0.1:%d%s", w->server.port, path);
+    if (fetch_changed(w->fetcher, uri, stamp, &same, &b, &kind, &why) != ST_OK)
+        return fetch_error_word(kind);
+    cr_expect_eq(b.len, same ? 0 : 5, "%s", path);
+    bytes_fini(&b);
+    return same ? "-" : stamp->text;
+}
+
+Test(http, what_has_the_etag_that_it_had_does_not_come_again)
+{
+    struct web w;
+    struct fetch_stamp stamp = {""}, file = {"file 1 2 3 4"};
+    web_open(&w, (struct fetch_options){.allow_private_hosts = true});
+    cr_expect_str_eq(stamp_of(&w, "/hello", &stamp), "");
+    cr_expect_str_eq(stamp_of(&w, "/tagged/1", &stamp), "\"v1\"");
+    cr_expect_str_eq(stamp_of(&w, "/tagged/1", &stamp), "-");
+    cr_expect_str_eq(stamp.text, "\"v1\"");
+    cr_expect_str_eq(stamp_of(&w, "/to?/tagged/1", &stamp), "-");
+    cr_expect_str_eq(stamp_of(&w, "/tagged/2", &stamp), "\"v2\"");
+    cr_expect_str_eq(stamp_of(&w, "/tagged/2/noai", &stamp), "not_allowed");
+    cr_expect_str_eq(stamp_of(&w, "/weak/3", &stamp), "");
+    cr_expect_str_eq(stamp_of(&w, "/status/304", &stamp), "http_status");
+    cr_expect_str_eq(stamp_of(&w, "/tagged/1", &file), "\"v1\"");
+    web_close(&w);
+}
+
 /* ---- many at a time ---- */
 
 enum { MANY = 12 };

@@ -96,6 +96,13 @@ static bool answer(struct server *s, int fd, const char *request)
     }
     if (strcmp(path, "/slow") == 0)
         pause_ms(SLOW_MS);
+    if (sscanf(path, "/tagged/%d", &status) == 1 || sscanf(path, "/weak/%d", &status) == 1) {
+        snprintf(header, sizeof header, "If-None-Match: \"v%d\"\r\n", status);
+        bool same = strstr(request, header) != NULL;
+        snprintf(header, sizeof header, "ETag: %s\"v%d\"\r\n%s", path[1] == 'w' ? "W/" : "", status,
+                 strstr(path, "noai") ? "X-Robots-Tag: noai\r\n" : "");
+        return reply(fd, same ? 304 : 200, header, "hello", same ? 0 : 5);
+    }
     if (strcmp(path, "/noai") == 0)
         return reply(fd, 200, "X-Robots-Tag: noindex, noai\r\n", "hello", 5);
     if (strcmp(path, "/nostore") == 0)

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "model/half.h"
+#include "worker/feature_index.h"
 
 enum { COUNT = 5000 };
 static char folder[] = "/tmp/ferret-unit-features.XXXXXX";
@@ -53,7 +54,9 @@ static const float *numbers(int seed)
 
 static void key_of(struct feature_cache *c, int seed, uint8_t key[SHA256_BYTES])
 {
-    feature_cache_key(c, (const uint8_t *)&seed, sizeof seed, IMAGE_POLICY_DEFAULT, white, key);
+    uint8_t content[SHA256_BYTES];
+    sha256_of(&seed, sizeof seed, content);
+    feature_cache_key(c, content, IMAGE_POLICY_DEFAULT, white, key);
 }
 
 static void put(struct feature_cache *c, int seed)
@@ -134,15 +137,15 @@ Test(feature_cache, whatever_decides_features_is_in_the_key)
     struct feature_cache *c = open_cache(FEATURES_F32, 1 << 30, "model f32 cpu");
     struct feature_cache *other_model = open_cache(FEATURES_F32, 1 << 30, "model f32 cuda");
     struct feature_cache *other_type = open_cache(FEATURES_F16, 1 << 30, "model f32 cpu");
-    static const uint8_t black[3] = {0, 0, 0}, bytes[] = "bytes", others[] = "other";
+    static const uint8_t black[3] = {0, 0, 0}, bytes[SHA256_BYTES] = "bytes", others[SHA256_BYTES] = "other";
     uint8_t keys[7][SHA256_BYTES];
-    feature_cache_key(c, bytes, 5, IMAGE_POLICY_DEFAULT, white, keys[0]);
-    feature_cache_key(c, bytes, 5, IMAGE_POLICY_DEFAULT, black, keys[1]);
-    feature_cache_key(c, bytes, 5, IMAGE_POLICY_ML_FERRET, white, keys[2]);
-    feature_cache_key(c, others, 5, IMAGE_POLICY_DEFAULT, white, keys[3]);
-    feature_cache_key(other_model, bytes, 5, IMAGE_POLICY_DEFAULT, white, keys[4]);
-    feature_cache_key(other_type, bytes, 5, IMAGE_POLICY_DEFAULT, white, keys[5]);
-    feature_cache_key(c, bytes, 5, IMAGE_POLICY_DEFAULT, white, keys[6]);
+    feature_cache_key(c, bytes, IMAGE_POLICY_DEFAULT, white, keys[0]);
+    feature_cache_key(c, bytes, IMAGE_POLICY_DEFAULT, black, keys[1]);
+    feature_cache_key(c, bytes, IMAGE_POLICY_ML_FERRET, white, keys[2]);
+    feature_cache_key(c, others, IMAGE_POLICY_DEFAULT, white, keys[3]);
+    feature_cache_key(other_model, bytes, IMAGE_POLICY_DEFAULT, white, keys[4]);
+    feature_cache_key(other_type, bytes, IMAGE_POLICY_DEFAULT, white, keys[5]);
+    feature_cache_key(c, bytes, IMAGE_POLICY_DEFAULT, white, keys[6]);
     for (int i = 0; i < 6; i++)
         for (int k = 0; k < i; k++)
             cr_assert_neq(memcmp(keys[i], keys[k], SHA256_BYTES), 0, "%d and %d", i, k);
@@ -160,6 +163,28 @@ static int find_entry(const char *path, const struct stat *st, int type, struct 
     if (type == FTW_F)
         snprintf(entry_path, sizeof entry_path, "%s", path);
     return 0;
+}
+
+Test(feature_cache, an_image_is_known_by_its_address_where_that_was_noted_whole)
+{
+    struct fetch_stamp stamp = {"file 1 2 3.4 5.6"}, found = {""};
+    uint8_t content[SHA256_BYTES] = {1, 2, 0xFE}, read[SHA256_BYTES] = {0};
+    char path[512];
+    cr_expect_not(feature_index_find(folder, "a:b", &found, read));
+    feature_index_put(folder, "a:b", &stamp, content);
+    cr_assert(feature_index_find(folder, "a:b", &found, read));
+    cr_expect_str_eq(found.text, stamp.text);
+    cr_expect_eq(memcmp(read, content, sizeof read), 0);
+    cr_expect_not(feature_index_find(folder, "a:c", &found, read));
+    snprintf(stamp.text, sizeof stamp.text, "%s", "\"v2\"");
+    feature_index_put(folder, "a:b", &stamp, content);
+    cr_expect(feature_index_find(folder, "a:b", &found, read) && strcmp(found.text, "\"v2\"") == 0);
+    cr_assert_eq(nftw(folder, find_entry, 16, FTW_PHYS), 0);
+    snprintf(path, sizeof path, "%s", entry_path);
+    for (int len = 0; len < 80; len++) { /* cut at any byte it is none */
+        cr_assert_eq(truncate(path, len), 0);
+        cr_expect_not(feature_index_find(folder, "a:b", &found, read), "%d bytes", len);
+    }
 }
 
 Test(feature_cache, an_entry_with_a_wrong_byte_or_cut_short_is_one_that_is_not_there)

@@ -33,7 +33,9 @@ static struct twin name_it(const char *maker, const struct job *j, const char *i
     struct twin w = {.is_named = false};
     cr_assert_eq(twins_new(9, WAIT_MS, &t), ST_OK);
     cr_assert_eq(twins_set_maker(t, maker), ST_OK);
-    twins_name(t, j, image, strlen(image), &w);
+    uint8_t content[SHA256_BYTES];
+    sha256_of(image, strlen(image), content);
+    twins_name(t, j, content, &w);
     cr_assert(w.is_named);
     twins_free(t);
     return w;
