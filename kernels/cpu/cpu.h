@@ -16,6 +16,7 @@ struct packed;
 struct scratch {
     float *product;   /* rows of one block of a product, before its epilogue */
     float *pages;     /* one attention block in f32: K then V */
+    float *near;      /* rows of a product in the own loops: OWN_NEAR_ROWS of NEAR_ROW bytes */
     float *row_state; /* running maximum and sum of each row: 2 x max_rows */
     float *wide;      /* 2 x the widest row and 6 numbers a region point: candidates of a sample, of neighbours */
 };

@@ -12,6 +12,7 @@ struct gemm_shape; /* primitives of one (type, k, n) */
 enum {
     GEMM_MAX_ROWS = 1024,  /* rows of one product; more go in pieces */
     GEMM_BLOCK_COLS = 512, /* output channels of a block at most */
+    OWN_NEAR_ROWS = 144,   /* rows of x that the own loops keep near: with PANEL_RUN a third of a small second cache */
 };
 
 struct packed_block {
@@ -59,7 +60,7 @@ void gemm_run(struct cpu *cpu, int thread, const struct packed_block *block, str
 /* gemm_own.c: the same for the own loops. */
 MUST_CHECK enum status own_pack(struct cpu *cpu, enum dtype type, int k, const void *plain, struct packed_block *block,
                                 struct diag *why);
-void own_run(struct cpu *cpu, enum dtype type, int k, const struct packed_block *block, int rows, const void *x,
-             void *y);
+void own_run(struct cpu *cpu, int thread, enum dtype type, int k, const struct packed_block *block, int rows,
+             const void *x, void *y);
 
 #endif

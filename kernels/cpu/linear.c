@@ -72,7 +72,7 @@ static void product(const struct linear_job *j, int thread, const struct packed 
     if (b->shape)
         gemm_run(j->cpu, thread, b, piece, x, y);
     else
-        own_run(j->cpu, m->type, m->cols, b, piece.taken, x, y);
+        own_run(j->cpu, thread, m->type, m->cols, b, piece.taken, x, y);
 }
 
 /* Makes a row of integer sums the numbers they stand for; rows of other types are that already. */

@@ -84,6 +84,8 @@ enum status cpu_reserve_scratch(struct cpu *cpu, struct diag *why)
 {
     if (!cpu->scratch[0].pages) {
         enum status first = replace(cpu, offsetof(struct scratch, pages), (size_t)2 * ATTN_BLOCK * MAX_HEAD_DIM, why);
+        if (first == ST_OK)
+            first = replace(cpu, offsetof(struct scratch, near), (size_t)OWN_NEAR_ROWS * PANEL_RUN, why);
         if (first != ST_OK)
             return first;
     }

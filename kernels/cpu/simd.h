@@ -28,11 +28,25 @@ struct attend_row {
     float *max, *sum, *out;
 };
 
-/* One panel of `panel` columns of an own packed matrix times rows of x, over a run of k. */
+/* Own products run over k in runs; of a run, rows of x are first copied near each other (near_*, widened where they are
+ * small), then they pass every panel of the run. */
+enum {
+    PANEL_RUN = 256,                           /* even, for the pairs of int8 */
+    NEAR_ROW = PANEL_RUN * (int)sizeof(float), /* bytes of a near row: of floats, or half full of int16 pairs */
+};
+
+/* Rows of x, of `stride` elements each, from the run's first k on. */
+struct near_job {
+    const void *x;
+    void *near;
+    int rows, k, stride;
+};
+
+/* One panel of `panel` columns of an own packed matrix times near rows, over a run of k. */
 struct panel_job {
     const void *panel; /* f32 or bf16: [k][panel]; int8: [k/2][panel][2] */
-    const void *x;     /* rows of k values in the panel's type */
-    int rows, k, stride;
+    const void *near;
+    int rows, k;
     void *y; /* f32, or int32 for int8; `columns` values a row */
     int y_stride, columns;
     bool add; /* y holds the sums of the k before these */
@@ -61,6 +75,9 @@ struct simd {
     void (*region_pool_row)(float *out, const float *a, const float *anchor, const float *b, const float *weight,
                             const float *bias, int n, float eps, bool max_pool, float *tmp);
     void (*attend)(const struct attend_block *block, const struct attend_row *rows, int n);
+    void (*near_f32)(const struct near_job *job);
+    void (*near_bf16)(const struct near_job *job);
+    void (*near_int8)(const struct near_job *job); /* an odd k pairs its last number with a zero */
     void (*panel_f32)(const struct panel_job *job);
     void (*panel_bf16)(const struct panel_job *job);
     void (*panel_int8)(const struct panel_job *job);
