@@ -128,6 +128,8 @@ static enum status check_node(struct store *s, struct node *node, int64_t until,
     static const struct rule rules[] = {
         {"appendonly", "yes", NULL, "a restart forgets every job"},
         {"appendfsync", "always", NULL, "kill -9 of Redis loses jobs that were acknowledged"},
+        {"no-appendfsync-on-rewrite", "no", NULL,
+         "while the file is rewritten a power failure loses acknowledged jobs"},
         {"maxmemory-policy", "noeviction", NULL, "jobs may be evicted"},
         {"maxmemory", NULL, "0", "the machine runs out of memory instead of new jobs being refused"},
     };

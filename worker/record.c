@@ -186,6 +186,8 @@ static struct json *entry_object(const struct task_plan *p, const struct task_en
     put(&s, o, "finish", jsn_new_string(finish_word(r->finish)));
     put(&s, o, "tokens", token_counts(r));
     put(&s, o, "logprob", mean_logprob(r));
+    if (e->task->options.seed != p->job->tasks[0].options.seed)
+        put(&s, o, "seed", jsn_new_int((int64_t)e->task->options.seed));
     return whole(o, s);
 }
 

@@ -108,12 +108,14 @@ static void bound_record(struct flight *f)
     char hex[2 * ID_BYTES + 1];
     job_id_hex(f->id, hex);
     struct job j = {.key = f->key ? f->key : hex, .image = f->image ? f->image : hex};
-    struct json *r = result_failure(&j, ERROR_PERMANENT, f->end.record ? "result-too-large" : "out-of-memory",
-                                    "the record could not be kept");
+    bool is_large = f->end.record != NULL;
+    enum error_class class = is_large ? ERROR_PERMANENT : ERROR_ENVIRONMENT;
+    struct json *r =
+        result_failure(&j, class, is_large ? "result_too_large" : "out_of_memory", "the record could not be kept");
     free(f->end.record);
     f->end.record = r ? jsn_text(r) : NULL;
     f->end.failed = true;
-    f->end.error_class = ERROR_PERMANENT;
+    f->end.error_class = class;
     if (!f->end.record)
         f->end.handed_back = true; /* no memory even for that: somebody else may have some */
     jsn_free(r);
@@ -209,7 +211,7 @@ static void start_job(struct session *s, struct flight *f, struct wire_view body
         char hex[2 * ID_BYTES + 1];
         job_id_hex(f->id, hex);
         struct job unknown = {.key = hex, .image = hex};
-        end_here(f, &unknown, "bad-job", why.text);
+        end_here(f, &unknown, "invalid_job", why.text);
         return;
     }
     f->key = strdup(job->key);
@@ -233,10 +235,10 @@ static void start_job(struct session *s, struct flight *f, struct wire_view body
         return;
     }
     f->in_engine = true;
-    if (s->engine.start(s->engine.ctx, job, f, &why) != ST_OK) {
-        struct job short_job = {.key = f->key, .image = f->image};
+    if (s->engine.start(s->engine.ctx, job, f, &why) != ST_OK) { /* no room, draining, or the device is lost */
         f->in_engine = false;
-        end_here(f, &short_job, "not-started", why.text);
+        f->state = FLIGHT_ENDED;
+        f->end.handed_back = true;
     }
 }
 
@@ -245,7 +247,7 @@ static void take_rows(struct session *s, const struct message *m)
     struct wire_reader r;
     for (size_t n = message_rows_open(m, &r); n > 0; n--) {
         struct message_row row = message_row_next(&r);
-        if (session_find(s, row.id) || s->n_flights == LIMIT_HELD_JOBS)
+        if (session_find(s, row.id) || s->n_flights >= LIMIT_HELD_JOBS)
             continue; /* what does not fit is found again by RESUME */
         struct flight *f = calloc(1, sizeof *f);
         if (!f)

@@ -130,7 +130,7 @@ static void fetch_item(struct pipeline *p, struct item *item)
     }
     struct diag why = {""};
     if (job_check_meta(job, &why) != ST_OK) {
-        item_fail(p, item, ERROR_PERMANENT, "bad-job", why.text);
+        item_fail(p, item, ERROR_PERMANENT, "invalid_job", why.text);
         return;
     }
     int64_t start = clock_us();

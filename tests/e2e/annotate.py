@@ -15,6 +15,7 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get('BIN', ROOT / 'build/bin'))
 FLAGS = ['--max-tokens', '12']
+PROTOCOL = (ROOT / 'protocol/PROTOCOL.md').read_text()
 
 
 def want(what, expected, found):
@@ -42,7 +43,8 @@ def check_record(record):
     want('schema of ' + record['id'], 1, record['schema'])
     if record['status'] == 'failed':
         assert record['error']['class'] in ('permanent', 'transient', 'environment'), record
-        assert record['error']['code'] and record['error']['message'], record
+        assert record['error']['message'], record
+        assert '`%s`' % record['error']['code'] in PROTOCOL, 'not in PROTOCOL.md: %r' % record
         return
     image = record['image']
     for task in record['tasks']:
@@ -90,6 +92,7 @@ MANIFEST = r'''
 {"id": "region in a question", "image": "a.png", "regions": [{"point": [9, 9]}], "task": "ask", "question": "What is {region0}?"}
 {"id": "unknown region", "image": "a.png", "task": "ask", "question": "What is {region3}?"}
 {"id": "two turns", "image": "a.png", "tasks": [{"id": "chat", "kind": "ask", "turns": ["What?", "A cat.", "Where?"]}]}
+{"id": "seeds", "image": "a.png", "tasks": [{"id": "a", "kind": "caption", "options": {"seed": 1}}, {"id": "b", "kind": "caption", "options": {"seed": 2}}]}
 {"id": "phrases", "image": {"path": "a.png"}, "task": "locate", "phrases": ["cat", "dog"]}
 {"id": "unknown task", "image": "a.png", "task": "paint"}
 {"id": "unknown field", "image": "a.png", "task": "caption", "colour": 1}
@@ -104,9 +107,9 @@ not json
 EXPECTED = {
     'good': 'ok', 'partial': 'partial', 'outside': 'invalid_region', 'empty mask': 'invalid_region', 'wrong mask': 'invalid_region',
     'no area': 'invalid_region', 'long': 'partial', 'longer': 'too_long', 'region in a question': 'ok',
-    'unknown region': 'invalid_job', 'two turns': 'ok', 'phrases': 'ok', 'unknown task': 'unknown_task',
+    'unknown region': 'invalid_job', 'two turns': 'ok', 'seeds': 'ok', 'phrases': 'ok', 'unknown task': 'unknown_task',
     'unknown field': 'invalid_job', 'absent': 'missing_file', 'other root': 'unknown_root', 'private': 'blocked_address',
-    'late': 'expired', 'jobs.jsonl:18': 'invalid_job', 'jobs.jsonl:19': 'invalid_job',
+    'late': 'expired', 'jobs.jsonl:19': 'invalid_job', 'jobs.jsonl:20': 'invalid_job',
 }
 
 
@@ -131,6 +134,7 @@ def hostile_manifest(work):
     want('error of the bad region alone', [None, 'invalid_region'], [t.get('error', {}).get('code') for t in partial])
     want('error of the long question alone', ['too_long', None], [t.get('error', {}).get('code') for t in records['long']['tasks']])
     want('question of the last turn', 'Where?', records['two turns']['tasks'][0]['question'])
+    want('seeds', [1, None, 2], [records['seeds']['seed']] + [t.get('seed') for t in records['seeds']['tasks']])
     want('phrases', ['cat', 'dog'], records['phrases']['tasks'][0]['phrases'])
     again, _ = annotate('-', stdin=json.dumps({'image': str(folder / 'a.png'), 'id': 'stdin', 'task': 'caption'}).encode(), code=0)
     want('the same answer from stdin', records['good']['tasks'][0]['text'], again['stdin']['tasks'][0]['text'])

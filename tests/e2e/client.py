@@ -111,7 +111,7 @@ def check_sync(client):
                 want('span', entity.phrase, answer.text[slice(*entity.span)])
     client.submit('nan', [Job('local:%s' % str(IMAGES[0])[1:], id='nan', tasks=(Task(options=FEW),), meta={'x': float('nan')})])
     odd = next(iter(client.follow('nan')))
-    want('a job whose meta is no JSON', ('bad-job', None), (odd.error.code, odd.meta))
+    want('a job whose meta is no JSON', ('invalid_job', None), (odd.error.code, odd.meta))
     campaign = client.campaign('python')
     want('campaign', (True, 'by=python', len(IMAGES)), (campaign.completed, campaign.labels, campaign.total))
     again = client.submit('python', jobs())

@@ -108,6 +108,10 @@ Test(store, unsafe_settings_are_named)
     private_redis_start(&r, "always");
     s = private_redis_store(&r);
     cr_assert_eq(store_check_safety(s, CALL_MS, &why), ST_OK, "%s", why.text);
+    private_redis_set(&r, "no-appendfsync-on-rewrite", "yes");
+    cr_assert_eq(store_check_safety(s, CALL_MS, &why), ST_REFUSED);
+    cr_assert(strstr(why.text, "no-appendfsync-on-rewrite is yes, not no"), "%s", why.text);
+    private_redis_set(&r, "no-appendfsync-on-rewrite", "no");
     private_redis_set(&r, "maxmemory", "0");
     cr_assert_eq(store_check_safety(s, CALL_MS, &why), ST_REFUSED);
     cr_assert(strstr(why.text, "maxmemory is 0"), "%s", why.text);

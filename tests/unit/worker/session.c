@@ -421,7 +421,7 @@ Test(session, a_record_over_its_limit_becomes_one_that_keeps_the_clients_key)
     finish("photos/big.jpg", huge);
     expect_done("photos/big.jpg", record, sizeof record);
     cr_expect_not_null(strstr(record, "\"id\":\"photos/big.jpg\""), "%s", record);
-    cr_expect_not_null(strstr(record, "result-too-large"), "%s", record);
+    cr_expect_not_null(strstr(record, "result_too_large"), "%s", record);
     finish_session();
 }
 
