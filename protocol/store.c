@@ -51,6 +51,7 @@ static struct node *node_at(struct store *s, const char *host, int port)
     struct node *n = make_room(s) ? node_new(host, port) : NULL;
     if (n) {
         node_log_in(n, s->login);
+        node_use_only(n, s->scripts);
         s->nodes[s->n_nodes++] = n;
     }
     return n;
@@ -103,6 +104,7 @@ enum status store_open(const char *address, int shards, struct store **out, stru
         return ST_NOMEM;
     enum status st = ST_OK;
     const char *at = address;
+    s->scripts = STORE_ALL_SCRIPTS;
     do {
         size_t len = strcspn(at, ",");
         st = add_seed(s, at, len, why);
@@ -124,6 +126,13 @@ void store_log_in(struct store *s, const struct store_login *login)
     s->login = login;
     for (size_t i = 0; i < s->n_nodes; i++)
         node_log_in(s->nodes[i], login);
+}
+
+void store_use_only(struct store *s, uint64_t scripts)
+{
+    s->scripts = scripts;
+    for (size_t i = 0; i < s->n_nodes; i++)
+        node_use_only(s->nodes[i], scripts);
 }
 
 void store_set_shards(struct store *s, int shards)

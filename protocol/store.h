@@ -35,6 +35,11 @@ struct store_login {
 };
 /* Before the first pump. Borrowed while the store lives; NULL: nobody, who loads. */
 void store_log_in(struct store *s, const struct store_login *login);
+/* Before the first pump: which scripts will be called, a bit each (1 << SCRIPT_X); no others are loaded. Without it all
+ * are, which costs each connection half a megabyte. */
+void store_use_only(struct store *s, uint64_t scripts);
+_Static_assert(SCRIPT_COUNT_ <= 64, "a bit each");
+#define STORE_ALL_SCRIPTS UINT64_MAX
 void store_set_shards(struct store *s, int shards);
 int store_shards(const struct store *s);
 /* From here on each answer says how many replicas have what the call wrote: at least n, or wait_ms have passed. */

@@ -31,6 +31,7 @@ struct store {
     int64_t topology_at;
     int replicas, wait_ms;
     const struct store_login *login;
+    uint64_t scripts;
     struct spread *spreads; /* calls over several shards without an answer, and those that have it */
     struct spread *answered;
 };

@@ -24,6 +24,7 @@ struct node {
     redisContext *redis;
     bool connecting, want_write;
     const struct store_login *login; /* or NULL */
+    uint64_t scripts;                /* a bit for each that may be called */
     int loads_left;                  /* scripts whose hash has not come yet, and the login */
     bool reload;                     /* Redis forgot the scripts: send them again when nothing is on the way */
     char sha[SCRIPT_COUNT_][SHA_HEX + 1];
@@ -139,6 +140,7 @@ struct node *node_new(const char *host, int port)
     n->host = strdup(host);
     n->port = port;
     n->backoff_ms = BACKOFF_FIRST_MS;
+    n->scripts = STORE_ALL_SCRIPTS;
     if (!n->host) {
         free(n);
         return NULL;
@@ -209,6 +211,11 @@ void node_log_in(struct node *n, const struct store_login *login)
     n->login = login;
 }
 
+void node_use_only(struct node *n, uint64_t scripts)
+{
+    n->scripts = scripts;
+}
+
 static bool may_load(const struct node *n)
 {
     return !n->login || n->login->loads;
@@ -227,11 +234,13 @@ static bool send_login(struct node *n)
 /* Hashes are known before Redis says them: who may not load counts on others for it. */
 static bool send_loads(struct node *n)
 {
-    n->loads_left = (may_load(n) ? SCRIPT_COUNT_ : 0) + (n->sent.n > 0); /* the login is on the way */
+    n->loads_left = n->sent.n > 0; /* the login is on the way */
     n->reload = false;
     for (int i = 0; i < SCRIPT_COUNT_; i++) {
         char *text;
         size_t len;
+        if (!(n->scripts >> i & 1))
+            continue;
         if (script_text((enum script)i, &text, &len) != ST_OK)
             return false;
         if (!may_load(n)) {
@@ -245,6 +254,7 @@ static bool send_loads(struct node *n)
         free(text);
         if (rc != REDIS_OK || !queue_push(&n->sent, (struct call){.kind = CALL_LOAD, .tag = (uint64_t)i}))
             return false;
+        n->loads_left++;
     }
     n->want_write = true;
     return true;

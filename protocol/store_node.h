@@ -28,6 +28,7 @@ struct node;
 struct node *node_new(const char *host, int port);
 void node_free(struct node *n);                                    /* NULL is fine */
 void node_log_in(struct node *n, const struct store_login *login); /* as store_log_in */
+void node_use_only(struct node *n, uint64_t scripts);              /* as store_use_only */
 bool node_is(const struct node *n, const char *host, int port);
 const char *node_host(const struct node *n);
 int node_port(const struct node *n);

@@ -454,6 +454,8 @@ void results_use_route(struct session *s, const struct message *m)
     s->store_was_ready = false;
     if (address && store_open(address, s->shards, &s->store, &why) == ST_OK) {
         store_log_in(s->store, s->options.login);
+        store_use_only(s->store, (uint64_t)1 << SCRIPT_FINISH | (uint64_t)1 << SCRIPT_HEARTBEAT |
+                                     (uint64_t)1 << SCRIPT_HANDBACK | (uint64_t)1 << SCRIPT_TWINS);
         memcpy(s->store_address, address, strlen(address) + 1);
     } else if (address)
         log_line(s->options.log, LOG_ERROR, "%s; results travel through the broker", why.text);

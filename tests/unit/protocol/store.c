@@ -69,6 +69,30 @@ Test(store, calls_survive_a_killed_redis_and_forgotten_scripts)
     private_redis_stop(&r);
 }
 
+Test(store, who_calls_a_few_scripts_loads_these_alone)
+{
+    struct private_redis r;
+    private_redis_start(&r, "always");
+    struct store *s;
+    cr_assert_eq(store_open(r.socket, 1, &s, NULL), ST_OK);
+    store_use_only(s, (uint64_t)1 << SCRIPT_BOOT | (uint64_t)1 << SCRIPT_WORKERS);
+    cr_assert_eq(boot(s), 1);
+    char command[160];
+    int loaded = 0;
+    snprintf(command, sizeof command, "redis-cli -s %s info memory | grep number_of_cached_scripts", r.socket);
+    FILE *f = popen(command, "r");
+    cr_assert(f && fscanf(f, "number_of_cached_scripts:%d", &loaded) == 1);
+    pclose(f);
+    cr_assert_eq(loaded, 2);
+    private_redis_forget_scripts(&r);
+    struct store_args none = {0};
+    struct store_answer a;
+    cr_assert_eq(store_call(s, SCRIPT_WORKERS, &none, CALL_MS, &a, NULL), ST_IO); /* lost, loads again */
+    cr_assert_eq(boot(s), 1);
+    store_close(s);
+    private_redis_stop(&r);
+}
+
 Test(store, calls_on_the_way_come_back_as_lost)
 {
     struct private_redis r;
