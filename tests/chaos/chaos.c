@@ -41,6 +41,7 @@ int main(int argc, char **argv)
                       .proxied = true,
                       .count = {[ROLE_BROKER] = 2, [ROLE_WORKER] = 3, [ROLE_SUBMITTER] = 2, [ROLE_OPERATOR] = 2}};
     long amount = strtol(argv[4], NULL, 10);
+    setenv("CHAOS_DEDUP", "1", 1); /* sleeper.c */
     chaos_init(&c, "chaos");
     children_start_all(&c);
     bool ok = true;

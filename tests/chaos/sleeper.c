@@ -3,7 +3,9 @@
  *   chaos-sleeper BROKERS CLASS CREDIT THREADS SLEEP_US
  *
  * Keys that begin with "bad-" end as permanent failures, "flaky-" fail now and then for a moment, "crash-" kill the
- * process. */
+ * process. Where the environment has CHAOS_DEDUP each fourth job has one of a few pictures, and is asked for in the
+ * index of results: what is found there must be the whole result of another job with that picture, else the process
+ * dies. */
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -16,6 +18,7 @@
 #include "base/sha256.h"
 #include "tests/chaos/gauges.h"
 #include "worker/session.h"
+#include "worker/twins.h"
 
 static volatile sig_atomic_t stop;
 
@@ -33,6 +36,7 @@ struct item {
 
 struct sleeper {
     struct session *session;
+    struct twins *twins;
     pthread_mutex_t lock;
     pthread_cond_t changed;
     struct item *first, *last;
@@ -103,14 +107,50 @@ static enum status state(void *ctx, struct diag *why)
     return ST_OK;
 }
 
-static char *record_of(const struct job *j)
+static void answer_of(const char *key, char hex[SHA256_HEX])
+{
+    uint8_t digest[SHA256_BYTES];
+    sha256_of(key, strlen(key), digest);
+    sha256_hex(digest, hex);
+}
+
+/* -1: one of its own. */
+static long picture_of(const char *key)
+{
+    enum { PICTURES = 40, FOURTH = 4 };
+    const char *dash = strrchr(key, '-');
+    long n = dash ? strtol(dash + 1, NULL, 10) : 1;
+    return n % FOURTH == 0 ? n / FOURTH % PICTURES : -1;
+}
+
+static void look_for_twin(struct sleeper *s, const struct job *j, struct twin *twin)
+{
+    char bytes[32], id[2 * ID_BYTES + 1], hex[SHA256_HEX];
+    uint8_t content[SHA256_BYTES];
+    long picture = s->twins ? picture_of(j->key) : -1;
+    if (picture < 0)
+        return;
+    snprintf(bytes, sizeof bytes, "picture %ld", picture);
+    sha256_of(bytes, strlen(bytes), content);
+    twins_name(s->twins, j, content, twin);
+    struct json *found = twins_find(s->twins, twin, id);
+    const char *key = jsn_string(jsn_get(found, "id"), "");
+    answer_of(key, hex);
+    if (found && (picture_of(key) != picture || strcmp(jsn_string(jsn_get(found, "answer"), ""), hex) != 0)) {
+        fprintf(stderr, "sleeper: %s has no twin in %s\n", j->key, key);
+        raise(SIGKILL);
+    }
+    jsn_free(found);
+}
+
+static char *record_of(const struct job *j, const struct twin *twin)
 {
     char hex[SHA256_HEX], *text = NULL;
-    uint8_t digest[SHA256_BYTES];
-    sha256_of(j->key, strlen(j->key), digest);
-    sha256_hex(digest, hex);
-    if (asprintf(&text, "{\"schema\":1,\"id\":\"%s\",\"status\":\"ok\",\"image\":{},\"tasks\":[],\"answer\":\"%s\"}",
-                 j->key, hex) < 0)
+    answer_of(j->key, hex);
+    if (asprintf(&text,
+                 "{\"schema\":1,\"id\":\"%s\",\"status\":\"ok\",\"image\":{\"sha256\":\"%s\"},\"tasks\":[],\"answer\":"
+                 "\"%s\"}",
+                 j->key, twin->sha256, hex) < 0)
         return NULL;
     return text;
 }
@@ -125,9 +165,12 @@ static void run_item(struct sleeper *s, struct item *i, unsigned *seed)
     }
     if (s->sleep_us)
         usleep((useconds_t)s->sleep_us);
-    struct session_end end = {.record = record_of(i->job)};
+    struct session_end end = {.failed = false};
+    look_for_twin(s, i->job, &end.twin);
+    end.record = record_of(i->job, &end.twin);
     if (strncmp(i->job->key, "bad-", 4) == 0 || (strncmp(i->job->key, "flaky-", 6) == 0 && rand_r(seed) % 10 == 0)) {
         end.failed = true;
+        end.twin.is_named = false;
         end.error_class = i->job->key[0] == 'b' ? ERROR_PERMANENT : ERROR_TRANSIENT;
         struct json *r = result_failure(i->job, end.error_class, "as-told", "the key says so");
         free(end.record);
@@ -164,7 +207,7 @@ static void *run(void *arg)
 
 int main(int argc, char **argv)
 {
-    enum { ARGS = 6, MOST_THREADS = 64, DRAIN_MS = 5000 };
+    enum { ARGS = 6, MOST_THREADS = 64, DRAIN_MS = 5000, TWINS = 1000, WAIT_MS = 100 };
     if (argc != ARGS)
         return 2;
     struct log log = {.component = "sleeper", .level = getenv("CHAOS_VERBOSE") ? LOG_INFO : LOG_ERROR};
@@ -184,6 +227,10 @@ int main(int argc, char **argv)
     struct session_engine e = {.ctx = &s, .start = start, .cancel = cancel, .drain = drain, .state = state};
     struct diag why = {.text = ""};
     program_catch_stops(on_signal);
+    if (getenv("CHAOS_DEDUP") &&
+        (twins_new(TWINS, WAIT_MS, &s.twins) != ST_OK || twins_set_maker(s.twins, "sleeper") != ST_OK))
+        return 1;
+    o.twins = s.twins;
     if (session_open(&o, &e, &s.session, &why) != ST_OK) {
         fprintf(stderr, "sleeper: %s\n", why.text);
         return 1;
@@ -200,5 +247,6 @@ int main(int argc, char **argv)
     for (int i = 0; i < n && i < MOST_THREADS; i++)
         pthread_join(threads[i], NULL);
     session_close(s.session);
+    twins_free(s.twins);
     return st == ST_OK ? 0 : 1;
 }

@@ -295,6 +295,7 @@ bool verify(struct chaos *c)
     ok &= check_results(c, client, &status);
     ok &= check_redis(c, &status);
     ok &= check_fsck(c);
+    printf("results found in the index: %lld\n", ask_redis(c, "HGET {q:0}:use 'twins found'"));
     client_close(client);
     return ok;
 }
