@@ -92,7 +92,7 @@ static void print_tensors(const struct checkpoint *c, const char *title)
 static void print_text(const struct subject *x)
 {
     const struct config *c = x->config;
-    printf("checkpoint     %s%s\n", x->dir, checkpoint_is_delta(x->model) ? " (a delta over its base)" : "");
+    printf("checkpoint     %s%s\n", x->dir, checkpoint_base(x->model) ? " (a delta over its base)" : "");
     printf("decoder        %d layers, hidden %d, %d heads of %d, MLP %d, vocabulary %d, %d positions\n",
            c->decoder.layers, c->decoder.hidden, c->decoder.heads, c->decoder.head_dim, c->decoder.mlp,
            c->decoder.vocab, c->decoder.max_positions);
@@ -213,7 +213,7 @@ static enum status print_json(const struct subject *x, struct diag *why)
     if (s == ST_OK)
         s = jsn_put(o, "hash", jsn_new_string(hash));
     if (s == ST_OK)
-        s = jsn_put(o, "delta", jsn_new_bool(checkpoint_is_delta(x->model)));
+        s = jsn_put(o, "delta", jsn_new_bool(checkpoint_base(x->model) != NULL));
     if (s == ST_OK)
         s = jsn_put(o, "config", config_json(x->config));
     if (s == ST_OK)

@@ -35,8 +35,14 @@ enum {
     ATTN_BLOCK = 128, /* positions from a segment's start after which partial attention sums are merged (design 5) */
     MAX_STOP_IDS = 4,
     MAX_SEGMENTS = 3, /* segments of a sequence: system text, image, own (design 5) */
-    MAX_HEAD_DIM = 256,
+};
+
+/* What the operations can do of the sizes that a checkpoint states. They assert it: whoever reads a checkpoint refuses
+ * what lies outside (model/config.c). */
+enum {
+    MAX_HEAD_DIM = 256,       /* channels of a head, of the decoder and of the tower */
     MAX_REGION_POINTS = 4096, /* points of a region before its first stage */
+    MIN_REGION_GRID = 2,      /* patches a side: points are read between four of them */
 };
 
 struct backend;

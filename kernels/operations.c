@@ -88,7 +88,7 @@ void op_drop_class(struct backend *be, struct act *dst, const struct act *x, int
 void op_region_gather(struct backend *be, struct act *out, const struct act *features, const struct array *image,
                       const struct array *points, int regions, int n_points, int grid, bool transposed)
 {
-    assert(out && features && regions >= 0 && n_points > 0 && grid > 1);
+    assert(out && features && regions >= 0 && n_points > 0 && grid >= MIN_REGION_GRID);
     assert(holds(out, regions * n_points, features->cols + 2) && features->max_rows >= grid * grid);
     assert(has(image, ARRAY_I32, (size_t)regions) && has(points, ARRAY_F32, (size_t)regions * (size_t)n_points * 2));
     be->ops->region_gather(be, out, features, image, points, regions, n_points, grid, transposed);

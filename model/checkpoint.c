@@ -182,9 +182,9 @@ const char *checkpoint_dir(const struct checkpoint *c)
     return c->dir;
 }
 
-bool checkpoint_is_delta(const struct checkpoint *c)
+const struct checkpoint *checkpoint_base(const struct checkpoint *c)
 {
-    return c->base != NULL;
+    return c->base;
 }
 
 size_t checkpoint_count(const struct checkpoint *c)

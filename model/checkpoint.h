@@ -32,7 +32,7 @@ MUST_CHECK enum status checkpoint_open(const char *dir, const char *base_dir, st
                                        struct diag *why);
 void checkpoint_close(struct checkpoint *c);
 const char *checkpoint_dir(const struct checkpoint *c);
-bool checkpoint_is_delta(const struct checkpoint *c);
+const struct checkpoint *checkpoint_base(const struct checkpoint *c); /* of a delta, else NULL; lives with c */
 
 size_t checkpoint_count(const struct checkpoint *c);
 const struct tensor *checkpoint_at(const struct checkpoint *c, size_t index);       /* sorted by name */

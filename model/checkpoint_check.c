@@ -56,5 +56,7 @@ enum status checkpoint_check(const struct checkpoint *c, const struct checkpoint
     tensor_table_each(cfg, need, &k);
     if (k.status == ST_OK)
         k.status = refuse_unknown(c, false, cfg, why);
+    if (k.status == ST_OK && checkpoint_base(c))
+        k.status = refuse_unknown(checkpoint_base(c), false, cfg, why);
     return k.status == ST_OK ? refuse_unknown(tower, true, cfg, why) : k.status;
 }

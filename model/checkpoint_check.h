@@ -6,7 +6,8 @@
 #include "model/config.h"
 
 /* Compares the tensors of checkpoint and tower with those that the configuration asks for: one that is missing, of
- * another shape or type, or belongs to no known module is an error that names file, tensor, expected and found.
+ * another shape or type, or belongs to no known module is an error that names file, tensor, expected and found. The
+ * base of a delta may lack what checkpoint_open lets it lack, and holds nothing unknown either.
  * Passed over: what checkpoint_ignores names, and scales of quantised tensors. */
 MUST_CHECK enum status checkpoint_check(const struct checkpoint *c, const struct checkpoint *tower,
                                         const struct config *cfg, struct diag *why);

@@ -9,10 +9,12 @@
 #include <unistd.h>
 
 #include "base/json.h"
+#include "kernels/backend.h"
 #include "model/mapped_file.h"
 
-/* Upper bounds keep every product of two dims in an int and a lying file from asking for absurd memory. */
-enum { MAX_WIDTH = 1 << 16, MAX_LAYERS = 1 << 10, MAX_VOCAB = 1 << 22, MAX_POSITIONS = 1 << 20, MAX_POINTS = 1 << 14 };
+/* Upper bounds keep every product of two dims in an int and a lying file from asking for absurd memory. What the
+ * operations can't do stands in kernels/backend.h. */
+enum { MAX_WIDTH = 1 << 16, MAX_LAYERS = 1 << 10, MAX_VOCAB = 1 << 22, MAX_POSITIONS = 1 << 20 };
 enum { MAX_JSON_BYTES = 16 << 20 };
 
 static const char published_system[] =
@@ -69,8 +71,10 @@ static float opt_positive(struct source *s, const char *key, double high, double
 {
     const struct json *v = member(s, key);
     double value = v ? jsn_number(v, -1) : absent;
-    if (!(value > 0 && value <= high)) {
-        fail(s, ST_SHAPE, key, "a positive number", v);
+    if (!((float)value > 0 && value <= high)) { /* as the float that it becomes: 1e-60 would be 0 */
+        char want[64];
+        snprintf(want, sizeof want, "a positive number up to %g that a float holds", high);
+        fail(s, ST_SHAPE, key, want, v);
         return (float)absent;
     }
     return (float)value;
@@ -155,6 +159,16 @@ static void two_texts(struct source *s, const char *key, const char *first, cons
     out[1] = copy(s, texts[1]);
 }
 
+/* That no head of hidden_size / num_attention_heads channels is wider than the operations can do. */
+static void check_head_size(struct source *s, int hidden, int heads)
+{
+    char want[128];
+    snprintf(want, sizeof want, "at least %d for hidden_size %d (at most %d channels a head)",
+             (hidden + MAX_HEAD_DIM - 1) / MAX_HEAD_DIM, hidden, MAX_HEAD_DIM);
+    if (s->status == ST_OK && hidden / heads > MAX_HEAD_DIM)
+        fail(s, ST_UNSUPPORTED, "num_attention_heads", want, member(s, "num_attention_heads"));
+}
+
 static void read_decoder(struct source *s, struct decoder_config *d)
 {
     d->hidden = need_int(s, "hidden_size", 2, MAX_WIDTH);
@@ -165,6 +179,7 @@ static void read_decoder(struct source *s, struct decoder_config *d)
     if (s->status == ST_OK && (d->hidden % d->heads != 0 || d->hidden / d->heads % 2 != 0))
         fail(s, ST_SHAPE, "num_attention_heads", "a divisor of hidden_size that leaves an even head size",
              member(s, "num_attention_heads"));
+    check_head_size(s, d->hidden, d->heads);
     d->head_dim = d->hidden / d->heads;
     int kv_heads = opt_int(s, "num_key_value_heads", 1, MAX_WIDTH, d->heads);
     if (s->status == ST_OK && kv_heads != d->heads)
@@ -223,9 +238,9 @@ static void read_sampler(struct source *s, struct sampler_config *c)
         fail(s, ST_UNSUPPORTED, "sampler_pooler_mode", "\"max\" or \"mean\"", member(s, "sampler_pooler_mode"));
     free(pooler);
     struct source o = opt_object(s, "ferret_sampler");
-    c->points = opt_int(&o, "points", 1, MAX_POINTS, 512);
-    c->n_stages = read_ints(&o, "stages", MAX_POINTS, stages, c->stage_points);
-    int n = read_ints(&o, "neighbors", MAX_POINTS, neighbors, c->stage_neighbors);
+    c->points = opt_int(&o, "points", 1, MAX_REGION_POINTS, 512);
+    c->n_stages = read_ints(&o, "stages", MAX_REGION_POINTS, stages, c->stage_points);
+    int n = read_ints(&o, "neighbors", MAX_REGION_POINTS, neighbors, c->stage_neighbors);
     if (o.status == ST_OK && n != c->n_stages)
         fail(&o, ST_SHAPE, "ferret_sampler.neighbors", "as many numbers as stages", member(&o, "neighbors"));
     for (int i = 0, from = c->points; o.status == ST_OK && i < n; from = c->stage_points[i++])
@@ -328,9 +343,15 @@ static void read_vision(struct source *s, struct vision_config *v, int select_la
         return;
     if (v->hidden % v->heads != 0)
         fail(s, ST_SHAPE, "num_attention_heads", "a divisor of hidden_size", member(s, "num_attention_heads"));
+    check_head_size(s, v->hidden, v->heads);
     if (v->image_size % v->patch_size != 0)
         fail(s, ST_SHAPE, "patch_size", "a divisor of image_size", member(s, "patch_size"));
     v->grid = v->image_size / v->patch_size;
+    char want[96];
+    snprintf(want, sizeof want, "at most %d for image_size %d (at least %d patches a side)",
+             v->image_size / MIN_REGION_GRID, v->image_size, MIN_REGION_GRID);
+    if (s->status == ST_OK && v->grid < MIN_REGION_GRID)
+        fail(s, ST_UNSUPPORTED, "patch_size", want, member(s, "patch_size"));
     /* hidden_states has one entry more than there are layers: entry k is the output of layer k, 0 the embedding. */
     v->run_layers = select_layer < 0 ? v->layers + 1 + select_layer : select_layer;
     if (s->status == ST_OK && (v->run_layers < 1 || v->run_layers > v->layers))

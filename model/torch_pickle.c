@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/pickle_opcode.h"
+
 enum kind {
     KIND_MARK,
     KIND_NONE,
@@ -433,6 +435,15 @@ static enum status stop(struct machine *m)
     return status == ST_OK && m->stack.n > 0 ? broken(m, "values left on the stack") : status;
 }
 
+static enum status refuse(const struct machine *m, uint8_t op)
+{
+    const char *name = pickle_opcode_name(op);
+    if (!name)
+        return diag_set(m->why, ST_UNSUPPORTED, "%s: 0x%02x is no pickle opcode", m->file, op);
+    return diag_set(m->why, ST_UNSUPPORTED, "%s: pickle opcode %s (0x%02x), which no weight file needs", m->file, name,
+                    op);
+}
+
 static enum status step(struct machine *m)
 {
     const uint8_t *op = NULL;
@@ -467,8 +478,7 @@ static enum status step(struct machine *m)
     case 'R': return reduce(m);
     case 'b': return build(m);
     case '.': return stop(m);
-    default:
-        return diag_set(m->why, ST_UNSUPPORTED, "%s: pickle opcode 0x%02x, which no weight file needs", m->file, *op);
+    default: return refuse(m, *op);
     }
 }
 

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <zlib.h>
 
 enum { END_BYTES = 22, LOCATOR_BYTES = 20, END64_BYTES = 56, CENTRAL_BYTES = 46, LOCAL_BYTES = 30 };
 enum { MAX_COMMENT = 65535, MAX_ENTRIES = 1 << 20 };
@@ -197,13 +198,8 @@ const struct zip_entry *zip_find(const struct zip *z, const char *name, size_t n
 
 enum status zip_check(const struct zip_entry *e, const char *file, struct diag *why)
 {
-    uint32_t crc = UINT32_MAX;
-    for (size_t i = 0; i < e->size; i++) {
-        crc ^= e->data[i];
-        for (int bit = 0; bit < 8; bit++)
-            crc = crc >> 1 ^ (crc & 1 ? 0xEDB88320 : 0);
-    }
     int shown = e->name_len > 200 ? 200 : (int)e->name_len;
-    return ~crc == e->crc ? ST_OK
-                          : diag_set(why, ST_FORMAT, "%s: %.*s: its checksum does not match", file, shown, e->name);
+    return crc32_z(0, e->data, e->size) == e->crc
+               ? ST_OK
+               : diag_set(why, ST_FORMAT, "%s: %.*s: its checksum does not match", file, shown, e->name);
 }

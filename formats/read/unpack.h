@@ -1,4 +1,4 @@
-/* Bytes of a file, uncompressed as they are read. The only reader that knows zlib and libzstd. */
+/* Bytes of a file, uncompressed as they are read. The only reader that knows libzstd, and to inflate. */
 #ifndef FORMATS_READ_UNPACK_H
 #define FORMATS_READ_UNPACK_H
 

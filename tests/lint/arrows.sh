@@ -59,6 +59,7 @@ expat         | expat\.h       | media/s3_page.c
 Jansson       | jansson\.h     | base/json.c
 SentencePiece | sentencepiece  | model/tokenizer.cc
 MessagePack   | msgpack        | protocol/wire.c
+zlib          | zlib\.h        | formats/read/unpack.c model/zip.c
 zstd          | zstd\.h        | formats/read/unpack.c formats/write/packed.c
 yajl          | yajl/          | formats/read/elements.c
 oneDNN        | oneapi/        | kernels/cpu/dnnl_api.h

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <zlib.h>
 
 #include "model/tensor_list.h"
 
@@ -137,17 +138,6 @@ static void sparse_pickle_tensor(struct sparse_text *b, const struct tensor *t, 
                     "ccollections\nOrderedDict\n)RtR");
 }
 
-static uint32_t sparse_crc(const struct sparse_text *b)
-{
-    uint32_t crc = UINT32_MAX;
-    for (size_t i = 0; i < b->n; i++) {
-        crc ^= (unsigned char)b->bytes[i];
-        for (int bit = 0; bit < 8; bit++)
-            crc = crc >> 1 ^ (crc & 1 ? 0xEDB88320 : 0);
-    }
-    return ~crc;
-}
-
 /* A zip being written: entries one behind the other, each aligned to 64 bytes as PyTorch does, sizes as zip64. */
 struct sparse_zip {
     int fd;
@@ -161,7 +151,7 @@ static void sparse_entry(struct sparse_zip *z, const char *name, const struct sp
 {
     struct sparse_text local = {0};
     size_t name_len = strlen(name);
-    uint32_t crc = data ? sparse_crc(data) : 0;
+    uint32_t crc = data ? (uint32_t)crc32_z(0, (const Bytef *)data->bytes, data->n) : 0;
     int64_t start = z->at, padding = 64 - (start + 30 + (int64_t)name_len + 4) % 64;
     sparse_put(&local, "PK\3\4\0\0\0\0\0\0\0\0\0\0", 14);
     sparse_number(&local, crc, 4);

@@ -122,7 +122,7 @@ Test(config, own_keys_replace_the_published_values)
 }
 
 static const struct {
-    const char *from, *to; /* edit of the main config.json */
+    const char *from, *to; /* edit of a config.json */
     enum status status;
     const char *word;
 } refusals[] = {
@@ -173,6 +173,70 @@ Test(config, what_is_impossible_or_of_another_model_is_refused_by_name)
         expect_refusal(&f, refusals[i].status, refusals[i].word);
         remove_folders(&f);
     }
+}
+
+/* Sizes that the operations assert: the sentence names file, field, what may be and what was found. */
+static void expect_limit(bool in_tower, const char *from, const char *to, const char *field, const char *allowed,
+                         const char *found)
+{
+    struct folders f = make_folders();
+    struct config *c = NULL;
+    struct diag why = {0};
+    scratch_edit(in_tower ? f.tower : f.main, "config.json", from, to);
+    enum status s = config_load(f.main, f.tower, &c, &why);
+    cr_assert(s == ST_SHAPE || s == ST_UNSUPPORTED, "%s: \"%s\"", to, why.text);
+    const char *const words[] = {in_tower ? f.tower : f.main, "/config.json: ", field, allowed, found};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        cr_assert(strstr(why.text, words[i]), "\"%s\" does not say %s", why.text, words[i]);
+    remove_folders(&f);
+}
+
+Test(config, every_size_that_an_operation_asserts_is_refused_with_field_allowed_and_found)
+{
+#define SAMPLER(text) "\"rms_norm_eps\"", "\"ferret_sampler\": {" text "}, \"rms_norm_eps\""
+    static const struct {
+        bool in_tower;
+        const char *from, *to, *field, *allowed, *found;
+    } cases[] = {
+        {false, "\"hidden_size\": 48", "\"hidden_size\": 774", "num_attention_heads", "at least 4 for hidden_size 774",
+         "found 3"},
+        {false, "48, \"num_hidden_layers\": 2, \"num_attention_heads\": 3",
+         "512, \"num_hidden_layers\": 2, \"num_attention_heads\": 1", "num_attention_heads", "at most 256 channels",
+         "found 1"},
+        {false, SAMPLER("\"points\": 5000, \"stages\": [16, 4], \"neighbors\": [8, 8]"), "points", "1 to 4096",
+         "found 5000"},
+        {false, SAMPLER("\"points\": 4097"), "points", "1 to 4096", "found 4097"},
+        {false, SAMPLER("\"points\": 4096, \"stages\": [4097, 4]"), "stages", "1 to 4096", "found 4097"},
+        {false, SAMPLER("\"points\": 4096, \"neighbors\": [8, 4097]"), "neighbors", "1 to 4096", "found 4097"},
+        {false, SAMPLER("\"stages\": [0, 4]"), "stages", "1 to 4096", "found 0"},
+        {false, SAMPLER("\"stages\": [128, 200]"), "stages", "no more points", "200"},
+        {false, "1e-06", "1e-60", "rms_norm_eps", "a positive number up to 1 that a float holds", "found 1e-60"},
+        {false, "\"vocab_size\": 769", "\"vocab_size\": 1", "vocab_size", "4 to", "found 1"},
+        {true, "\"patch_size\": 14", "\"patch_size\": 84", "patch_size", "at most 42 for image_size 84", "found 84"},
+        {true, "\"image_size\": 84", "\"image_size\": 14", "patch_size", "at least 2 patches a side", "found 14"},
+        {true, "32, \"num_hidden_layers\": 3, \"num_attention_heads\": 2",
+         "514, \"num_hidden_layers\": 3, \"num_attention_heads\": 2", "num_attention_heads",
+         "at least 3 for hidden_size 514", "found 2"},
+        {true, "{", "{\"layer_norm_eps\": 1e-46, ", "layer_norm_eps", "that a float holds", "found 1e-46"},
+    };
+#undef SAMPLER
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        expect_limit(cases[i].in_tower, cases[i].from, cases[i].to, cases[i].field, cases[i].allowed, cases[i].found);
+}
+
+Test(config, the_largest_sizes_that_the_operations_can_do_load)
+{
+    struct folders f = make_folders();
+    scratch_edit(f.main, "config.json", "48, \"num_hidden_layers\": 2, \"num_attention_heads\": 3",
+                 "768, \"num_hidden_layers\": 2, \"num_attention_heads\": 3");
+    scratch_edit(f.main, "config.json", "{", "{\"ferret_sampler\": {\"points\": 4096, \"stages\": [4096, 1]},");
+    scratch_edit(f.tower, "config.json", "\"patch_size\": 14", "\"patch_size\": 42");
+    scratch_edit(f.main, "config.json", "\"mm_hidden_size\": 32", "\"mm_hidden_size\": 512");
+    scratch_edit(f.tower, "config.json", "\"hidden_size\": 32", "\"hidden_size\": 512");
+    struct config *c = load(&f);
+    cr_assert(c->decoder.head_dim == 256 && c->sampler.points == 4096 && c->vision.grid == 2);
+    config_free(c);
+    remove_folders(&f);
 }
 
 Test(config, select_layer_counts_hidden_states_from_either_end)

@@ -380,6 +380,43 @@ Test(checkpoint_check, missing_misshaped_mistyped_and_extra_tensors_are_named)
     scratch_remove(p.dir);
 }
 
+/* The whole checkpoint as base of its delta, which has a projector of its own: a tensor of the base under any name. */
+static void expect_base(const struct places *p, const char *name, enum status want)
+{
+    static const char renamed[] = "model.mm_projector.bias";
+    char path[SCRATCH_PATH];
+    size_t len;
+    cr_assert_eq(strlen(name), strlen(renamed));
+    scratch_join(path, p->out, "model.safetensors");
+    unsigned char *bytes = scratch_read(path, &len), *at = memmem(bytes, len, renamed, strlen(renamed));
+    cr_assert(at);
+    memcpy(at, name, strlen(name));
+    scratch_write(path, bytes, len);
+    struct opened x = open_all(p->model, p->out, p->tower);
+    struct diag why = {0};
+    cr_assert_eq(checkpoint_check(x.model, x.tower, x.config, &why), want, "%s: %s", name, why.text);
+    if (want != ST_OK)
+        cr_assert(strstr(why.text, path) && strstr(why.text, name) && strstr(why.text, "expected no such tensor"), "%s",
+                  why.text);
+    close_all(&x);
+    memcpy(at, renamed, strlen(renamed));
+    scratch_write(path, bytes, len);
+    free(bytes);
+}
+
+Test(checkpoint_check, a_tensor_of_the_base_that_belongs_to_no_module_is_named_and_published_buffers_pass)
+{
+    struct places p;
+    start(&p, true);
+    run_ok(&p.o);
+    expect_base(&p, "model.mm_projector.bias", ST_OK);
+    expect_base(&p, "l.0.rotary_emb.inv_freq", ST_OK);
+    expect_base(&p, "model.mm_projector.evil", ST_FORMAT);
+    expect_base(&p, "evil.weight.of.no.modul", ST_FORMAT);
+    expect_base(&p, "vision_model.embed.evil", ST_FORMAT);
+    scratch_remove(p.dir);
+}
+
 Test(checkpoint_check, towers_without_the_layers_that_nobody_reads_pass)
 {
     struct places p;

@@ -126,7 +126,7 @@ Test(torch_pickle, cut_short_at_any_byte_it_is_refused)
     }
 }
 
-Test(torch_pickle, every_opcode_that_no_weight_file_needs_is_refused_by_number)
+Test(torch_pickle, every_opcode_that_no_weight_file_needs_is_refused_with_name_and_byte)
 {
     static const unsigned char known[] = "\x80}(N\x88\x89JKM\x8aXc)\x85\x86\x87tsuqrhjQRb.";
     int refused = 0;
@@ -143,6 +143,31 @@ Test(torch_pickle, every_opcode_that_no_weight_file_needs_is_refused_by_number)
         refused++;
     }
     cr_assert_eq(refused, 256 - (int)(sizeof known - 1));
+    static const struct {
+        unsigned char op;
+        const char *want;
+    } named[] = {
+        {'S', "opcode STRING (0x53)"},
+        {'i', "opcode INST (0x69)"},
+        {'o', "opcode OBJ (0x6f)"},
+        {0x81, "opcode NEWOBJ (0x81)"},
+        {0x93, "opcode STACK_GLOBAL (0x93)"},
+        {0x82, "opcode EXT1 (0x82)"},
+        {'P', "opcode PERSID (0x50)"},
+        {'I', "opcode INT (0x49)"},
+        {']', "opcode EMPTY_LIST (0x5d)"},
+        {0x95, "opcode FRAME (0x95)"},
+        {0x98, "opcode READONLY_BUFFER (0x98)"},
+        {0x05, "0x05 is no pickle opcode"},
+        {0xff, "0xff is no pickle opcode"},
+    };
+    for (size_t i = 0; i < sizeof named / sizeof *named; i++) {
+        const unsigned char bytes[] = {0x80, 2, '}', named[i].op, '.'};
+        struct pickled_tensors t = {0};
+        struct diag why = {0};
+        cr_assert_eq(run(bytes, sizeof bytes, &t, &why), ST_UNSUPPORTED);
+        cr_assert(strstr(why.text, named[i].want), "\"%s\", expected %s", why.text, named[i].want);
+    }
 }
 
 Test(torch_pickle, a_class_that_runs_code_is_refused_by_name)
