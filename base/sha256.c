@@ -1,4 +1,5 @@
 #include "base/sha256.h"
+#include "base/sha256_impl.h"
 
 #include <string.h>
 
@@ -49,6 +50,20 @@ static void compress(uint32_t state[8], const uint8_t block[64])
         state[i] += v[i];
 }
 
+void sha256_blocks_plain(uint32_t state[8], const uint8_t *blocks, size_t n)
+{
+    for (; n > 0; n--, blocks += 64)
+        compress(state, blocks);
+}
+
+static void add_blocks(uint32_t state[8], const uint8_t *p, size_t n)
+{
+    if (sha256_has_instructions())
+        sha256_blocks_shani(state, p, n, round_constant);
+    else
+        sha256_blocks_plain(state, p, n);
+}
+
 void sha256_init(struct sha256 *s)
 {
     *s = (struct sha256){
@@ -66,14 +81,13 @@ void sha256_add(struct sha256 *s, const void *bytes, size_t len)
             memcpy(s->block + used, p, take);
         if (used + take < 64)
             return;
-        compress(s->state, s->block);
+        add_blocks(s->state, s->block, 1);
         p += take;
         len -= take;
     }
-    for (; len >= 64; p += 64, len -= 64)
-        compress(s->state, p);
-    if (len > 0)
-        memcpy(s->block, p, len);
+    add_blocks(s->state, p, len / 64);
+    if (len % 64 > 0)
+        memcpy(s->block, p + len / 64 * 64, len % 64);
 }
 
 void sha256_end(struct sha256 *s, uint8_t digest[SHA256_BYTES])
