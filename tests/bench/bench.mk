@@ -13,3 +13,10 @@ bench-table: ## write what the last `make bench` and `make bench-peers` measured
 .PHONY: bench-compare
 bench-compare: ## two folders of measures beside each other (BEFORE=folder AFTER=build/bench)
 	@tests/bench/compare.py $(or $(BEFORE),$(error bench-compare: BEFORE= is the folder of the older measures)) $(or $(AFTER),build/bench)
+
+TEST_PROGRAMS += $(B)/test/bench/layers
+TEST_STEPS += bench-smoke
+UNSANITIZED_STEPS += bench-smoke
+.PHONY: bench-smoke
+bench-smoke: $(B)/test/bench/layers
+	@tests/bench/smoke.sh $(abspath $<)

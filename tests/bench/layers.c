@@ -87,13 +87,15 @@ int main(int argc, char **argv)
     } cases[] = {{&size_7b, DTYPE_F32}, {&size_7b, DTYPE_BF16}, {&size_7b, DTYPE_INT8}, {&size_13b, DTYPE_INT8}};
     CHECK(argc > 1);
     bool tiny = argc > 2 && strcmp(argv[2], "tiny") == 0;
+    const char *only = argc > 2 && !tiny ? argv[2] : NULL;
     if (!peak_runs()) {
         puts("layers: needs AVX2");
         return 0;
     }
     float *noise = stack_noise();
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        measure(argv[1], tiny ? &size_tiny : cases[i].size, cases[i].dtype, noise);
+        if (!only || strcmp(only, dtype_name(cases[i].dtype)) == 0)
+            measure(argv[1], tiny ? &size_tiny : cases[i].size, cases[i].dtype, noise);
     free(noise);
     return 0;
 }
