@@ -7,6 +7,7 @@
 
 #include "media/bmp.h"
 #include "media/image_impl.h"
+#include "media/jpeg.h"
 #include "media/pixels.h"
 #include "media/sniff.h"
 #include "media/vips_image.h"
@@ -14,57 +15,10 @@
 enum {
     STRIP_ROWS = 16, /* decoded at a time; what the loaders keep around anyway */
     FILL = 128,      /* behind the last row of a truncated file */
+    TAIL_ROWS = 32,  /* a JPEG's last rows of blocks, with one that its decoder reads ahead */
     DEGENERATE_SIDE = 8,
     DEGENERATE_RATIO = 50,
 };
-
-struct image_policy image_policy_default(enum image_policy_kind kind)
-{
-    return (struct image_policy){.kind = kind,
-                                 .background = {255, 255, 255},
-                                 .max_bytes = (size_t)256 << 20,
-                                 .max_pixels = 200 * 1000 * 1000,
-                                 .max_side = 65535,
-                                 .min_rows_fraction = 0.5};
-}
-
-const char *image_policy_word(enum image_policy_kind kind)
-{
-    return kind == IMAGE_POLICY_ML_FERRET ? "ml-ferret" : "default";
-}
-
-const char *image_error_word(enum image_error e)
-{
-    static const char *const words[] = {
-        [IMAGE_OK] = "ok",
-        [IMAGE_MISSING] = "missing",
-        [IMAGE_EMPTY] = "empty",
-        [IMAGE_NOT_AN_IMAGE] = "not_an_image",
-        [IMAGE_UNSUPPORTED_FORMAT] = "unsupported_format",
-        [IMAGE_TOO_LARGE] = "too_large",
-        [IMAGE_TRUNCATED] = "truncated",
-        [IMAGE_CORRUPT] = "corrupt",
-        [IMAGE_DECODE_FAILED] = "decode_failed",
-        [IMAGE_TIMEOUT] = "timeout",
-        [IMAGE_CRASHED] = "crashed",
-    };
-    return (unsigned)e < IMAGE_ERROR_COUNT_ ? words[e] : "unknown";
-}
-
-const char *image_note_word(enum image_note bit)
-{
-    switch (bit) {
-    case IMAGE_NOTE_TRUNCATED: return "truncated";
-    case IMAGE_NOTE_DEGENERATE: return "degenerate_size";
-    case IMAGE_NOTE_CMYK: return "cmyk";
-    case IMAGE_NOTE_SIXTEEN_BIT: return "sixteen_bit";
-    case IMAGE_NOTE_ICC: return "icc";
-    case IMAGE_NOTE_ICC_FAILED: return "icc_failed";
-    case IMAGE_NOTE_FIRST_FRAME: return "first_frame";
-    case IMAGE_NOTE_BAD_ORIENTATION: return "bad_orientation";
-    }
-    return "unknown";
-}
 
 /* What a codec mumbles about a file goes into the record, not to the terminal. */
 static void drop_message(const char *domain, GLogLevelFlags level, const char *message, void *ctx)
@@ -91,6 +45,8 @@ struct decode {
     VipsImage *file;    /* as the loader gives it */
     VipsImage *samples; /* 8 bits, laid out as `layout` says */
     struct pixel_layout layout;
+    enum jpeg_word heard; /* from a JPEG's decoder, while rows are read */
+    int damaged_at;       /* first row of the strip in which it was heard */
     struct image image;
     enum image_error kind;
     struct diag *why;
@@ -110,7 +66,7 @@ static enum status refuse_damage(struct decode *d)
         if (*p == '\n')
             *p = p[1] ? ';' : '\0';
     const char *reason = said + strspn(said, " ");
-    bool cut = d->facts.ending == ENDING_MISSING;
+    bool cut = d->facts.ending == ENDING_MISSING || d->heard == JPEG_BREAKS_OFF;
     bool memory = strstr(said, "out of memory") != NULL;
     bool no_codec = strstr(said, "Unsupported codec") || strstr(said, "No decoding plugin");
     if (no_codec) {
@@ -358,22 +314,86 @@ static int samples_as_pillow(struct decode *d)
     return 0;
 }
 
-/* Decodes row by row into rgb until the end or the first failure; returns the rows. */
+/* All scans are read before the first row is made, and a row is what all of them gave it. */
+static bool has_layers(const struct decode *d)
+{
+    return d->facts.progressive || (d->facts.scans > 1 && d->damaged_at == 0);
+}
+
+/* Listens to a JPEG's decoder behind the strip of row y. False: what follows is made up. */
+static bool goes_on(struct decode *d, int y)
+{
+    if (d->heard != JPEG_NOTHING || strcmp(d->image.format, "jpeg") != 0)
+        return true;
+    d->heard = jpeg_heard(vips_error_buffer());
+    d->damaged_at = y;
+    return !jpeg_is_damage(d->heard) || has_layers(d) || d->image.stored_height - y <= TAIL_ROWS;
+}
+
+/* Decodes row by row into rgb (NULL: for the decoder's words alone) until the end, the first failure or damage that
+ * makes the rest worthless; returns the rows. */
 static int read_rows(struct decode *d, uint8_t *rgb)
 {
     int width = d->image.stored_width, height = d->image.stored_height, y = 0;
     VipsRegion *region = vips_region_new(d->samples);
     if (!region)
         return 0;
+    vips_error_clear();
+    d->heard = JPEG_NOTHING;
     while (y < height) {
         VipsRect strip = {0, y, width, height - y < STRIP_ROWS ? height - y : STRIP_ROWS};
-        if (vips_region_prepare(region, &strip) != 0)
+        if (vips_region_prepare(region, &strip) != 0 || !goes_on(d, y))
             break;
         for (int end = y + strip.height; y < end; y++)
-            pixels_to_rgb(&d->layout, VIPS_REGION_ADDR(region, 0, y), width, rgb + (size_t)y * (size_t)width * 3);
+            if (rgb)
+                pixels_to_rgb(&d->layout, VIPS_REGION_ADDR(region, 0, y), width, rgb + (size_t)y * (size_t)width * 3);
     }
     g_object_unref(region);
     return y;
+}
+
+/* A decoder that has said a harmless word keeps later ones to itself, so they are asked for with a copy that gives no
+ * cause for the first. */
+static void hear_again(struct decode *d)
+{
+    struct diag unread;
+    struct decode again = {.policy = d->policy, .facts = d->facts, .image = d->image, .why = &unread};
+    uint8_t *copy = jpeg_plain(d->bytes, d->len, &again.len);
+    again.bytes = copy;
+    if (copy && open_file(&again, VIPS_FAIL_ON_ERROR) == ST_OK &&
+        vips_image_get_height(again.file) == again.image.stored_height) {
+        again.samples = g_object_ref(again.file);
+        (void)read_rows(&again, NULL);
+    }
+    if (jpeg_is_damage(again.heard)) {
+        d->heard = again.heard;
+        d->damaged_at = again.damaged_at;
+    }
+    g_clear_object(&again.samples);
+    g_clear_object(&again.file);
+    free(copy);
+}
+
+/* The rows, of those read, in front of a JPEG's damage. In several scans: those that any of them reached, with less
+ * detail. Where the data end within the last pixels, nothing that anybody sees is missing. */
+static int sound_rows(struct decode *d, const uint8_t *rgb, int rows)
+{
+    size_t width = (size_t)d->image.stored_width;
+    if (has_layers(d)) {
+        d->image.notes |= IMAGE_NOTE_TRUNCATED;
+        while (rows > 0 && jpeg_made_up(rgb + ((size_t)rows - 1) * width * 3, width))
+            rows--;
+        return rows;
+    }
+    bool whole = rows == d->image.stored_height && d->heard == JPEG_BREAKS_OFF && rows - d->damaged_at <= TAIL_ROWS &&
+                 !jpeg_made_up(rgb + ((size_t)rows * width - 1) * 3, 1);
+    return whole || rows < d->damaged_at ? rows : d->damaged_at;
+}
+
+/* Of the rows that the header promises, those that the bytes hold data for. */
+static double share_there(const struct decode *d)
+{
+    return d->facts.rows > 0 ? (double)d->facts.rows_there / d->facts.rows : 1;
 }
 
 static enum status decode_once(struct decode *d, uint8_t *rgb, int *rows)
@@ -382,7 +402,11 @@ static enum status decode_once(struct decode *d, uint8_t *rgb, int *rows)
     if ((d->policy->kind == IMAGE_POLICY_ML_FERRET ? samples_as_pillow(d) : samples_by_default(d)) != 0)
         return refuse_damage(d);
     *rows = read_rows(d, rgb);
-    d->image.rows_decoded = (double)*rows / d->image.stored_height;
+    if (d->heard == JPEG_HARMLESS)
+        hear_again(d);
+    if (jpeg_is_damage(d->heard))
+        *rows = sound_rows(d, rgb, *rows);
+    d->image.rows_decoded = share_there(d) * *rows / d->image.stored_height;
     return ST_OK;
 }
 
@@ -400,7 +424,7 @@ static enum status decode_rows(struct decode *d, uint8_t *rgb)
     int height = d->image.stored_height, rows = 0;
     size_t row = (size_t)d->image.stored_width * 3;
     enum status s = decode_once(d, rgb, &rows);
-    if (s == ST_OK && rows == 0 && d->facts.progressive && d->facts.scans > 1)
+    if (s == ST_OK && rows == 0 && !jpeg_is_damage(d->heard) && d->facts.progressive && d->facts.scans > 1)
         s = decode_begun_scans(d, rgb, &rows);
     if (s != ST_OK || rows == height)
         return s;
@@ -435,12 +459,31 @@ static enum status turn(struct decode *d, uint8_t *rgb)
     return ST_OK;
 }
 
+/* Where the bytes alone tell how many rows there are data for, before there is any pixel. */
+static enum status check_promise(struct decode *d)
+{
+    const struct file_facts *f = &d->facts;
+    if (f->rows_there >= f->rows)
+        return ST_OK;
+    d->image.rows_decoded = share_there(d);
+    if (d->image.rows_decoded < d->policy->min_rows_fraction) {
+        d->kind = f->ending == ENDING_MISSING ? IMAGE_TRUNCATED : IMAGE_CORRUPT;
+        return diag_set(d->why, ST_FORMAT, "image: %s holds data for %d of the %d rows of its first frame",
+                        d->image.format, f->rows_there, f->rows);
+    }
+    d->image.notes |= IMAGE_NOTE_TRUNCATED;
+    return ST_OK;
+}
+
 static enum status decode_pixels(struct decode *d)
 {
+    enum status s = check_promise(d);
+    if (s != ST_OK)
+        return s;
     uint8_t *rgb = malloc((size_t)d->image.stored_width * (size_t)d->image.stored_height * 3);
     if (!rgb)
         return refuse(d, IMAGE_DECODE_FAILED, ST_NOMEM, "no memory for the pixels");
-    enum status s = decode_rows(d, rgb);
+    s = decode_rows(d, rgb);
     if (s != ST_OK) {
         free(rgb);
         return s;

@@ -42,7 +42,7 @@ enum image_error {
     IMAGE_NOT_AN_IMAGE,       /* HTML, text, noise */
     IMAGE_UNSUPPORTED_FORMAT, /* an image or document that is not on the allow-list, or its codec is absent */
     IMAGE_TOO_LARGE,          /* bytes, pixels or side over the policy */
-    IMAGE_TRUNCATED,          /* the end is missing, and too much with it */
+    IMAGE_TRUNCATED,          /* the data end too early, with or without an end mark, for most of the rows */
     IMAGE_CORRUPT,            /* header or data contradict themselves */
     IMAGE_DECODE_FAILED,      /* anything else the codec said */
     IMAGE_TIMEOUT,
@@ -74,7 +74,9 @@ struct image {
                                         policy only */
     bool had_alpha;
     int frames;              /* frames or pages of the file; the first is decoded */
-    double rows_decoded;     /* 1 unless truncated */
+    double rows_decoded;     /* share of the rows in front of the first damage: 1 unless truncated. JPEG in several
+                                scans: rows that any scan reached, 1 with the note where only detail is missing. GIF
+                                with lines out of order: as many as there are, wherever they lie */
     unsigned notes;          /* bits of enum image_note */
     char format[16];         /* "jpeg", "png", "webp", "gif", "tiff", "heif", "avif", "jxl", "bmp" */
     char sha256[SHA256_HEX]; /* of the file's bytes */

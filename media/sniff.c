@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "media/gif.h"
 #include "media/image.h"
 
 struct signature {
@@ -203,8 +204,10 @@ struct file_facts file_facts(const char *format, const uint8_t *bytes, size_t le
         return png_facts(bytes, len);
     if (strcmp(format, "heif") == 0 || strcmp(format, "avif") == 0 || (strcmp(format, "jxl") == 0 && bytes[0] == 0))
         return box_facts(bytes, len);
-    if (strcmp(format, "gif") == 0)
+    if (strcmp(format, "gif") == 0) {
         f.ending = bytes[len - 1] == 0x3B ? ENDING_THERE : ENDING_MISSING;
+        f.rows_there = gif_rows(bytes, len, &f.rows);
+    }
     if (strcmp(format, "webp") == 0) {
         uint64_t size = bytes[4] | (uint64_t)bytes[5] << 8 | (uint64_t)bytes[6] << 16 | (uint64_t)bytes[7] << 24;
         f.ending = size + 8 <= len ? ENDING_THERE : ENDING_MISSING;

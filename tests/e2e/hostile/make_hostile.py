@@ -30,6 +30,16 @@ def png(width, height, rows, bit_depth=8, colour=2):
     return b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', header) + chunk(b'IDAT', zlib.compress(rows, 1)) + chunk(b'IEND', b'')
 
 
+def lying(jpeg, width=None, height=None):
+    """A JPEG whose frame header gives other sizes than its data hold."""
+    data, at = bytearray(jpeg), 2
+    while data[at + 1] not in (0xC0, 0xC2):
+        at += 2 + struct.unpack_from('>H', data, at + 2)[0]
+    old = struct.unpack_from('>HH', data, at + 5)
+    struct.pack_into('>HH', data, at + 5, height or old[0], width or old[1])
+    return bytes(data)
+
+
 def good_files(path):
     """Files that must be annotated."""
     for width, height in ((1, 1), (1, 5000), (5000, 1), (3, 40)):
@@ -62,6 +72,11 @@ def good_files(path):
         data = file.read()
     with open(path('truncated at 80.jpg'), 'wb') as file:
         file.write(data[:len(data) * 8 // 10])
+    for name, odd in (('ends early.jpg', data[:len(data) * 8 // 10] + b'\xFF\xD9'), ('taller by a little.jpg', lying(data, height=440)),
+                      ('odd JFIF.jpg', data.replace(b'JFIF\0\1', b'JFIF\0\7', 1)), ('junk behind.jpg', data + b'junk' * 99),
+                      ('junk before the end.jpg', data[:-2] + b'junk' * 9 + data[-2:])):
+        with open(path(name), 'wb') as file:
+            file.write(odd)
     return data
 
 
@@ -85,6 +100,19 @@ def bad_files(path, jpeg):
     write('zero size.png', png(0, 10, b'\0'))
     write('only header.jpg', jpeg[:200])
     write('truncated at 20.jpg', jpeg[:len(jpeg) * 2 // 10])
+    picture(320, 240).save(path('lying.gif'))
+    with open(path('lying.gif'), 'r+b') as file:
+        data = file.read()
+        file.seek(data.index(b',' + struct.pack('<4H', 0, 0, 320, 240)) + 5)
+        file.write(struct.pack('<2H', 6000, 6000))
+    picture(320, 240).save(path('several scans.jpg'), progressive=True)
+    with open(path('several scans.jpg'), 'rb') as file:
+        progressive = file.read()
+    for name, odd in (('height 60000.jpg', lying(jpeg, height=60000)), ('height x 10.jpg', lying(jpeg, height=4000)),
+                      ('width x 10.jpg', lying(jpeg, width=4000)), ('ends at 20.jpg', jpeg[:len(jpeg) * 2 // 10] + b'\xFF\xD9'),
+                      ('several scans.jpg', lying(progressive, height=2400)),
+                      ('odd JFIF, height x 10.jpg', lying(jpeg, height=4000).replace(b'JFIF\0\1', b'JFIF\0\7', 1))):
+        write(name, odd)
     write('cut in signature.png', b'\x89PNG\r\n')
     return {'missing.jpg': ['missing_file'], 'empty.jpg': ['empty_file'], 'html.jpg': ['not_an_image'],
             'text.jpg': ['not_an_image'], 'noise.jpg': ['not_an_image'], 'drawing.jpg': ['unsupported_format'],
@@ -92,6 +120,8 @@ def bad_files(path, jpeg):
             'bomb.png': ['too_large'], 'huge side.png': ['too_large', 'corrupt'],
             'lying header.png': ['truncated', 'corrupt'], 'zero size.png': ['corrupt'],
             'only header.jpg': ['corrupt', 'truncated'], 'truncated at 20.jpg': ['truncated'],
+            'lying.gif': ['corrupt'], 'height 60000.jpg': ['truncated'], 'height x 10.jpg': ['truncated'], 'width x 10.jpg': ['truncated'],
+            'ends at 20.jpg': ['truncated'], 'several scans.jpg': ['truncated'], 'odd JFIF, height x 10.jpg': ['truncated'],
             'cut in signature.png': ['corrupt', 'not_an_image', 'truncated']}
 
 

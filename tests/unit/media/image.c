@@ -234,6 +234,152 @@ Test(image, a_cut_progressive_jpeg_keeps_its_rows_and_loses_detail)
     file_free(&whole);
 }
 
+/* The frame header of a JPEG: two bytes of marker, two of length, one of depth, height, width. */
+static uint8_t *frame_header(const struct file *f)
+{
+    size_t at = 2;
+    while (f->bytes[at + 1] != 0xC0 && f->bytes[at + 1] != 0xC2)
+        at += 2 + ((size_t)f->bytes[at + 2] << 8 | f->bytes[at + 3]);
+    return f->bytes + at;
+}
+
+static struct file lying(const char *name, unsigned width, unsigned height)
+{
+    struct file f = file_sample(name);
+    uint8_t *h = frame_header(&f);
+    h[5] = (uint8_t)(height >> 8);
+    h[6] = (uint8_t)height;
+    h[7] = (uint8_t)(width >> 8);
+    h[8] = (uint8_t)width;
+    return f;
+}
+
+/* The share of the file, and an end as if that were all of it. */
+static struct file ended(const char *name, size_t percent)
+{
+    struct file whole = file_sample(name), f = file_cut(&whole, whole.len * percent / 100);
+    memcpy(f.bytes + f.len - 2, "\xFF\xD9", 2);
+    file_free(&whole);
+    return f;
+}
+
+/* A version of JFIF that there is not: the decoder's one warning is about that. */
+static struct file odd_version(struct file f)
+{
+    uint8_t *word = memmem(f.bytes, f.len, "JFIF", 5);
+    cr_assert_not_null(word);
+    word[5] = 7;
+    return f;
+}
+
+static void check_share(struct file f, double from, double to, const struct image *whole)
+{
+    struct image im = decode_as(f, IMAGE_POLICY_DEFAULT);
+    cr_expect(im.rows_decoded >= from && im.rows_decoded <= to, "%g", im.rows_decoded);
+    cr_expect_eq(im.notes, IMAGE_NOTE_TRUNCATED);
+    size_t row = 3 * (size_t)im.width, rows = (size_t)(im.rows_decoded * im.height + 0.5);
+    for (size_t i = 0; whole && i < rows * row; i++)
+        cr_assert_eq(im.rgb[i], whole->rgb[i], "row %zu of %zu", i / row, rows);
+    for (size_t i = rows * row; i < (size_t)im.height * row; i++)
+        cr_assert_eq(im.rgb[i], 128);
+    image_fini(&im);
+}
+
+Test(image, a_jpeg_with_an_end_that_comes_too_early_counts_as_the_rows_in_front_of_it)
+{
+    struct image whole = decode_as(file_sample("landscape.jpg"), IMAGE_POLICY_DEFAULT);
+    unsigned w = (unsigned)whole.stored_width, h = (unsigned)whole.stored_height;
+    check_share(ended("landscape.jpg", 80), 0.5, 0.95, &whole);
+    check_share(odd_version(ended("landscape.jpg", 80)), 0.5, 0.95, &whole);
+    check_share(lying("landscape.jpg", w, h * 5 / 4), 0.7, 0.8, &whole);
+    refused(ended("landscape.jpg", 20), IMAGE_TRUNCATED);
+    refused(odd_version(ended("landscape.jpg", 20)), IMAGE_TRUNCATED);
+    refused(lying("landscape.jpg", w, h * 10), IMAGE_TRUNCATED);
+    refused(lying("landscape.jpg", w, 60000), IMAGE_TRUNCATED);
+    refused(lying("landscape.jpg", w * 10, h), IMAGE_TRUNCATED);
+    image_fini(&whole);
+}
+
+Test(image, a_jpeg_in_several_scans_counts_as_the_rows_that_they_reached)
+{
+    struct image whole = decode_as(file_sample("progressive.jpg"), IMAGE_POLICY_DEFAULT);
+    unsigned w = (unsigned)whole.stored_width, h = (unsigned)whole.stored_height;
+    check_share(ended("progressive.jpg", 80), 1, 1, NULL);
+    check_share(lying("progressive.jpg", w, h * 5 / 4), 0.78, 0.85, NULL); /* smoothed edge */
+    refused(lying("progressive.jpg", w, h * 10), IMAGE_TRUNCATED);
+    image_fini(&whole);
+}
+
+Test(image, a_jpeg_whose_codes_break_is_noted_or_refused)
+{
+    struct image whole = decode_as(file_sample("landscape.jpg"), IMAGE_POLICY_DEFAULT);
+    for (size_t tenth = 1; tenth <= 9; tenth += 8) { /* codes of ones alone, which stand for nothing */
+        struct file f = file_sample("landscape.jpg");
+        for (size_t i = 0; i < 16; i++)
+            memcpy(f.bytes + f.len * tenth / 10 + 2 * i, "\xFF\0", 2);
+        if (tenth == 1)
+            refused(f, IMAGE_CORRUPT);
+        else
+            check_share(f, 0.5, 0.95, &whole);
+    }
+    image_fini(&whole);
+}
+
+Test(image, warnings_that_are_not_about_the_pixels_change_nothing)
+{
+    struct image whole = decode_as(file_sample("landscape.jpg"), IMAGE_POLICY_DEFAULT);
+    struct file plain = file_sample("landscape.jpg");
+    for (int i = 0; i < 5; i++) {
+        struct file f = {.bytes = calloc(1, plain.len + 40), .len = plain.len + (i < 3 ? 40 : 0)};
+        size_t at = i == 0 ? plain.len - 2 : i == 1 ? plain.len : (size_t)(frame_header(&plain) - plain.bytes);
+        cr_assert_not_null(f.bytes);
+        memcpy(f.bytes, plain.bytes, at);
+        memcpy(f.bytes + at + (i < 3 ? 40 : 0), plain.bytes + at, plain.len - at);
+        uint8_t *scan = memmem(f.bytes, f.len, "\xFF\xDA\0\x0C", 4);
+        if (i == 3)
+            f = odd_version(f);
+        else if (i == 4)
+            scan[12] = 0; /* the last coefficient of the scan */
+        struct image im = decode_as(f, IMAGE_POLICY_DEFAULT);
+        cr_expect(im.notes == 0 && im.rows_decoded >= 1, "%d: %x, %g", i, im.notes, im.rows_decoded);
+        cr_expect_arr_eq(im.rgb, whole.rgb, 3 * (size_t)im.width * (size_t)im.height);
+        image_fini(&im);
+    }
+    file_free(&plain);
+    image_fini(&whole);
+}
+
+Test(image, data_that_lack_a_few_last_bits_are_a_whole_picture)
+{
+    struct file f = file_sample("landscape.jpg");
+    memcpy(f.bytes + f.len - 3, "\xFF\xD9", 2);
+    f.len--;
+    struct image im = decode_as(f, IMAGE_POLICY_DEFAULT);
+    cr_expect(im.notes == 0 && im.rows_decoded >= 1, "%x, %g", im.notes, im.rows_decoded);
+    image_fini(&im);
+}
+
+Test(image, a_gif_whose_frame_is_larger_than_its_data_is_noted_or_refused)
+{
+    static const int percent[] = {100, 130, 1000};
+    for (int i = 0; i < 3; i++) {
+        struct file f = file_sample("indexed.gif");
+        uint8_t *frame = memchr(f.bytes + 13 + (f.bytes[10] & 0x80 ? 3 << ((f.bytes[10] & 7) + 1) : 0), 0x2C, 64);
+        cr_assert_not_null(frame);
+        int height = (frame[7] | frame[8] << 8) * percent[i] / 100;
+        frame[7] = (uint8_t)height;
+        frame[8] = (uint8_t)(height >> 8);
+        if (percent[i] == 1000) {
+            refused(f, IMAGE_CORRUPT);
+            continue;
+        }
+        struct image im = decode_as(f, IMAGE_POLICY_DEFAULT);
+        cr_expect_eq(im.notes, i ? IMAGE_NOTE_TRUNCATED : 0);
+        cr_expect_float_eq(im.rows_decoded, 100.0 / percent[i], 0.02, "%g", im.rows_decoded);
+        image_fini(&im);
+    }
+}
+
 Test(image, what_breaks_off_says_how_many_rows_there_were_and_why)
 {
     static const char *const names[] = {"landscape.jpg", "tiny.png", "scene.webp", "indexed.gif"};
