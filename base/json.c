@@ -245,6 +245,28 @@ enum status jsn_push(struct json *array, struct json *value)
     return json_array_append_new(unwrap(array), unwrap(value)) == 0 ? ST_OK : ST_NOMEM;
 }
 
+void jsn_add(enum status *s, struct json *object, const char *key, struct json *value)
+{
+    enum status one = jsn_put(object, key, value);
+    if (*s == ST_OK)
+        *s = one;
+}
+
+void jsn_append(enum status *s, struct json *array, struct json *value)
+{
+    enum status one = jsn_push(array, value);
+    if (*s == ST_OK)
+        *s = one;
+}
+
+struct json *jsn_whole(struct json *v, enum status s)
+{
+    if (s == ST_OK)
+        return v;
+    jsn_free(v);
+    return NULL;
+}
+
 char *jsn_text(const struct json *v)
 {
     return json_dumps(unwrap(v), JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(9));

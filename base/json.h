@@ -60,6 +60,11 @@ struct json *jsn_new_null(void);
 struct json *jsn_copy(const struct json *v); /* deep */
 MUST_CHECK enum status jsn_put(struct json *object, const char *key, struct json *value);
 MUST_CHECK enum status jsn_push(struct json *array, struct json *value);
+/* The same for many in a row: the first failure stays in *s. */
+void jsn_add(enum status *s, struct json *object, const char *key, struct json *value);
+void jsn_append(enum status *s, struct json *array, struct json *value);
+/* v, or where s is a failure NULL, and v is freed. */
+struct json *jsn_whole(struct json *v, enum status s);
 
 /* Compact text in insertion order, NUL-terminated; the caller frees it with free(). NULL when memory is short. */
 char *jsn_text(const struct json *v);

@@ -195,31 +195,24 @@ static double cost_of(const struct plan *p, const struct results *r, const struc
     return whole_s(p, r, f) / 3600 * (double)p->o->workers * p->o->hourly_cost;
 }
 
-static void put(enum status *s, struct json *object, const char *key, struct json *value)
-{
-    enum status one = jsn_put(object, key, value);
-    if (*s == ST_OK)
-        *s = one;
-}
-
 static enum status tell_json(const struct plan *p, const struct results *r, const struct figures *f,
                              const struct summary *summary)
 {
     enum status s = ST_OK;
     struct json *o = jsn_new_object();
-    put(&s, o, "inputs", jsn_new_int((int64_t)f->inputs));
-    put(&s, o, "rejected", jsn_new_int((int64_t)f->rejected));
-    put(&s, o, "sampled", jsn_new_int((int64_t)r->n));
-    put(&s, o, "device", jsn_new_string(f->device));
-    put(&s, o, "dtype", jsn_new_string(f->dtype));
-    put(&s, o, "load_s", jsn_new_real(f->load_s));
-    put(&s, o, "seconds", jsn_new_real(f->seconds));
-    put(&s, o, "images_per_second", jsn_new_real(rate_of(r, f)));
-    put(&s, o, "workers", jsn_new_int(p->o->workers));
-    put(&s, o, "whole_s", jsn_new_real(whole_s(p, r, f)));
+    jsn_add(&s, o, "inputs", jsn_new_int((int64_t)f->inputs));
+    jsn_add(&s, o, "rejected", jsn_new_int((int64_t)f->rejected));
+    jsn_add(&s, o, "sampled", jsn_new_int((int64_t)r->n));
+    jsn_add(&s, o, "device", jsn_new_string(f->device));
+    jsn_add(&s, o, "dtype", jsn_new_string(f->dtype));
+    jsn_add(&s, o, "load_s", jsn_new_real(f->load_s));
+    jsn_add(&s, o, "seconds", jsn_new_real(f->seconds));
+    jsn_add(&s, o, "images_per_second", jsn_new_real(rate_of(r, f)));
+    jsn_add(&s, o, "workers", jsn_new_int(p->o->workers));
+    jsn_add(&s, o, "whole_s", jsn_new_real(whole_s(p, r, f)));
     if (p->o->hourly_cost > 0)
-        put(&s, o, "cost", jsn_new_real(cost_of(p, r, f)));
-    put(&s, o, "sample", summary_json(summary));
+        jsn_add(&s, o, "cost", jsn_new_real(cost_of(p, r, f)));
+    jsn_add(&s, o, "sample", summary_json(summary));
     return print_object(o, s);
 }
 

@@ -13,13 +13,6 @@ const char *error_class_name(enum error_class c)
     return (unsigned)c <= ERROR_ENVIRONMENT ? names[c] : "permanent";
 }
 
-static void put(enum status *s, struct json *object, const char *key, struct json *value)
-{
-    enum status put_status = jsn_put(object, key, value);
-    if (*s == ST_OK)
-        *s = put_status;
-}
-
 /* Length of the UTF-8 sequence at s, or 0 where there is none (overlong forms, surrogates, cut ones). */
 static size_t sequence(const unsigned char *s)
 {
@@ -56,9 +49,9 @@ struct json *result_error(enum error_class c, const char *code, const char *mess
 {
     enum status s = ST_OK;
     struct json *o = jsn_new_object();
-    put(&s, o, "class", jsn_new_string(error_class_name(c)));
-    put(&s, o, "code", jsn_new_string(code));
-    put(&s, o, "message", result_text(message));
+    jsn_add(&s, o, "class", jsn_new_string(error_class_name(c)));
+    jsn_add(&s, o, "code", jsn_new_string(code));
+    jsn_add(&s, o, "message", result_text(message));
     if (s == ST_OK)
         return o;
     jsn_free(o);
@@ -70,24 +63,24 @@ static void put_identity(enum status *s, struct json *o, const struct job *j)
     uint8_t id[ID_BYTES];
     char hex[2 * ID_BYTES + 1];
     bool queued = j->campaign && *j->campaign;
-    put(s, o, "id", result_text(j->key ? j->key : j->image));
+    jsn_add(s, o, "id", result_text(j->key ? j->key : j->image));
     if (queued) {
         job_id(j, id);
         job_id_hex(id, hex);
     }
-    put(s, o, "job", queued ? jsn_new_string(hex) : jsn_new_null());
-    put(s, o, "campaign", queued ? jsn_new_string(j->campaign) : jsn_new_null());
+    jsn_add(s, o, "job", queued ? jsn_new_string(hex) : jsn_new_null());
+    jsn_add(s, o, "campaign", queued ? jsn_new_string(j->campaign) : jsn_new_null());
     if (j->group_images > 0)
-        put(s, o, "group_images", jsn_new_int(j->group_images));
+        jsn_add(s, o, "group_images", jsn_new_int(j->group_images));
 }
 
 struct json *result_start(const struct job *j, const char *status)
 {
     enum status s = ST_OK;
     struct json *o = jsn_new_object();
-    put(&s, o, "schema", jsn_new_int(SCHEMA));
+    jsn_add(&s, o, "schema", jsn_new_int(SCHEMA));
     put_identity(&s, o, j);
-    put(&s, o, "status", jsn_new_string(status));
+    jsn_add(&s, o, "status", jsn_new_string(status));
     if (s == ST_OK)
         return o;
     jsn_free(o);
@@ -110,14 +103,14 @@ static struct json *failure(const struct job *j, struct json *error, double rows
 {
     enum status s = ST_OK;
     struct json *o = result_start(j, "failed"), *image = jsn_new_object();
-    put(&s, image, "uri", result_text(j->image));
+    jsn_add(&s, image, "uri", result_text(j->image));
     if (rows_decoded >= 0)
-        put(&s, image, "rows_decoded", jsn_new_real(rows_decoded));
-    put(&s, o, "image", image);
+        jsn_add(&s, image, "rows_decoded", jsn_new_real(rows_decoded));
+    jsn_add(&s, o, "image", image);
     if (j->policy)
-        put(&s, o, "policy", jsn_new_string(j->policy));
-    put(&s, o, "tasks", jsn_new_array());
-    put(&s, o, "error", error);
+        jsn_add(&s, o, "policy", jsn_new_string(j->policy));
+    jsn_add(&s, o, "tasks", jsn_new_array());
+    jsn_add(&s, o, "error", error);
     if (s == ST_OK)
         s = result_put_meta(o, j);
     if (s == ST_OK)

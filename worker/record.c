@@ -10,35 +10,13 @@
 
 /* Failures of jsn_put and jsn_push free what was handed in, so each builder below keeps only the sum of its statuses
  * and gives NULL, which the next one up reports in turn. */
-static struct json *whole(struct json *v, enum status s)
-{
-    if (s == ST_OK)
-        return v;
-    jsn_free(v);
-    return NULL;
-}
-
-static void put(enum status *s, struct json *object, const char *key, struct json *value)
-{
-    enum status put_status = jsn_put(object, key, value);
-    if (*s == ST_OK)
-        *s = put_status;
-}
-
-static void push(enum status *s, struct json *array, struct json *value)
-{
-    enum status push_status = jsn_push(array, value);
-    if (*s == ST_OK)
-        *s = push_status;
-}
-
 static struct json *ints(const int *v, int n)
 {
     enum status s = ST_OK;
     struct json *a = jsn_new_array();
     for (int i = 0; i < n; i++)
-        push(&s, a, jsn_new_int(v[i]));
-    return whole(a, s);
+        jsn_append(&s, a, jsn_new_int(v[i]));
+    return jsn_whole(a, s);
 }
 
 static struct json *reals(const double *v, int n)
@@ -46,8 +24,8 @@ static struct json *reals(const double *v, int n)
     enum status s = ST_OK;
     struct json *a = jsn_new_array();
     for (int i = 0; i < n; i++)
-        push(&s, a, jsn_new_real(v[i]));
-    return whole(a, s);
+        jsn_append(&s, a, jsn_new_real(v[i]));
+    return jsn_whole(a, s);
 }
 
 static struct json *error_object(const struct task_error *e)
@@ -76,17 +54,17 @@ static struct json *entity_object(const struct entity *e)
     int span[2] = {(int)e->start, (int)e->end};
     struct json *o = jsn_new_object(), *boxes = jsn_new_array(), *truncated = jsn_new_array(), *raw = jsn_new_array();
     for (int i = 0; i < e->n_boxes; i++) {
-        push(&s, boxes, reals(e->boxes[i].box, 4));
-        push(&s, truncated, ints(e->boxes[i].truncated, 4));
-        push(&s, raw, ints(e->boxes[i].raw, e->boxes[i].n_raw));
+        jsn_append(&s, boxes, reals(e->boxes[i].box, 4));
+        jsn_append(&s, truncated, ints(e->boxes[i].truncated, 4));
+        jsn_append(&s, raw, ints(e->boxes[i].raw, e->boxes[i].n_raw));
     }
-    put(&s, o, "phrase", jsn_new_string(e->phrase));
-    put(&s, o, "span", ints(span, 2));
-    put(&s, o, "boxes", boxes);
-    put(&s, o, "truncated", truncated);
-    put(&s, o, "raw", raw);
-    put(&s, o, "score", entity_score(e));
-    return whole(o, s);
+    jsn_add(&s, o, "phrase", jsn_new_string(e->phrase));
+    jsn_add(&s, o, "span", ints(span, 2));
+    jsn_add(&s, o, "boxes", boxes);
+    jsn_add(&s, o, "truncated", truncated);
+    jsn_add(&s, o, "raw", raw);
+    jsn_add(&s, o, "score", entity_score(e));
+    return jsn_whole(o, s);
 }
 
 static struct json *entities_array(const struct engine_result *r, const struct image *image,
@@ -105,9 +83,9 @@ static struct json *entities_array(const struct engine_result *r, const struct i
         return NULL;
     struct json *a = jsn_new_array();
     for (int i = 0; i < entities.n; i++)
-        push(&s, a, entity_object(&entities.list[i]));
+        jsn_append(&s, a, entity_object(&entities.list[i]));
     entities_fini(&entities);
-    return whole(a, s);
+    return jsn_whole(a, s);
 }
 
 /* ---- answers -------------------------------------------------------------------------------------------------------
@@ -124,13 +102,13 @@ static struct json *region_object(const struct task_plan *p, int index)
     enum status s = ST_OK;
     const struct job_region *r = &p->job->regions[index];
     struct json *o = jsn_new_object();
-    put(&s, o, "index", jsn_new_int(index));
+    jsn_add(&s, o, "index", jsn_new_int(index));
     if (r->id)
-        put(&s, o, "id", jsn_new_string(r->id));
-    put(&s, o, "kind", jsn_new_string(region_kind_name(r->kind)));
+        jsn_add(&s, o, "id", jsn_new_string(r->id));
+    jsn_add(&s, o, "kind", jsn_new_string(region_kind_name(r->kind)));
     if (!p->region_errors[index].code)
-        put(&s, o, "box", ints(p->regions[index].bounds, 4));
-    return whole(o, s);
+        jsn_add(&s, o, "box", ints(p->regions[index].bounds, 4));
+    return jsn_whole(o, s);
 }
 
 static struct json *phrase_array(const struct job_task *t)
@@ -138,8 +116,8 @@ static struct json *phrase_array(const struct job_task *t)
     enum status s = ST_OK;
     struct json *a = jsn_new_array();
     for (int i = 0; i < t->n_phrases; i++)
-        push(&s, a, jsn_new_string(t->phrases[i]));
-    return whole(a, s);
+        jsn_append(&s, a, jsn_new_string(t->phrases[i]));
+    return jsn_whole(a, s);
 }
 
 static const char *finish_word(enum finish f)
@@ -151,9 +129,9 @@ static struct json *token_counts(const struct engine_result *r)
 {
     enum status s = ST_OK;
     struct json *o = jsn_new_object();
-    put(&s, o, "prompt", jsn_new_int(r->n_prompt));
-    put(&s, o, "output", jsn_new_int(r->n_tokens));
-    return whole(o, s);
+    jsn_add(&s, o, "prompt", jsn_new_int(r->n_prompt));
+    jsn_add(&s, o, "output", jsn_new_int(r->n_tokens));
+    return jsn_whole(o, s);
 }
 
 static struct json *mean_logprob(const struct engine_result *r)
@@ -170,25 +148,25 @@ static struct json *entry_object(const struct task_plan *p, const struct task_en
     enum status s = ST_OK;
     const struct engine_result *r = &e->result;
     struct json *o = jsn_new_object();
-    put(&s, o, "id", jsn_new_string(e->id));
-    put(&s, o, "task", jsn_new_string(task_kind_name(e->task->kind)));
+    jsn_add(&s, o, "id", jsn_new_string(e->id));
+    jsn_add(&s, o, "task", jsn_new_string(task_kind_name(e->task->kind)));
     if (e->region >= 0)
-        put(&s, o, "region", region_object(p, e->region));
+        jsn_add(&s, o, "region", region_object(p, e->region));
     if (e->task->n_phrases)
-        put(&s, o, "phrases", phrase_array(e->task));
-    put(&s, o, "question", jsn_new_string(e->question));
+        jsn_add(&s, o, "phrases", phrase_array(e->task));
+    jsn_add(&s, o, "question", jsn_new_string(e->question));
     if (e->error.code) {
-        put(&s, o, "error", error_object(&e->error));
-        return whole(o, s);
+        jsn_add(&s, o, "error", error_object(&e->error));
+        return jsn_whole(o, s);
     }
-    put(&s, o, "text", jsn_new_string(r->text));
-    put(&s, o, "entities", entities_array(r, image, tokenizer));
-    put(&s, o, "finish", jsn_new_string(finish_word(r->finish)));
-    put(&s, o, "tokens", token_counts(r));
-    put(&s, o, "logprob", mean_logprob(r));
+    jsn_add(&s, o, "text", jsn_new_string(r->text));
+    jsn_add(&s, o, "entities", entities_array(r, image, tokenizer));
+    jsn_add(&s, o, "finish", jsn_new_string(finish_word(r->finish)));
+    jsn_add(&s, o, "tokens", token_counts(r));
+    jsn_add(&s, o, "logprob", mean_logprob(r));
     if (e->task->options.seed != p->job->tasks[0].options.seed)
-        put(&s, o, "seed", jsn_new_int((int64_t)e->task->options.seed));
-    return whole(o, s);
+        jsn_add(&s, o, "seed", jsn_new_int((int64_t)e->task->options.seed));
+    return jsn_whole(o, s);
 }
 
 /* ---- the record ----------------------------------------------------------------------------------------------------
@@ -200,9 +178,9 @@ static struct json *notes_array(unsigned notes)
     struct json *a = jsn_new_array();
     for (int bit = 0; bit < IMAGE_N_NOTES; bit++) {
         if (notes & (1u << bit))
-            push(&s, a, jsn_new_string(image_note_word((enum image_note)(1u << bit))));
+            jsn_append(&s, a, jsn_new_string(image_note_word((enum image_note)(1u << bit))));
     }
-    return whole(a, s);
+    return jsn_whole(a, s);
 }
 
 /* "rrggbb" where transparent pixels were composited, else NULL: the reference policy drops alpha instead. */
@@ -219,21 +197,21 @@ static struct json *image_object(const struct job *j, const struct image *image,
     enum status s = ST_OK;
     char colour[8];
     struct json *o = jsn_new_object();
-    put(&s, o, "uri", result_text(j->image));
-    put(&s, o, "sha256", jsn_new_string(image->sha256));
-    put(&s, o, "format", jsn_new_string(image->format));
-    put(&s, o, "width", jsn_new_int(image->width));
-    put(&s, o, "height", jsn_new_int(image->height));
-    put(&s, o, "stored_width", jsn_new_int(image->stored_width));
-    put(&s, o, "stored_height", jsn_new_int(image->stored_height));
-    put(&s, o, "orientation", jsn_new_int(image->orientation));
-    put(&s, o, "had_alpha", jsn_new_bool(image->had_alpha));
+    jsn_add(&s, o, "uri", result_text(j->image));
+    jsn_add(&s, o, "sha256", jsn_new_string(image->sha256));
+    jsn_add(&s, o, "format", jsn_new_string(image->format));
+    jsn_add(&s, o, "width", jsn_new_int(image->width));
+    jsn_add(&s, o, "height", jsn_new_int(image->height));
+    jsn_add(&s, o, "stored_width", jsn_new_int(image->stored_width));
+    jsn_add(&s, o, "stored_height", jsn_new_int(image->stored_height));
+    jsn_add(&s, o, "orientation", jsn_new_int(image->orientation));
+    jsn_add(&s, o, "had_alpha", jsn_new_bool(image->had_alpha));
     if (background_text(j, image, background, colour))
-        put(&s, o, "background", jsn_new_string(colour));
-    put(&s, o, "frames", jsn_new_int(image->frames));
-    put(&s, o, "rows_decoded", jsn_new_real(image->rows_decoded));
-    put(&s, o, "notes", notes_array(image->notes));
-    return whole(o, s);
+        jsn_add(&s, o, "background", jsn_new_string(colour));
+    jsn_add(&s, o, "frames", jsn_new_int(image->frames));
+    jsn_add(&s, o, "rows_decoded", jsn_new_real(image->rows_decoded));
+    jsn_add(&s, o, "notes", notes_array(image->notes));
+    return jsn_whole(o, s);
 }
 
 static struct json *model_object(const struct record_model *m)
@@ -241,23 +219,23 @@ static struct json *model_object(const struct record_model *m)
     enum status s = ST_OK;
     const struct config *c = engine_config(m->engine);
     struct json *o = jsn_new_object();
-    put(&s, o, "hash", jsn_new_string(engine_model_hash(m->engine)));
-    put(&s, o, "dtype", jsn_new_string(m->dtype));
-    put(&s, o, "device", jsn_new_string(engine_caps(m->engine)->device));
+    jsn_add(&s, o, "hash", jsn_new_string(engine_model_hash(m->engine)));
+    jsn_add(&s, o, "dtype", jsn_new_string(m->dtype));
+    jsn_add(&s, o, "device", jsn_new_string(engine_caps(m->engine)->device));
     if (c->domain)
-        put(&s, o, "domain", jsn_new_string(c->domain));
+        jsn_add(&s, o, "domain", jsn_new_string(c->domain));
     if (c->licence)
-        put(&s, o, "licence", jsn_new_string(c->licence));
-    return whole(o, s);
+        jsn_add(&s, o, "licence", jsn_new_string(c->licence));
+    return jsn_whole(o, s);
 }
 
 static struct json *engine_object(const struct record_model *m)
 {
     enum status s = ST_OK;
     struct json *o = jsn_new_object();
-    put(&s, o, "version", jsn_new_string(FERRETRY_VERSION));
-    put(&s, o, "invariant", jsn_new_bool(engine_caps(m->engine)->invariant));
-    return whole(o, s);
+    jsn_add(&s, o, "version", jsn_new_string(FERRETRY_VERSION));
+    jsn_add(&s, o, "invariant", jsn_new_bool(engine_caps(m->engine)->invariant));
+    return jsn_whole(o, s);
 }
 
 static struct json *milliseconds(int64_t us)
@@ -277,13 +255,13 @@ static struct json *times_object(const struct task_plan *p, const struct record_
         generate = r->decode_us > generate ? r->decode_us : generate;
     }
     struct json *o = jsn_new_object();
-    put(&s, o, "fetch", milliseconds(t->fetch_us));
-    put(&s, o, "decode", milliseconds(t->decode_us));
-    put(&s, o, "wait", milliseconds(t->total_us - t->fetch_us - t->decode_us - prefill - generate));
-    put(&s, o, "prefill", milliseconds(prefill));
-    put(&s, o, "generate", milliseconds(generate));
-    put(&s, o, "total", milliseconds(t->total_us));
-    return whole(o, s);
+    jsn_add(&s, o, "fetch", milliseconds(t->fetch_us));
+    jsn_add(&s, o, "decode", milliseconds(t->decode_us));
+    jsn_add(&s, o, "wait", milliseconds(t->total_us - t->fetch_us - t->decode_us - prefill - generate));
+    jsn_add(&s, o, "prefill", milliseconds(prefill));
+    jsn_add(&s, o, "generate", milliseconds(generate));
+    jsn_add(&s, o, "total", milliseconds(t->total_us));
+    return jsn_whole(o, s);
 }
 
 struct json *record_build(const struct task_plan *p, const struct image *image, const struct record_model *model,
@@ -298,20 +276,20 @@ struct json *record_build(const struct task_plan *p, const struct image *image, 
         outcome->n_failed += e->error.code != NULL;
         if (e->error.code && !outcome->first)
             outcome->first = &e->error;
-        push(&s, answers, entry_object(p, e, image, engine_tokenizer(model->engine)));
+        jsn_append(&s, answers, entry_object(p, e, image, engine_tokenizer(model->engine)));
     }
     bool all = outcome->n_failed == p->n_entries;
     struct json *o = result_start(j, outcome->n_failed == 0 ? "ok" : all ? "failed" : "partial");
-    put(&s, o, "image", image_object(j, image, model->background));
-    put(&s, o, "policy", jsn_new_string(j->policy));
-    put(&s, o, "tasks", answers);
+    jsn_add(&s, o, "image", image_object(j, image, model->background));
+    jsn_add(&s, o, "policy", jsn_new_string(j->policy));
+    jsn_add(&s, o, "tasks", answers);
     if (all && outcome->first)
-        put(&s, o, "error", error_object(outcome->first));
-    put(&s, o, "model", model_object(model));
-    put(&s, o, "engine", engine_object(model));
-    put(&s, o, "seed", jsn_new_int((int64_t)j->tasks[0].options.seed));
-    put(&s, o, "timings_ms", times_object(p, times));
+        jsn_add(&s, o, "error", error_object(outcome->first));
+    jsn_add(&s, o, "model", model_object(model));
+    jsn_add(&s, o, "engine", engine_object(model));
+    jsn_add(&s, o, "seed", jsn_new_int((int64_t)j->tasks[0].options.seed));
+    jsn_add(&s, o, "timings_ms", times_object(p, times));
     if (s == ST_OK)
         s = result_put_meta(o, j);
-    return whole(o, s);
+    return jsn_whole(o, s);
 }

@@ -2,28 +2,13 @@
 #include "protocol/result.h"
 #include "worker/record.h"
 
-static void put(enum status *s, struct json *object, const char *key, struct json *value)
-{
-    enum status put_status = jsn_put(object, key, value);
-    if (*s == ST_OK)
-        *s = put_status;
-}
-
-static struct json *whole(struct json *v, enum status s)
-{
-    if (s == ST_OK)
-        return v;
-    jsn_free(v);
-    return NULL;
-}
-
 /* The twin's image, found elsewhere. */
 static struct json *image_of(const struct job *j, const struct json *twin)
 {
     enum status s = ST_OK;
     struct json *o = jsn_copy(jsn_get(twin, "image"));
-    put(&s, o, "uri", result_text(j->image));
-    return whole(o, s);
+    jsn_add(&s, o, "uri", result_text(j->image));
+    return jsn_whole(o, s);
 }
 
 /* It was neither decoded nor computed. */
@@ -32,12 +17,12 @@ static struct json *times_of(const struct record_times *t)
     static const char *const idle[] = {"decode", "prefill", "generate"};
     enum status s = ST_OK;
     struct json *o = jsn_new_object();
-    put(&s, o, "fetch", jsn_new_real((double)t->fetch_us / 1000.0));
+    jsn_add(&s, o, "fetch", jsn_new_real((double)t->fetch_us / 1000.0));
     for (size_t i = 0; i < sizeof idle / sizeof *idle; i++)
-        put(&s, o, idle[i], jsn_new_real(0));
-    put(&s, o, "wait", jsn_new_real((double)(t->total_us - t->fetch_us) / 1000.0));
-    put(&s, o, "total", jsn_new_real((double)t->total_us / 1000.0));
-    return whole(o, s);
+        jsn_add(&s, o, idle[i], jsn_new_real(0));
+    jsn_add(&s, o, "wait", jsn_new_real((double)(t->total_us - t->fetch_us) / 1000.0));
+    jsn_add(&s, o, "total", jsn_new_real((double)t->total_us / 1000.0));
+    return jsn_whole(o, s);
 }
 
 struct json *record_copy(const struct job *j, const struct json *twin, const char *id, const struct record_times *times)
@@ -45,12 +30,12 @@ struct json *record_copy(const struct job *j, const struct json *twin, const cha
     static const char *const same[] = {"policy", "tasks", "model", "engine", "seed"};
     enum status s = ST_OK;
     struct json *o = result_start(j, "ok");
-    put(&s, o, "image", image_of(j, twin));
+    jsn_add(&s, o, "image", image_of(j, twin));
     for (size_t i = 0; i < sizeof same / sizeof *same; i++)
-        put(&s, o, same[i], jsn_copy(jsn_get(twin, same[i])));
-    put(&s, o, "dup_of", jsn_new_string(id));
-    put(&s, o, "timings_ms", times_of(times));
+        jsn_add(&s, o, same[i], jsn_copy(jsn_get(twin, same[i])));
+    jsn_add(&s, o, "dup_of", jsn_new_string(id));
+    jsn_add(&s, o, "timings_ms", times_of(times));
     if (s == ST_OK)
         s = result_put_meta(o, j);
-    return whole(o, s);
+    return jsn_whole(o, s);
 }

@@ -49,32 +49,10 @@ static enum status open_html(const struct format_options *o, void **out, struct 
 
 /* ---- a record for the page -------------------------------------------------------------------------------------- */
 
-static void put(enum status *s, struct json *object, const char *key, struct json *value)
-{
-    enum status one = jsn_put(object, key, value);
-    if (*s == ST_OK)
-        *s = one;
-}
-
-static void push(enum status *s, struct json *array, struct json *value)
-{
-    enum status one = jsn_push(array, value);
-    if (*s == ST_OK)
-        *s = one;
-}
-
 static void put_copy(enum status *s, struct json *to, const char *key, const struct json *from)
 {
     if (from)
-        put(s, to, key, jsn_copy(from));
-}
-
-static struct json *whole(struct json *v, enum status s)
-{
-    if (s == ST_OK)
-        return v;
-    jsn_free(v);
-    return NULL;
+        jsn_add(s, to, key, jsn_copy(from));
 }
 
 /* A path as an address: bytes outside the unreserved set are escaped, slashes stay. An absolute one is a file's. */
@@ -119,23 +97,23 @@ static struct json *entity_object(const struct json *entity, const char *text)
     for (size_t i = 0; i < jsn_size(boxes); i++) {
         double box[4];
         if (markup_numbers(jsn_at(boxes, i), box, 4))
-            push(&s, list, jsn_copy(jsn_at(boxes, i)));
+            jsn_append(&s, list, jsn_copy(jsn_at(boxes, i)));
     }
-    put(&s, o, "phrase", jsn_new_string(jsn_string(jsn_get(entity, "phrase"), "")));
-    put(&s, o, "from", jsn_new_int(units(text, jsn_int(jsn_at(span, 0), 0))));
-    put(&s, o, "to", jsn_new_int(units(text, jsn_int(jsn_at(span, 1), 0))));
-    put(&s, o, "boxes", list);
-    put(&s, o, "score", jsn_number(score, -1) >= 0 ? jsn_copy(score) : jsn_new_null());
-    return whole(o, s);
+    jsn_add(&s, o, "phrase", jsn_new_string(jsn_string(jsn_get(entity, "phrase"), "")));
+    jsn_add(&s, o, "from", jsn_new_int(units(text, jsn_int(jsn_at(span, 0), 0))));
+    jsn_add(&s, o, "to", jsn_new_int(units(text, jsn_int(jsn_at(span, 1), 0))));
+    jsn_add(&s, o, "boxes", list);
+    jsn_add(&s, o, "score", jsn_number(score, -1) >= 0 ? jsn_copy(score) : jsn_new_null());
+    return jsn_whole(o, s);
 }
 
 static struct json *error_object(const struct json *error)
 {
     enum status s = ST_OK;
     struct json *o = jsn_new_object();
-    put(&s, o, "code", jsn_new_string(jsn_string(jsn_get(error, "code"), "error")));
-    put(&s, o, "message", jsn_new_string(jsn_string(jsn_get(error, "message"), "")));
-    return whole(o, s);
+    jsn_add(&s, o, "code", jsn_new_string(jsn_string(jsn_get(error, "code"), "error")));
+    jsn_add(&s, o, "message", jsn_new_string(jsn_string(jsn_get(error, "message"), "")));
+    return jsn_whole(o, s);
 }
 
 static struct json *region_box(const struct json *task)
@@ -146,8 +124,8 @@ static struct json *region_box(const struct json *task)
         return NULL;
     struct json *a = jsn_new_array();
     for (int i = 0; i < 4; i++)
-        push(&s, a, jsn_new_real(i < 2 ? b[i] : b[i] + 1)); /* the last pixel is inside */
-    return whole(a, s);
+        jsn_append(&s, a, jsn_new_real(i < 2 ? b[i] : b[i] + 1)); /* the last pixel is inside */
+    return jsn_whole(a, s);
 }
 
 static struct json *task_object(const struct json *task)
@@ -157,17 +135,17 @@ static struct json *task_object(const struct json *task)
     const char *text = jsn_string(jsn_get(task, "text"), "");
     struct json *o = jsn_new_object(), *list = jsn_new_array(), *box = region_box(task);
     for (size_t i = 0; i < jsn_size(entities); i++)
-        push(&s, list, entity_object(jsn_at(entities, i), text));
-    put(&s, o, "kind", jsn_new_string(jsn_string(jsn_get(task, "task"), "")));
-    put(&s, o, "text", jsn_new_string(text));
-    put(&s, o, "entities", list);
+        jsn_append(&s, list, entity_object(jsn_at(entities, i), text));
+    jsn_add(&s, o, "kind", jsn_new_string(jsn_string(jsn_get(task, "task"), "")));
+    jsn_add(&s, o, "text", jsn_new_string(text));
+    jsn_add(&s, o, "entities", list);
     put_copy(&s, o, "question", jsn_get(task, "question"));
     put_copy(&s, o, "phrases", jsn_get(task, "phrases"));
     if (box)
-        put(&s, o, "region", box);
+        jsn_add(&s, o, "region", box);
     if (jsn_get(task, "error"))
-        put(&s, o, "error", error_object(jsn_get(task, "error")));
-    return whole(o, s);
+        jsn_add(&s, o, "error", error_object(jsn_get(task, "error")));
+    return jsn_whole(o, s);
 }
 
 static struct json *record_object(const struct json *record, const char *picture)
@@ -176,19 +154,19 @@ static struct json *record_object(const struct json *record, const char *picture
     const struct json *image = jsn_get(record, "image"), *tasks = jsn_get(record, "tasks");
     struct json *o = jsn_new_object(), *list = jsn_new_array();
     for (size_t i = 0; i < jsn_size(tasks); i++)
-        push(&s, list, task_object(jsn_at(tasks, i)));
-    put(&s, o, "id", jsn_new_string(jsn_string(jsn_get(record, "id"), "")));
-    put(&s, o, "status", jsn_new_string(jsn_string(jsn_get(record, "status"), "failed")));
+        jsn_append(&s, list, task_object(jsn_at(tasks, i)));
+    jsn_add(&s, o, "id", jsn_new_string(jsn_string(jsn_get(record, "id"), "")));
+    jsn_add(&s, o, "status", jsn_new_string(jsn_string(jsn_get(record, "status"), "failed")));
     put_copy(&s, o, "job", jsn_get(record, "job"));
-    put(&s, o, "uri", jsn_new_string(jsn_string(jsn_get(image, "uri"), "")));
-    put(&s, o, "width", jsn_new_int(jsn_int(jsn_get(image, "width"), 0)));
-    put(&s, o, "height", jsn_new_int(jsn_int(jsn_get(image, "height"), 0)));
+    jsn_add(&s, o, "uri", jsn_new_string(jsn_string(jsn_get(image, "uri"), "")));
+    jsn_add(&s, o, "width", jsn_new_int(jsn_int(jsn_get(image, "width"), 0)));
+    jsn_add(&s, o, "height", jsn_new_int(jsn_int(jsn_get(image, "height"), 0)));
     if (picture)
-        put(&s, o, "picture", address(picture));
+        jsn_add(&s, o, "picture", address(picture));
     if (jsn_get(record, "error"))
-        put(&s, o, "error", error_object(jsn_get(record, "error")));
-    put(&s, o, "tasks", list);
-    return whole(o, s);
+        jsn_add(&s, o, "error", error_object(jsn_get(record, "error")));
+    jsn_add(&s, o, "tasks", list);
+    return jsn_whole(o, s);
 }
 
 /* ---- what there is ---------------------------------------------------------------------------------------------- */
@@ -218,8 +196,8 @@ static struct json *count_object(const struct words *w)
     enum status s = ST_OK;
     struct json *o = jsn_new_object();
     for (size_t i = 0; i < w->n; i++)
-        put(&s, o, w->list[i].text, jsn_new_int(w->list[i].number));
-    return whole(o, s);
+        jsn_add(&s, o, w->list[i].text, jsn_new_int(w->list[i].number));
+    return jsn_whole(o, s);
 }
 
 static int by_count(const void *a, const void *b)
@@ -236,20 +214,20 @@ static struct json *phrase_array(struct words *w)
     if (w->n > 0)
         qsort(w->list, w->n, sizeof *w->list, by_count);
     for (size_t i = 0; i < w->n; i++)
-        push(&s, a, jsn_new_string(w->list[i].text));
-    return whole(a, s);
+        jsn_append(&s, a, jsn_new_string(w->list[i].text));
+    return jsn_whole(a, s);
 }
 
 static enum status write_index(struct html *h, struct diag *why)
 {
     enum status s = ST_OK;
     struct json *o = jsn_new_object();
-    put(&s, o, "title", jsn_new_string(h->title));
-    put(&s, o, "records", jsn_new_int((int64_t)h->n));
-    put(&s, o, "chunks", jsn_new_int((int64_t)((h->n + CHUNK - 1) / CHUNK)));
-    put(&s, o, "counts", count_object(&h->statuses));
-    put(&s, o, "errors", count_object(&h->errors));
-    put(&s, o, "phrases", phrase_array(&h->phrases));
+    jsn_add(&s, o, "title", jsn_new_string(h->title));
+    jsn_add(&s, o, "records", jsn_new_int((int64_t)h->n));
+    jsn_add(&s, o, "chunks", jsn_new_int((int64_t)((h->n + CHUNK - 1) / CHUNK)));
+    jsn_add(&s, o, "counts", count_object(&h->statuses));
+    jsn_add(&s, o, "errors", count_object(&h->errors));
+    jsn_add(&s, o, "phrases", phrase_array(&h->phrases));
     char *text = s == ST_OK ? jsn_text(o) : NULL, *script = NULL;
     jsn_free(o);
     if (!text || asprintf(&script, "window.ferretIndex = %s;\n", text) < 0) {

@@ -25,26 +25,12 @@ static enum status open_kosmos2(const struct format_options *o, void **out, stru
     return ST_OK;
 }
 
-static void push(enum status *s, struct json *array, struct json *value)
-{
-    enum status one = jsn_push(array, value);
-    if (*s == ST_OK)
-        *s = one;
-}
-
-static void put(enum status *s, struct json *object, const char *key, struct json *value)
-{
-    enum status one = jsn_put(object, key, value);
-    if (*s == ST_OK)
-        *s = one;
-}
-
 static struct json *box_array(const double box[4], double width, double height)
 {
     enum status s = ST_OK;
     struct json *a = jsn_new_array();
     for (int i = 0; i < 4; i++)
-        push(&s, a, jsn_new_real(box[i] / (i % 2 ? height : width)));
+        jsn_append(&s, a, jsn_new_real(box[i] / (i % 2 ? height : width)));
     if (s == ST_OK)
         return a;
     jsn_free(a);
@@ -56,16 +42,16 @@ static struct json *phrase_array(const struct answer *a, const struct answer_phr
     enum status s = ST_OK;
     const struct json *boxes = jsn_get(p->entity, "boxes");
     struct json *tuple = jsn_new_array(), *span = jsn_new_array(), *list = jsn_new_array();
-    push(&s, span, jsn_new_int((int64_t)p->character_from));
-    push(&s, span, jsn_new_int((int64_t)p->character_to));
+    jsn_append(&s, span, jsn_new_int((int64_t)p->character_from));
+    jsn_append(&s, span, jsn_new_int((int64_t)p->character_to));
     for (size_t i = 0; i < jsn_size(boxes); i++) {
         double box[4];
         if (markup_numbers(jsn_at(boxes, i), box, 4))
-            push(&s, list, box_array(box, width, height));
+            jsn_append(&s, list, box_array(box, width, height));
     }
-    push(&s, tuple, jsn_new_string_n(a->text + p->from, p->to - p->from));
-    push(&s, tuple, span);
-    push(&s, tuple, list);
+    jsn_append(&s, tuple, jsn_new_string_n(a->text + p->from, p->to - p->from));
+    jsn_append(&s, tuple, span);
+    jsn_append(&s, tuple, list);
     if (s == ST_OK)
         return tuple;
     jsn_free(tuple);
@@ -81,17 +67,17 @@ static enum status line_of(const struct json *record, const struct json *task, c
     struct json *line = jsn_new_object(), *image = jsn_new_object(), *tuple = jsn_new_array(), *list = jsn_new_array();
     for (size_t i = 0; i < sizeof facts / sizeof *facts; i++)
         if (jsn_get(from, facts[i]))
-            put(&s, image, facts[i], jsn_copy(jsn_get(from, facts[i])));
+            jsn_add(&s, image, facts[i], jsn_copy(jsn_get(from, facts[i])));
     for (size_t i = 0; i < a->n; i++)
-        push(&s, list,
-             phrase_array(a, &a->phrases[i], jsn_number(jsn_get(from, "width"), 1),
-                          jsn_number(jsn_get(from, "height"), 1)));
-    push(&s, tuple, jsn_new_string(a->text));
-    push(&s, tuple, list);
-    put(&s, line, "id", jsn_copy(jsn_get(record, "id")));
-    put(&s, line, "task", jsn_copy(jsn_get(task, "id")));
-    put(&s, line, "image", image);
-    put(&s, line, "grounded", tuple);
+        jsn_append(&s, list,
+                   phrase_array(a, &a->phrases[i], jsn_number(jsn_get(from, "width"), 1),
+                                jsn_number(jsn_get(from, "height"), 1)));
+    jsn_append(&s, tuple, jsn_new_string(a->text));
+    jsn_append(&s, tuple, list);
+    jsn_add(&s, line, "id", jsn_copy(jsn_get(record, "id")));
+    jsn_add(&s, line, "task", jsn_copy(jsn_get(task, "id")));
+    jsn_add(&s, line, "image", image);
+    jsn_add(&s, line, "grounded", tuple);
     if (s == ST_OK)
         *out = line;
     else

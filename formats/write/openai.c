@@ -28,13 +28,6 @@ static enum status open_openai(const struct format_options *o, void **out, struc
     return ST_OK;
 }
 
-static void put(enum status *s, struct json *object, const char *key, struct json *value)
-{
-    enum status one = jsn_put(object, key, value);
-    if (*s == ST_OK)
-        *s = one;
-}
-
 /* "prefix" and the job's id, or the record's where it was in no queue. */
 static struct json *name(const char *prefix, const struct json *record)
 {
@@ -50,14 +43,14 @@ static enum status add_choice(struct json *choices, const struct json *task)
     enum status s = ST_OK;
     bool cut = strcmp(jsn_string(jsn_get(task, "finish"), ""), "length") == 0;
     struct json *choice = jsn_new_object(), *message = jsn_new_object();
-    put(&s, message, "role", jsn_new_string("assistant"));
-    put(&s, message, "content", jsn_copy(jsn_get(task, "text")));
-    put(&s, message, "refusal", jsn_new_null());
-    put(&s, message, "entities", jsn_copy(jsn_get(task, "entities")));
-    put(&s, choice, "index", jsn_new_int((int64_t)jsn_size(choices)));
-    put(&s, choice, "message", message);
-    put(&s, choice, "logprobs", jsn_new_null());
-    put(&s, choice, "finish_reason", jsn_new_string(cut ? "length" : "stop"));
+    jsn_add(&s, message, "role", jsn_new_string("assistant"));
+    jsn_add(&s, message, "content", jsn_copy(jsn_get(task, "text")));
+    jsn_add(&s, message, "refusal", jsn_new_null());
+    jsn_add(&s, message, "entities", jsn_copy(jsn_get(task, "entities")));
+    jsn_add(&s, choice, "index", jsn_new_int((int64_t)jsn_size(choices)));
+    jsn_add(&s, choice, "message", message);
+    jsn_add(&s, choice, "logprobs", jsn_new_null());
+    jsn_add(&s, choice, "finish_reason", jsn_new_string(cut ? "length" : "stop"));
     enum status pushed = jsn_push(choices, choice);
     return s == ST_OK ? pushed : s;
 }
@@ -66,9 +59,9 @@ static struct json *usage(int64_t prompt, int64_t output)
 {
     enum status s = ST_OK;
     struct json *u = jsn_new_object();
-    put(&s, u, "prompt_tokens", jsn_new_int(prompt));
-    put(&s, u, "completion_tokens", jsn_new_int(output));
-    put(&s, u, "total_tokens", jsn_new_int(prompt + output));
+    jsn_add(&s, u, "prompt_tokens", jsn_new_int(prompt));
+    jsn_add(&s, u, "completion_tokens", jsn_new_int(output));
+    jsn_add(&s, u, "total_tokens", jsn_new_int(prompt + output));
     if (s == ST_OK)
         return u;
     jsn_free(u);
@@ -89,12 +82,12 @@ static struct json *completion(const struct json *record)
         output += jsn_int(jsn_get(tokens, "output"), 0);
         s = add_choice(choices, task);
     }
-    put(&s, body, "id", name("chatcmpl-", record));
-    put(&s, body, "object", jsn_new_string("chat.completion"));
-    put(&s, body, "created", jsn_new_int(jsn_int(jsn_get(record, "ended_ms"), 0) / 1000));
-    put(&s, body, "model", jsn_copy(asked ? asked : jsn_get(jsn_get(record, "model"), "hash")));
-    put(&s, body, "choices", choices);
-    put(&s, body, "usage", usage(prompt, output));
+    jsn_add(&s, body, "id", name("chatcmpl-", record));
+    jsn_add(&s, body, "object", jsn_new_string("chat.completion"));
+    jsn_add(&s, body, "created", jsn_new_int(jsn_int(jsn_get(record, "ended_ms"), 0) / 1000));
+    jsn_add(&s, body, "model", jsn_copy(asked ? asked : jsn_get(jsn_get(record, "model"), "hash")));
+    jsn_add(&s, body, "choices", choices);
+    jsn_add(&s, body, "usage", usage(prompt, output));
     if (s == ST_OK)
         return body;
     jsn_free(body);
@@ -106,8 +99,8 @@ static struct json *error_of(const struct json *record)
     enum status s = ST_OK;
     struct json *error = jsn_new_object();
     const struct json *from = jsn_get(record, "error");
-    put(&s, error, "code", jsn_copy(jsn_get(from, "code")));
-    put(&s, error, "message", jsn_copy(jsn_get(from, "message")));
+    jsn_add(&s, error, "code", jsn_copy(jsn_get(from, "code")));
+    jsn_add(&s, error, "message", jsn_copy(jsn_get(from, "message")));
     if (s == ST_OK)
         return error;
     jsn_free(error);
@@ -118,9 +111,9 @@ static struct json *response(const struct json *record)
 {
     enum status s = ST_OK;
     struct json *r = jsn_new_object();
-    put(&s, r, "status_code", jsn_new_int(200));
-    put(&s, r, "request_id", name("req_", record));
-    put(&s, r, "body", completion(record));
+    jsn_add(&s, r, "status_code", jsn_new_int(200));
+    jsn_add(&s, r, "request_id", name("req_", record));
+    jsn_add(&s, r, "body", completion(record));
     if (s == ST_OK)
         return r;
     jsn_free(r);
@@ -134,10 +127,10 @@ static enum status put_openai(void *writer, const struct json *record, const cha
     enum status s = ST_OK;
     struct json *line = jsn_new_object();
     (void)picture, (void)why;
-    put(&s, line, "id", name("batch_req_", record));
-    put(&s, line, "custom_id", jsn_copy(jsn_get(record, "id")));
-    put(&s, line, "response", failed ? jsn_new_null() : response(record));
-    put(&s, line, "error", failed ? error_of(record) : jsn_new_null());
+    jsn_add(&s, line, "id", name("batch_req_", record));
+    jsn_add(&s, line, "custom_id", jsn_copy(jsn_get(record, "id")));
+    jsn_add(&s, line, "response", failed ? jsn_new_null() : response(record));
+    jsn_add(&s, line, "error", failed ? error_of(record) : jsn_new_null());
     char *text = s == ST_OK ? jsn_text(line) : NULL;
     jsn_free(line);
     if (!text)

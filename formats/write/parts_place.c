@@ -64,21 +64,14 @@ enum status parts_note(struct parts *p, const struct json *record)
 
 /* ---- writing ---------------------------------------------------------------------------------------------------- */
 
-static void put(enum status *s, struct json *object, const char *key, struct json *value)
-{
-    enum status one = jsn_put(object, key, value);
-    if (*s == ST_OK)
-        *s = one;
-}
-
 static struct json *count_object(const struct parts *p)
 {
     enum status s = ST_OK;
     uint64_t records = p->counts[COUNT_OK] + p->counts[COUNT_PARTIAL] + p->counts[COUNT_FAILED];
     struct json *o = jsn_new_object();
-    put(&s, o, "records", jsn_new_int((int64_t)records));
+    jsn_add(&s, o, "records", jsn_new_int((int64_t)records));
     for (int i = 0; i < PART_COUNTS; i++)
-        put(&s, o, count_names[i], jsn_new_int((int64_t)p->counts[i]));
+        jsn_add(&s, o, count_names[i], jsn_new_int((int64_t)p->counts[i]));
     if (s == ST_OK)
         return o;
     jsn_free(o);
@@ -91,10 +84,10 @@ static struct json *part_object(const struct part *part)
     char hex[SHA256_HEX];
     struct json *o = jsn_new_object();
     sha256_hex(part->state.digest, hex);
-    put(&s, o, "name", jsn_new_string(part->name));
-    put(&s, o, "records", jsn_new_int((int64_t)part->records));
-    put(&s, o, "bytes", jsn_new_int((int64_t)part->state.bytes));
-    put(&s, o, "sha256", jsn_new_string(hex));
+    jsn_add(&s, o, "name", jsn_new_string(part->name));
+    jsn_add(&s, o, "records", jsn_new_int((int64_t)part->records));
+    jsn_add(&s, o, "bytes", jsn_new_int((int64_t)part->state.bytes));
+    jsn_add(&s, o, "sha256", jsn_new_string(hex));
     if (s == ST_OK)
         return o;
     jsn_free(o);
@@ -120,9 +113,9 @@ static struct json *stream_array(const struct parts *p)
         const struct part_stream *stream = &p->streams[i];
         enum status s = ST_OK;
         struct json *o = jsn_new_object();
-        put(&s, o, "number", jsn_new_int((int64_t)stream->number));
-        put(&s, o, "bytes", jsn_new_int((int64_t)stream->bytes));
-        put(&s, o, "records", jsn_new_int((int64_t)stream->records));
+        jsn_add(&s, o, "number", jsn_new_int((int64_t)stream->number));
+        jsn_add(&s, o, "bytes", jsn_new_int((int64_t)stream->bytes));
+        jsn_add(&s, o, "records", jsn_new_int((int64_t)stream->records));
         enum status pushed = jsn_push(list, o);
         if (s != ST_OK || pushed != ST_OK) {
             jsn_free(list);
@@ -191,14 +184,14 @@ enum status parts_write_place(struct parts *p, const struct result_cursor *curso
 {
     enum status s = ST_OK;
     struct json *place = jsn_new_object();
-    put(&s, place, "source", jsn_new_string(p->source));
-    put(&s, place, "shards", jsn_new_int(p->shards));
-    put(&s, place, "cursor", cursor_json(cursor));
-    put(&s, place, "counts", count_object(p));
-    put(&s, place, "models", jsn_copy(p->models));
-    put(&s, place, "policies", jsn_copy(p->policies));
-    put(&s, place, "streams", stream_array(p));
-    put(&s, place, "files", part_array(p));
+    jsn_add(&s, place, "source", jsn_new_string(p->source));
+    jsn_add(&s, place, "shards", jsn_new_int(p->shards));
+    jsn_add(&s, place, "cursor", cursor_json(cursor));
+    jsn_add(&s, place, "counts", count_object(p));
+    jsn_add(&s, place, "models", jsn_copy(p->models));
+    jsn_add(&s, place, "policies", jsn_copy(p->policies));
+    jsn_add(&s, place, "streams", stream_array(p));
+    jsn_add(&s, place, "files", part_array(p));
     s = replace(p, PARTS_PLACE, place, s, 0, why);
     if (s == ST_OK)
         p->cursor = *cursor;
@@ -209,17 +202,17 @@ enum status parts_write_manifest(struct parts *p, bool complete, struct diag *wh
 {
     enum status s = ST_OK;
     struct json *m = jsn_new_object();
-    put(&s, m, "format", jsn_new_string("jsonl.zst"));
-    put(&s, m, "schema", jsn_new_int(RECORD_SCHEMA));
-    put(&s, m, "campaign", jsn_new_string(p->source));
-    put(&s, m, "complete", jsn_new_bool(complete));
-    put(&s, m, "written_ms", jsn_new_int(clock_wall_ms()));
-    put(&s, m, "writer", jsn_new_string("ferret " FERRETRY_VERSION));
-    put(&s, m, "shards", jsn_new_int(p->shards));
-    put(&s, m, "counts", count_object(p));
-    put(&s, m, "models", jsn_copy(p->models));
-    put(&s, m, "policies", jsn_copy(p->policies));
-    put(&s, m, "files", part_array(p));
+    jsn_add(&s, m, "format", jsn_new_string("jsonl.zst"));
+    jsn_add(&s, m, "schema", jsn_new_int(RECORD_SCHEMA));
+    jsn_add(&s, m, "campaign", jsn_new_string(p->source));
+    jsn_add(&s, m, "complete", jsn_new_bool(complete));
+    jsn_add(&s, m, "written_ms", jsn_new_int(clock_wall_ms()));
+    jsn_add(&s, m, "writer", jsn_new_string("ferret " FERRETRY_VERSION));
+    jsn_add(&s, m, "shards", jsn_new_int(p->shards));
+    jsn_add(&s, m, "counts", count_object(p));
+    jsn_add(&s, m, "models", jsn_copy(p->models));
+    jsn_add(&s, m, "policies", jsn_copy(p->policies));
+    jsn_add(&s, m, "files", part_array(p));
     s = replace(p, PARTS_MANIFEST, m, s, 1, why);
     p->has_manifest = p->has_manifest || s == ST_OK;
     return s;

@@ -241,28 +241,13 @@ static bool share_differs(const struct row *row, const struct row *all, enum cou
 
 /* ---- JSON ------------------------------------------------------------------------------------------------------- */
 
-static void put(enum status *s, struct json *object, const char *key, struct json *value)
-{
-    enum status one = jsn_put(object, key, value);
-    if (*s == ST_OK)
-        *s = one;
-}
-
-static struct json *whole(struct json *v, enum status s)
-{
-    if (s == ST_OK)
-        return v;
-    jsn_free(v);
-    return NULL;
-}
-
 static struct json *mean_object(const struct mean *m)
 {
     enum status s = ST_OK;
     struct json *o = jsn_new_object();
-    put(&s, o, "mean", m->n ? jsn_new_real(mean_of(m)) : jsn_new_null());
-    put(&s, o, "sd", m->n > 1 ? jsn_new_real(deviation(m)) : jsn_new_null());
-    return whole(o, s);
+    jsn_add(&s, o, "mean", m->n ? jsn_new_real(mean_of(m)) : jsn_new_null());
+    jsn_add(&s, o, "sd", m->n > 1 ? jsn_new_real(deviation(m)) : jsn_new_null());
+    return jsn_whole(o, s);
 }
 
 static struct json *differs_array(const struct row *row, const struct row *all)
@@ -275,7 +260,7 @@ static struct json *differs_array(const struct row *row, const struct row *all)
     for (int i = 0; i < MEASURES; i++)
         if (mean_differs(&row->means[i], &all->means[i]) && s == ST_OK)
             s = jsn_push(a, jsn_new_string(measure_names[i]));
-    return whole(a, s);
+    return jsn_whole(a, s);
 }
 
 static struct json *row_object(const struct row *row, const struct row *all)
@@ -283,14 +268,14 @@ static struct json *row_object(const struct row *row, const struct row *all)
     enum status s = ST_OK;
     struct json *o = jsn_new_object();
     if (row != all)
-        put(&s, o, "name", jsn_new_string(row->name));
+        jsn_add(&s, o, "name", jsn_new_string(row->name));
     for (int i = 0; i < COUNTS; i++)
-        put(&s, o, count_names[i], jsn_new_int((int64_t)row->counts[i]));
+        jsn_add(&s, o, count_names[i], jsn_new_int((int64_t)row->counts[i]));
     for (int i = 0; i < MEASURES; i++)
-        put(&s, o, measure_names[i], mean_object(&row->means[i]));
+        jsn_add(&s, o, measure_names[i], mean_object(&row->means[i]));
     if (row != all)
-        put(&s, o, "differs", differs_array(row, all));
-    return whole(o, s);
+        jsn_add(&s, o, "differs", differs_array(row, all));
+    return jsn_whole(o, s);
 }
 
 static int by_name(const void *a, const void *b)
@@ -317,7 +302,7 @@ static struct json *row_array(const struct rows *rows, const struct row *all)
     for (size_t i = 0; s == ST_OK && i < rows->n; i++)
         s = jsn_push(a, row_object(list[i], all));
     free(list);
-    return whole(a, s);
+    return jsn_whole(a, s);
 }
 
 struct json *summary_json(const struct summary *s)
@@ -325,11 +310,11 @@ struct json *summary_json(const struct summary *s)
     enum status st = ST_OK;
     struct json *o = row_object(&s->all, &s->all), *errors = jsn_new_object();
     for (size_t i = 0; i < s->errors.n; i++)
-        put(&st, errors, s->errors.list[i].text, jsn_new_int(s->errors.list[i].number));
-    put(&st, o, "errors", errors);
-    put(&st, o, "by_day", row_array(&s->days, &s->all));
-    put(&st, o, "by_worker", row_array(&s->workers, &s->all));
-    return whole(o, st);
+        jsn_add(&st, errors, s->errors.list[i].text, jsn_new_int(s->errors.list[i].number));
+    jsn_add(&st, o, "errors", errors);
+    jsn_add(&st, o, "by_day", row_array(&s->days, &s->all));
+    jsn_add(&st, o, "by_worker", row_array(&s->workers, &s->all));
+    return jsn_whole(o, st);
 }
 
 /* ---- text ------------------------------------------------------------------------------------------------------- */

@@ -130,6 +130,25 @@ Test(json, missing_values_and_containers_are_reported_as_lack_of_memory)
     jsn_free(list);
 }
 
+Test(json, of_many_that_are_built_in_a_row_the_first_failure_stays)
+{
+    enum status s = ST_OK;
+    struct json *o = jsn_new_object(), *list = jsn_new_array();
+    jsn_append(&s, list, jsn_new_int(1));
+    jsn_add(&s, o, "list", list);
+    cr_assert_eq(s, ST_OK);
+    cr_expect_eq(jsn_int(jsn_at(jsn_get(o, "list"), 0), 0), 1);
+    cr_expect_eq(jsn_whole(o, s), o);
+    jsn_add(&s, o, "none", NULL);
+    cr_expect_eq(s, ST_NOMEM);
+    jsn_add(&s, o, "more", jsn_new_int(2));
+    cr_expect_eq(s, ST_NOMEM);
+    s = ST_LIMIT;
+    jsn_add(&s, o, "none", NULL);
+    cr_expect_eq(s, ST_LIMIT);
+    cr_expect_null(jsn_whole(o, s));
+}
+
 Test(json, files_are_read_whole_up_to_the_limit)
 {
     char path[] = "/tmp/ferret-json-XXXXXX";
