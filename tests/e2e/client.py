@@ -4,6 +4,7 @@ outages. Debian's Python, which has pyzmq and msgpack; Parquet where pyarrow is 
 """
 import asyncio
 import dataclasses
+import io
 import json
 import os
 import signal
@@ -192,6 +193,38 @@ def check_parquet(work, records):
     want('boxes', [[list(b) for b in e.boxes] for r in records for a in r.answers for e in a.entities], boxes)
 
 
+# As img2dataset 1.47 writes it (tests/systems/img2dataset.sh runs the real one): rows in the order in which downloads ended,
+# members in another one, text beside each image.
+DOWNLOADED = [('000001', 'success', 'landscape.jpg', 'b'), ('000002', 'failed_to_download', None, 'd'), ('000000', 'success', 'tall.jpg', 'a'),
+              ('000003', 'success', 'broken.jpg', 'c')]
+
+
+def make_img2dataset(folder, layout, pa, pq):
+    """A shard of it; layout: "webdataset", "files" or "parquet"."""
+    folder.mkdir()
+    table = pa.table({'url': ['http://example.org/%s' % row[2] for row in DOWNLOADED], 'caption': [row[3] for row in DOWNLOADED],
+                      'key': [row[0] for row in DOWNLOADED], 'status': [row[1] for row in DOWNLOADED]})
+    images = {row[0]: (CORPUS / row[2]).read_bytes() for row in DOWNLOADED if row[2]}
+    if layout == 'parquet':
+        table = table.append_column('jpg', pa.array([images.get(row[0]) for row in DOWNLOADED], pa.binary()))
+    elif layout == 'files':
+        (folder / '00000').mkdir()
+    else:
+        tar = tarfile.open(folder / '00000.tar', 'w')
+    for key in sorted(images, reverse=True) if layout != 'parquet' else ():
+        for ending, data in (('jpg', images[key]), ('json', b'{}'), ('txt', b'caption')):
+            if layout == 'files':
+                (folder / '00000' / ('%s.%s' % (key, ending))).write_bytes(data)
+                continue
+            member = tarfile.TarInfo('%s.%s' % (key, ending))
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    if layout == 'webdataset':
+        tar.close()
+    pq.write_table(table, folder / '00000.parquet')
+    (folder / '00000_stats.json').write_text('{}')
+
+
 def check_img2dataset(work, client):
     try:
         import pyarrow as pa
@@ -199,23 +232,26 @@ def check_img2dataset(work, client):
         from ferretry import parquet
     except ImportError:
         return
-    folder = work / 'downloaded'
-    folder.mkdir()
-    names = ['alpha.png', 'landscape.jpg', 'broken.jpg']
-    with tarfile.open(folder / '00000.tar', 'w') as tar:
-        for i, name in enumerate(names):
-            tar.add(CORPUS / name, arcname='%09d.%s' % (i, name.split('.')[1]))
-    keys = ['%09d' % i for i in range(4)]
-    pq.write_table(pa.table({'key': keys, 'status': ['success'] * 3 + ['failed_to_download'], 'caption': ['a', 'b', 'c', 'd']}),
-                   folder / '00000.parquet')
-    found = list(parquet.img2dataset_jobs(folder, 'local', (Task(options=FEW),), under='/'))
-    want('jobs', keys[:3], [job.id for job in found])
-    records = [r for r in client.annotate('img2dataset', found) if r]
-    want('rows that gained a record', 3, parquet.img2dataset_write(records, folder, work / 'annotated'))
-    table = pq.read_table(work / 'annotated/00000.parquet')
-    want('captions', ['a', 'b', 'c', 'd'], table.column('caption').to_pylist())
-    want('statuses', ['ok', 'ok', 'failed', None], table.column('ferret_status').to_pylist())
-    want('errors', [None, None, 'truncated', None], table.column('ferret_error').to_pylist())
+    for layout in ('webdataset', 'files', 'parquet'):
+        folder = work / layout
+        make_img2dataset(folder, layout, pa, pq)
+        if layout == 'parquet':
+            try:
+                list(parquet.img2dataset_jobs(folder, 'local', under='/'))
+                raise AssertionError('images in a sidecar were jobs')
+            except ferretry.FerretryError as error:
+                assert 'img2dataset_unpack' in str(error), error
+            want('images that are unpacked', 3, parquet.img2dataset_unpack(folder, work / 'unpacked'))
+            folder = work / 'unpacked'
+        found = list(parquet.img2dataset_jobs(folder, 'local', (Task(options=FEW),), under='/'))
+        want('jobs of ' + layout, ['000001', '000000', '000003'], [job.id for job in found])
+        records = [r for r in client.annotate('img2dataset-' + layout, found) if r]
+        out = work / ('annotated-' + layout)
+        want('rows that gained a record', 3, parquet.img2dataset_write(records, folder, out))
+        table = pq.read_table(out / '00000.parquet')
+        want('captions', ['b', 'd', 'a', 'c'], table.column('caption').to_pylist())
+        want('statuses', ['ok', None, 'ok', 'failed'], table.column('ferret_status').to_pylist())
+        want('errors', [None, None, None, 'truncated'], table.column('ferret_error').to_pylist())
 
 
 def test(work):

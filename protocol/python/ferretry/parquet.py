@@ -2,6 +2,7 @@
 answered."""
 from __future__ import annotations
 
+import io
 import json
 import os
 import pathlib
@@ -78,6 +79,45 @@ def _members(tar: pathlib.Path) -> Dict[str, Tuple[str, int, int]]:
     return found
 
 
+def _image_column(sidecar: pathlib.Path) -> Optional[str]:
+    """The column that holds images, where they were written into the sidecar itself."""
+    schema = pq.read_schema(sidecar)
+    found = [name for name in ('jpg', 'png', 'webp') if name in schema.names and pa.types.is_binary(schema.field(name).type)]
+    return found[0] if found else None
+
+
+def _unpack(sidecar: pathlib.Path, column: str, tar: pathlib.Path) -> int:
+    n = 0
+    with tarfile.open(tar, 'w') as file:
+        for batch in pq.ParquetFile(sidecar).iter_batches(batch_size=64, columns=['key', column]):
+            for row in batch.to_pylist():
+                if row[column] is not None:
+                    member = tarfile.TarInfo('%s.%s' % (row['key'], column))
+                    member.size = len(row[column])
+                    file.addfile(member, io.BytesIO(row[column]))
+                    n += 1
+    return n
+
+
+def img2dataset_unpack(folder: Union[str, os.PathLike], out: Union[str, os.PathLike]) -> int:
+    """What img2dataset wrote with output_format="parquet", images in the sidecars, once more in `out` as shards beside
+    sidecars without images, which img2dataset_jobs reads. Answers how many images there are."""
+    out = pathlib.Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    n = 0
+    for sidecar in sorted(pathlib.Path(folder).glob('*.parquet')):
+        column = _image_column(sidecar)
+        if column is None:
+            raise FerretryError('%s: no column jpg, png or webp with images in it' % sidecar)
+        tar, rows = out / (sidecar.stem + '.tar'), out / sidecar.name
+        n += _unpack(sidecar, column, pathlib.Path(str(tar) + '.tmp'))
+        schema = pq.read_schema(sidecar)
+        pq.write_table(pq.read_table(sidecar, columns=[c for c in schema.names if c != column]), str(rows) + '.tmp', compression='zstd')
+        os.replace(str(tar) + '.tmp', tar)
+        os.replace(str(rows) + '.tmp', rows)
+    return n
+
+
 def img2dataset_jobs(folder: Union[str, os.PathLike], root: str, tasks: Tuple[Task, ...] = (Task(),),
                      under: Union[None, str, os.PathLike] = None) -> Iterator[Job]:
     """Jobs of what img2dataset downloaded, shard by shard: ids are its keys, each shard is a group. Workers find the folder
@@ -89,6 +129,8 @@ def img2dataset_jobs(folder: Union[str, os.PathLike], root: str, tasks: Tuple[Ta
         tar = folder / (shard + '.tar')
         members = _members(tar) if tar.exists() else None
         if members is None and not (folder / shard).is_dir():
+            if _image_column(sidecar):
+                raise FerretryError('%s: the images are in it; img2dataset_unpack makes shards of them' % sidecar)
             raise FerretryError('%s: neither %s nor a folder of that name is there' % (sidecar, tar.name))
         for row in pq.read_table(sidecar, columns=['key', 'status']).to_pylist():
             key = row['key']
