@@ -2,8 +2,8 @@
  * server has it). One exchange is one request and its answer: whoever asks follows redirects and tries again.
  *
  * Every address is looked at when its socket is made and again before a request is sent, so that neither a name that
- * changes its address nor a connection that is there already leads into the own network. With http_address.c the only
- * file that knows libcurl. transfers_run may be called from any number of threads, and blocks. */
+ * changes its address nor a connection that is there already leads into the own network. transfer.c is one
+ * exchange. transfers_run may be called from any number of threads, and blocks. */
 #ifndef MEDIA_TRANSFERS_H
 #define MEDIA_TRANSFERS_H
 

@@ -18,7 +18,7 @@
 #include "formats/write/answer.h"
 #include "formats/write/format.h"
 #include "formats/write/new_file.h"
-#include "formats/write/overlay.h"
+#include "formats/write/sidecar.h"
 #include "formats/write/tar.h"
 #include "formats/write/words.h"
 
@@ -48,13 +48,6 @@ struct webdataset {
     struct seen *seen; /* images, their further records, names in shards */
     uint64_t repeats;
 };
-/* What a record is in its shard. */
-struct entry {
-    bool of_new_image;
-    bool repeated; /* written before: it has no name */
-    char *name;    /* without its endings */
-};
-
 static enum status open_webdataset(const struct format_options *o, void **out, struct diag *why)
 {
     struct webdataset *w = calloc(1, sizeof *w);
@@ -67,109 +60,6 @@ static enum status open_webdataset(const struct format_options *o, void **out, s
     w->own_images = o->shard_images > 0 ? o->shard_images : OWN_SHARD_IMAGES;
     *out = w;
     return ST_OK;
-}
-
-/* ---- names ------------------------------------------------------------------------------------------------------ */
-
-/* "ROOT:a/00012.tar#x/17.jpg@1536+900": the length of the shard's part, 0 where the image is no member. */
-static size_t source_len(const char *uri)
-{
-    const char *end = strstr(uri, ".tar#");
-    return end ? (size_t)(end - uri) + strlen(".tar") : 0;
-}
-
-/* The part of a member's URI in front of "@offset+length". */
-static size_t member_end(const char *uri)
-{
-    const char *at = strrchr(uri, '@');
-    return at ? (size_t)(at - uri) : strlen(uri);
-}
-
-/* Remembers (kind, text, further); *known: it was there. number: for the caller, NULL where it wants none. */
-static enum status meet(struct webdataset *w, const char *kind, const char *text, size_t len, const char *further,
-                        uint64_t *number, bool *known, struct diag *why)
-{
-    uint8_t digest[SHA256_BYTES];
-    struct sha256 h;
-    struct seen_row row = {.job = number ? *number : 0, .place = 1}, old = {.place = 0};
-    sha256_init(&h);
-    sha256_add(&h, kind, strlen(kind) + 1);
-    sha256_add(&h, text, len);
-    sha256_add(&h, "", 1);
-    sha256_add(&h, further, strlen(further));
-    sha256_end(&h, digest);
-    memcpy(row.id, digest, sizeof row.id);
-    enum status s = seen_put(w->seen, &row, known, &old, why);
-    if (s == ST_OK && *known && number)
-        *number = old.job;
-    return s;
-}
-
-/* Its first 64 bits tell the record that an image has at first from all others of it. */
-static uint64_t number_of(const char *id)
-{
-    uint8_t digest[SHA256_BYTES];
-    uint64_t number;
-    sha256_of(id, strlen(id), digest);
-    memcpy(&number, digest, sizeof number);
-    return number;
-}
-
-/* An image may have several records (a manifest asked about it twice); one that comes again is told by its id. */
-static enum status look_up(struct webdataset *w, const struct json *record, const char *uri, size_t source,
-                           struct entry *e, struct diag *why)
-{
-    const char *id = jsn_string(jsn_get(record, "id"), ""), *job = jsn_string(jsn_get(record, "job"), "");
-    uint64_t mine = number_of(id), first = mine;
-    bool known = false;
-    if (source == 0)
-        return meet(w, "image", id, strlen(id), job, NULL, &e->repeated, why);
-    enum status s = meet(w, "member", uri, member_end(uri), "", &first, &known, why);
-    e->of_new_image = !known;
-    e->repeated = known && first == mine;
-    return s == ST_OK && known && !e->repeated ? meet(w, "record", uri, member_end(uri), id, NULL, &e->repeated, why)
-                                               : s;
-}
-
-/* Where the member's last ending begins. */
-static size_t stem_len(const char *member, size_t len)
-{
-    const char *slash = memrchr(member, '/', len);
-    size_t base = slash ? (size_t)(slash - member) + 1 : 0;
-    const char *dot = base < len ? memrchr(member + base + 1, '.', len - base - 1) : NULL;
-    return dot ? (size_t)(dot - member) : len;
-}
-
-/* The first that is free in the shard of: "a", "a.jpg", "a.jpg.2", ... All have one key. */
-static enum status name_member(struct webdataset *w, size_t place, const char *uri, size_t source, char **name,
-                               struct diag *why)
-{
-    const char *member = uri + source + 1;
-    size_t len = member_end(uri) - source - 1;
-    bool taken = true;
-    enum status s = ST_OK;
-    for (int i = 0; s == ST_OK && taken; i++) {
-        char shard[32], more[16] = "";
-        free(*name);
-        snprintf(shard, sizeof shard, "%zu", place);
-        if (i > 1)
-            snprintf(more, sizeof more, ".%d", i);
-        int n = asprintf(name, "%.*s%s", (int)(i == 0 ? stem_len(member, len) : len), member, more);
-        if (n < 0)
-            *name = NULL;
-        s = n < 0 ? ST_NOMEM : meet(w, "name", shard, strlen(shard), *name, NULL, &taken, why);
-    }
-    return s;
-}
-
-/* Of an image that is no member; as good as its own alone. */
-static enum status name_own(const struct json *record, char **name, struct diag *why)
-{
-    enum status s = overlay_name(record, "", name, why);
-    for (char *c = s == ST_OK ? *name : NULL; c && *c; c++)
-        if (*c == '.') /* ends a key */
-            *c = '_';
-    return s;
 }
 
 /* ---- shards ----------------------------------------------------------------------------------------------------- */
@@ -357,17 +247,18 @@ static enum status put_webdataset(void *writer, const struct json *record, const
 {
     struct webdataset *w = writer;
     const char *uri = jsn_string(jsn_get(jsn_get(record, "image"), "uri"), "");
-    size_t source = source_len(uri), place = 0;
-    struct entry e = {.name = NULL};
+    size_t source = sidecar_source_len(uri), place = 0;
+    struct sidecar e = {.name = NULL};
     (void)picture;
-    enum status s = look_up(w, record, uri, source, &e, why);
+    enum status s = sidecar_look_up(w->seen, record, uri, source, &e, why);
     w->repeats += e.repeated;
     if (s == ST_OK && source > 0)
         s = source_shard(w, uri, source, &place);
     else if (s == ST_OK && !e.repeated)
         s = own_shard(w, &place);
     if (s == ST_OK && !e.repeated)
-        s = source > 0 ? name_member(w, place, uri, source, &e.name, why) : name_own(record, &e.name, why);
+        s = source > 0 ? sidecar_name_member(w->seen, place, uri, source, &e.name, why)
+                       : sidecar_name_own(record, &e.name, why);
     if (s == ST_OK && !e.repeated)
         s = write_record(w, &w->shards[place - 1], record, e.name, why);
     if (s == ST_OK && source > 0) {
