@@ -13,6 +13,7 @@
 #include "formats/write/jsonl.h"
 #include "media/fetch.h"
 #include "observe/trace.h"
+#include "worker/loading.h"
 #include "worker/meters.h"
 #include "worker/cache_flags.h"
 #include "worker/feature_cache.h"
@@ -287,12 +288,17 @@ static enum status open_session(struct session *s, const struct annotate_flags *
     if (st == ST_OK)
         fputs(s->choice.notice, stderr);
     struct engine_options engine = s->choice.options;
+    struct loading loading = {.log = NULL};
     engine.stop = &interrupted;
+    engine.on_progress = loading_progress;
+    engine.progress_ctx = &loading; /* the load is over when the pipeline is open */
     struct pipeline_options options = {
         .engine = engine, .fetch = s->fetch.options, .background = f->background, .meters = s->meters};
     cache_flags_apply(&f->cache, &options);
     if (st == ST_OK)
         st = pipeline_open(&options, on_done, &s->output, &s->pipeline, why);
+    if (st == ST_OK && strcmp(s->choice.device, "cpu") != 0)
+        loading_account(NULL, pipeline_engine(s->pipeline));
     return st == ST_OK ? jsonl_open(f->out, false, &s->output.file, why) : st;
 }
 

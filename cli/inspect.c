@@ -10,6 +10,7 @@
 #include "model/checkpoint_check.h"
 #include "model/config.h"
 #include "model/tensor_list.h"
+#include "model/weights.h"
 
 struct inspect_options {
     const char *base, *vision_tower;
@@ -36,33 +37,16 @@ struct subject {
     struct checkpoint *model, *tower;
 };
 
-/* Bytes that a loaded model takes: weights as the backend packs them (vectors and the region sampler in f32, embeddings
- * never below 16 bits), and K and V of one image's prompt with a full answer. */
+/* Bytes that a loaded model takes: weights as the backend packs them, and K and V of one image's prompt with a full
+ * answer. */
 struct need {
     enum dtype dtype;
     double weights, kv_image;
 };
 
-static double packed_bytes(const struct tensor *t, enum dtype dtype)
-{
-    double elements = (double)tensor_elements(t->dims, t->n_dims);
-    if (checkpoint_ignores(t->name) || t->type == TENSOR_OTHER || t->type == TENSOR_I64)
-        return 0;
-    if (t->n_dims < 2 || strstr(t->name, "region_geo_sampler") || dtype == DTYPE_F32)
-        return elements * 4;
-    if (dtype == DTYPE_F16 || dtype == DTYPE_BF16 || strstr(t->name, "embed"))
-        return elements * 2;
-    return elements + 4.0 * (double)t->dims[0];
-}
-
 static struct need need_of(const struct subject *x, enum dtype dtype)
 {
-    struct need need = {.dtype = dtype};
-    const struct checkpoint *both[] = {x->model, x->tower};
-    for (int k = 0; k < 2; k++) {
-        for (size_t i = 0; i < checkpoint_count(both[k]); i++)
-            need.weights += packed_bytes(checkpoint_at(both[k], i), dtype);
-    }
+    struct need need = {.dtype = dtype, .weights = weights_bytes(x->model, x->tower, dtype)};
     const struct decoder_config *d = &x->config->decoder;
     double positions = x->config->vision.grid * x->config->vision.grid + 100 + 512;
     need.kv_image = positions * d->layers * 2.0 * d->heads * d->head_dim * (dtype == DTYPE_F32 ? 4 : 2);

@@ -61,6 +61,25 @@ size_t backend_used_bytes(const struct backend *be)
     return be->used_bytes;
 }
 
+struct backend_mark backend_mark(const struct backend *be)
+{
+    return (struct backend_mark){be->ops->mark(be)};
+}
+
+void backend_forget(struct backend *be, struct backend_mark mark)
+{
+    assert(be->sends == 0 && be->caps.recordings == 0);
+    be->ops->forget(be, mark.made);
+    be->kv = (struct kv_shape){0};
+}
+
+bool backend_ran_out(struct backend *be)
+{
+    bool out = be->ran_out;
+    be->ran_out = false;
+    return out;
+}
+
 enum status backend_sync(struct backend *be, struct diag *why)
 {
     return be->ops->sync(be, why);

@@ -84,6 +84,15 @@ MUST_CHECK enum status backend_open(const struct backend_options *o, struct back
 void backend_close(struct backend *be); /* frees everything it made; NULL is fine */
 const struct backend_caps *backend_caps(const struct backend *be);
 size_t backend_used_bytes(const struct backend *be);
+/* What is made from here on, but for weights, can be given back at once: backend_forget frees it, the cache included,
+ * and those handles are gone. No operation may be under way. Nothing may have been recorded since. */
+struct backend_mark {
+    void *made; /* the backend's own */
+};
+struct backend_mark backend_mark(const struct backend *be);
+void backend_forget(struct backend *be, struct backend_mark mark);
+/* Whether something was refused for want of memory, the budget's or the device's own, since this was asked last. */
+bool backend_ran_out(struct backend *be);
 /* Waits for all operations; ST_DEVICE when one failed. */
 MUST_CHECK enum status backend_sync(struct backend *be, struct diag *why);
 

@@ -13,6 +13,7 @@ struct backend {
     size_t used_bytes;
     struct kv_shape kv; /* layers = 0 until backend_kv */
     int sends;          /* under way */
+    bool ran_out;       /* an allocation was refused: backend_ran_out */
 };
 struct weight {
     enum weight_use use;
@@ -28,6 +29,8 @@ struct array {
 
 struct backend_ops {
     void (*close)(struct backend *be);
+    void *(*mark)(const struct backend *be);
+    void (*forget)(struct backend *be, void *mark);
     enum status (*sync)(struct backend *be, struct diag *why);
     enum status (*weight)(struct backend *be, enum weight_use use, const struct weight_source *src, struct weight **out,
                           struct diag *why);

@@ -48,8 +48,10 @@ static void choose_sizes(struct engine *e, const struct engine_options *o)
 {
     const struct config *c = e->config;
     size_t share = left_bytes(e) / SHARE;
-    e->max_sequences = or_default(o->max_sequences, DEFAULT_SEQUENCES);
-    e->max_rows = or_default(o->max_step_rows, DEFAULT_STEP_ROWS);
+    e->max_sequences = or_default(o->max_sequences, DEFAULT_SEQUENCES) >> e->halvings;
+    e->max_rows = or_default(o->max_step_rows, DEFAULT_STEP_ROWS) >> e->halvings;
+    if (e->max_sequences < 1)
+        e->max_sequences = 1;
     if (e->max_rows < e->max_sequences + ATTN_BLOCK)
         e->max_rows = e->max_sequences + ATTN_BLOCK;
     e->max_waiting_images = or_default(o->max_waiting_images, DEFAULT_WAITING_IMAGES);
@@ -96,7 +98,8 @@ static enum status make_cache(struct engine *e, struct diag *why)
     size_t fit = (left - left / 64 - recorded) / (page + table);
     int patches = e->config->vision.grid * e->config->vision.grid;
     size_t least = (size_t)kvcache_pages_for(patches) + 2;
-    if (fit < least)
+    e->too_few_pages = fit < least;
+    if (e->too_few_pages)
         return diag_set(
             why, ST_NOMEM,
             "memory: %zu MiB of the budget of %zu MiB are used by weights and activations; %zu MiB are left "
@@ -165,15 +168,19 @@ static enum status write_account(struct engine *e, size_t weights)
                  caps->recorded_bytes / mib, caps->recordings, caps->recorded_rows, caps->unrecorded[0] ? "; " : "",
                  caps->unrecorded);
     acts -= others < acts ? others : acts;
+    char halved[128] = "";
+    if (e->halvings > 0)
+        snprintf(halved, sizeof halved,
+                 "halved       %8d times, since more does not fit: sequences and rows of a step\n", e->halvings);
     int n =
         asprintf(&e->account,
                  "budget       %8zu MiB\n"
                  "weights      %8zu MiB\n"
                  "activations  %8zu MiB: steps of %d rows, %d sequences, %d images (%d encoded at once), %d regions "
                  "at once\n"
-                 "KV cache     %8zu MiB: %d pages of %d positions\n%s",
+                 "KV cache     %8zu MiB: %d pages of %d positions\n%s%s",
                  budget / mib, weights / mib, acts / mib, e->max_rows, e->max_sequences, e->image_slots,
-                 e->encode_batch, e->region_batch, pages / mib, e->n_pages, KV_PAGE, graphs);
+                 e->encode_batch, e->region_batch, pages / mib, e->n_pages, KV_PAGE, graphs, halved);
     if (n < 0) {
         e->account = NULL;
         return ST_NOMEM;
@@ -181,15 +188,30 @@ static enum status write_account(struct engine *e, size_t weights)
     return ST_OK;
 }
 
+/* Known before anything is read; what the estimate may have too much is left to the loading. */
+static enum status check_weights(const struct engine *e, const struct checkpoint *model, const struct checkpoint *tower,
+                                 enum dtype dtype, struct diag *why)
+{
+    double need = weights_bytes(model, tower, dtype) * 7 / 8, budget = (double)backend_caps(e->be)->memory_bytes;
+    if (need <= budget)
+        return ST_OK;
+    return diag_set(why, ST_NOMEM,
+                    "%s: the weights take %.0f MiB at least in %s, the budget is %.0f MiB (--memory, --dtype)",
+                    backend_caps(e->be)->device, need / (double)mib, dtype_name(dtype), budget / (double)mib);
+}
+
 static enum status load_model(struct engine *e, const struct engine_options *o, struct diag *why)
 {
     struct checkpoint *model = NULL, *tower = NULL;
-    struct weights_options w = {.inv_freq = o->inv_freq, .stop = o->stop};
+    struct weights_options w = {
+        .inv_freq = o->inv_freq, .stop = o->stop, .progress = o->on_progress, .progress_ctx = o->progress_ctx};
     enum status s = checkpoint_open(o->model_dir, o->base_dir, &model, why);
     if (s == ST_OK)
         s = checkpoint_open(e->config->tower_dir, NULL, &tower, why);
     if (s == ST_OK)
         s = checkpoint_check(model, tower, e->config, why);
+    if (s == ST_OK)
+        s = check_weights(e, model, tower, o->backend.dtype, why);
     if (s == ST_OK)
         s = checkpoint_hash(model, tower, e->hash, why);
     if (s == ST_OK)
@@ -197,6 +219,38 @@ static enum status load_model(struct engine *e, const struct engine_options *o, 
     checkpoint_close(model);
     checkpoint_close(tower);
     return s;
+}
+
+/* Everything of the device whose size is ours to choose. */
+static enum status make_parts(struct engine *e, const struct engine_options *o, struct diag *why)
+{
+    choose_sizes(e, o);
+    enum status s = make_activations(e, why);
+    /* Page tables are as long as the cache, which is sized last: its upper bound serves. */
+    if (s == ST_OK)
+        s = decoder_init(&e->decoder, e->be, e->config, &e->weights.decoder, e->max_rows, e->max_sequences,
+                         most_pages(e), why);
+    return s == ST_OK ? make_cache(e, why) : s;
+}
+
+/* Half the sequences and half the rows of a step, until they fit. What fails last says how much is missing. */
+static enum status make_what_fits(struct engine *e, const struct engine_options *o, struct diag *why)
+{
+    struct backend_mark mark = backend_mark(e->be);
+    for (;;) {
+        enum status s = make_parts(e, o, why);
+        bool ran_out = backend_ran_out(e->be) || e->too_few_pages;
+        if (s != ST_NOMEM || !ran_out || (e->max_sequences == 1 && e->max_rows <= ATTN_BLOCK + 1))
+            return s;
+        sampler_fini(&e->sampler);
+        decoder_fini(&e->decoder);
+        s = backend_sync(e->be, why);
+        if (s != ST_OK)
+            return s;
+        backend_forget(e->be, mark);
+        e->too_few_pages = false;
+        e->halvings++;
+    }
 }
 
 static enum status build(struct engine *e, const struct engine_options *o, struct diag *why)
@@ -211,14 +265,7 @@ static enum status build(struct engine *e, const struct engine_options *o, struc
     if (s != ST_OK)
         return s;
     size_t weights = backend_used_bytes(e->be);
-    choose_sizes(e, o);
-    s = make_activations(e, why);
-    /* Page tables are as long as the cache, which is sized last: its upper bound serves. */
-    if (s == ST_OK)
-        s = decoder_init(&e->decoder, e->be, e->config, &e->weights.decoder, e->max_rows, e->max_sequences,
-                         most_pages(e), why);
-    if (s == ST_OK)
-        s = make_cache(e, why);
+    s = make_what_fits(e, o, why);
     if (s == ST_OK)
         s = decoder_record(&e->decoder, e->image_rows, e->region_rows, why);
     if (s == ST_OK)

@@ -20,6 +20,7 @@
 #include "model/config.h"
 #include "model/region.h"
 #include "model/tokenizer.h"
+#include "model/weights.h"
 
 /* What the tower makes of an image, P x C numbers (engine_feature_count), may be kept by the caller and handed in again
  * in place of the pixels. Rounded to the type in which it is kept whether it is kept or not: so an answer is the same
@@ -33,6 +34,7 @@ struct engine_options {
     const char *tower_dir; /* NULL: from the checkpoint folder */
     const char *base_dir;  /* NULL, or the base that model_dir is a delta over */
     struct backend_options backend;
+    /* What doesn't fit the memory is halved, down to one sequence and steps of ATTN_BLOCK + 1 rows. */
     int max_sequences;      /* tasks decoding at once; 0 = 64 */
     int max_step_rows;      /* token budget of a step; 0 = 512; raised to max_sequences + ATTN_BLOCK */
     int max_waiting_images; /* images taken in and not finished; engine_submit says ST_BUSY above; 0 = 64 */
@@ -41,6 +43,8 @@ struct engine_options {
     engine_features_fn on_features; /* NULL: features are not wanted, and not rounded */
     void *features_ctx;
     const volatile sig_atomic_t *stop; /* NULL, or a flag that ends a load that is under way, within one matrix */
+    load_progress_fn on_progress;      /* NULL, or told how far the load is; on the caller's thread */
+    void *progress_ctx;
 };
 
 struct engine_task {
@@ -98,7 +102,7 @@ const struct tokenizer *engine_tokenizer(const struct engine *e);
 const struct backend_caps *engine_caps(const struct engine *e);
 const char *engine_model_hash(const struct engine *e); /* 64 hex digits */
 size_t engine_feature_count(const struct engine *e);
-/* A few plain lines: weights, KV pages, activations, budget. Borrowed. */
+/* A few plain lines: budget, weights, activations, KV pages, recorded steps; what was halved. Borrowed. */
 const char *engine_memory_account(const struct engine *e);
 
 /* Copies what it needs. ST_BUSY: too many waiting. Tasks that are invalid or too long yield a result with that outcome;

@@ -83,6 +83,8 @@ struct engine {
     char hash[65];
     char *account;
 
+    bool too_few_pages;
+    int halvings; /* of what was asked for, since it did not fit */
     int max_sequences, max_rows, image_slots, encode_batch, region_batch, n_pages, max_waiting_images;
     struct image_job *images;
     int n_images;

@@ -4,25 +4,52 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "model/checkpoint_check.h"
+#include "model/tensor_list.h"
 #include "model/weights_sampler.h"
 #include "model/weights_source.h"
 
 enum { NAME_BYTES = 128 };
 
+static double packed_bytes(const struct tensor *t, enum dtype dtype)
+{
+    double elements = (double)tensor_elements(t->dims, t->n_dims);
+    if (checkpoint_ignores(t->name) || t->type == TENSOR_OTHER || t->type == TENSOR_I64)
+        return 0;
+    if (t->n_dims < 2 || strstr(t->name, "region_geo_sampler") || dtype == DTYPE_F32)
+        return elements * 4;
+    if (dtype == DTYPE_F16 || dtype == DTYPE_BF16 || strstr(t->name, "embed"))
+        return elements * 2;
+    return elements + 4.0 * (double)t->dims[0];
+}
+
 struct loader {
     struct backend *be;
     const struct checkpoint *c;
     const char *prefix; /* in front of every name */
-    const volatile sig_atomic_t *stop;
+    const struct weights_options *o;
+    double *done, total; /* numbers of matrices */
     struct diag *why;
     enum status status; /* first failure; later calls do nothing */
 };
 
+double weights_bytes(const struct checkpoint *model, const struct checkpoint *tower, enum dtype dtype)
+{
+    const struct checkpoint *both[] = {model, tower};
+    double bytes = 0;
+    for (int k = 0; k < 2; k++) {
+        for (size_t i = 0; i < checkpoint_count(both[k]); i++)
+            bytes += packed_bytes(checkpoint_at(both[k], i), dtype);
+    }
+    return bytes;
+}
+
 /* In front of every matrix: between two of them nothing is half done. */
 static bool goes_on(struct loader *l)
 {
-    if (l->status == ST_OK && l->stop && *l->stop)
+    if (l->status == ST_OK && l->o->stop && *l->o->stop)
         l->status = diag_set(l->why, ST_CANCELLED, "told to stop while the model was loading");
     return l->status == ST_OK;
 }
@@ -40,6 +67,9 @@ static struct weight *stacked(struct loader *l, enum weight_use use, const char 
     struct weight *w = NULL;
     if (goes_on(l))
         l->status = pack_stacked(l->be, use, l->c, list, n, rows, cols, &w, l->why);
+    *l->done += (double)n * rows * cols;
+    if (l->status == ST_OK && l->o->progress && *l->done < l->total)
+        l->o->progress(l->o->progress_ctx, *l->done, l->total);
     return w;
 }
 
@@ -101,10 +131,9 @@ static void load_decoder_layer(struct loader *l, const struct decoder_config *d,
     w->down = linear(l, "mlp.down_proj", d->hidden, d->mlp);
 }
 
-static enum status load_decoder(struct backend *be, const struct decoder_config *d, const struct checkpoint *c,
-                                const struct weights_options *o, struct decoder_weights *w, struct diag *why)
+static enum status load_decoder(struct loader from, const struct decoder_config *d, struct decoder_weights *w)
 {
-    struct loader l = {.be = be, .c = c, .prefix = "model.", .stop = o->stop, .why = why, .status = ST_OK};
+    struct loader l = from;
     w->layers = calloc((size_t)d->layers, sizeof *w->layers);
     if (!w->layers)
         return ST_NOMEM;
@@ -120,7 +149,7 @@ static enum status load_decoder(struct backend *be, const struct decoder_config 
     w->norm = vector(&l, "norm", ".weight", d->hidden);
     l.prefix = "";
     w->head = linear(&l, "lm_head", d->vocab, d->hidden);
-    return l.status == ST_OK ? weights_inv_freq(be, d, o->inv_freq, &w->inv_freq, why) : l.status;
+    return l.status == ST_OK ? weights_inv_freq(l.be, d, l.o->inv_freq, &w->inv_freq, l.why) : l.status;
 }
 
 static void load_vision_layer(struct loader *l, const struct vision_config *v, struct vision_layer *w)
@@ -155,10 +184,9 @@ static struct weight *load_positions(struct loader *l, const struct vision_confi
     return w;
 }
 
-static enum status load_vision(struct backend *be, const struct vision_config *v, const struct checkpoint *tower,
-                               const struct weights_options *o, struct vision_weights *w, struct diag *why)
+static enum status load_vision(struct loader from, const struct vision_config *v, struct vision_weights *w)
 {
-    struct loader l = {.be = be, .c = tower, .prefix = "vision_model.", .stop = o->stop, .why = why, .status = ST_OK};
+    struct loader l = from;
     w->layers = calloc((size_t)v->run_layers, sizeof *w->layers);
     if (!w->layers)
         return ST_NOMEM;
@@ -181,16 +209,30 @@ enum status weights_load(struct backend *be, const struct config *config, const 
                          struct diag *why)
 {
     *out = (struct weights){0};
-    enum status s = load_vision(be, &config->vision, tower, o, &out->vision, why);
+    double done = 0, total = weights_bytes(model, tower, DTYPE_F32) / (double)sizeof(float);
+    struct loader l = {.be = be,
+                       .c = tower,
+                       .prefix = "vision_model.",
+                       .o = o,
+                       .done = &done,
+                       .total = total,
+                       .why = why,
+                       .status = ST_OK};
+    enum status s = load_vision(l, &config->vision, &out->vision);
     if (s != ST_OK)
         return s;
-    struct loader l = {.be = be, .c = model, .prefix = "model.", .stop = o->stop, .why = why, .status = ST_OK};
+    l.c = model;
+    l.prefix = "model.";
     out->vision.projector = linear(&l, "mm_projector", config->decoder.hidden, config->vision.hidden);
     out->vision.projector_bias = vector(&l, "mm_projector", ".bias", config->decoder.hidden);
     if (l.status != ST_OK)
         return l.status;
     s = sampler_weights_load(be, config, model, &out->sampler, why);
-    return s == ST_OK ? load_decoder(be, &config->decoder, model, o, &out->decoder, why) : s;
+    if (s == ST_OK)
+        s = load_decoder(l, &config->decoder, &out->decoder);
+    if (s == ST_OK && o->progress)
+        o->progress(o->progress_ctx, total, total);
+    return s;
 }
 
 void weights_fini(struct weights *w)

@@ -44,10 +44,17 @@ struct weights {
     struct sampler_weights sampler;
 };
 
+/* done of total numbers are loaded; the last call has them equal. */
+typedef void (*load_progress_fn)(void *ctx, double done, double total);
 struct weights_options {
     const float *inv_freq;             /* head_dim / 2 RoPE frequencies, or NULL for the computed table */
     const volatile sig_atomic_t *stop; /* NULL, or looked at in front of every matrix: ST_CANCELLED where it is set */
+    load_progress_fn progress;         /* NULL, or told behind every matrix */
+    void *progress_ctx;
 };
+/* About what the weights take once they are packed: vectors and the region sampler in f32, embeddings never below 16
+ * bits. Up to an eighth more than what is loaded, since checkpoints hold layers that nobody runs. */
+double weights_bytes(const struct checkpoint *model, const struct checkpoint *tower, enum dtype dtype);
 /* Packs everything. The caller owns *out's lists: weights_fini, also after a failure. */
 MUST_CHECK enum status weights_load(struct backend *be, const struct config *config, const struct checkpoint *model,
                                     const struct checkpoint *tower, const struct weights_options *o,

@@ -16,6 +16,7 @@
 #include "protocol/redis_login.h"
 #include "worker/cache_flags.h"
 #include "worker/fetch_flags.h"
+#include "worker/loading.h"
 #include "worker/model_flags.h"
 #include "worker/pipeline.h"
 #include "worker/session.h"
@@ -180,7 +181,10 @@ static enum status open_pipeline(const struct worker_flags *f, const struct engi
     if (s != ST_OK)
         return s;
     struct engine_options engine = choice->options;
+    struct loading loading = {.log = w->log};
     engine.stop = &stop;
+    engine.on_progress = loading_progress;
+    engine.progress_ctx = &loading; /* the load is over when the pipeline is open */
     struct pipeline_options o = {.engine = engine,
                                  .queue_images = (int)f->credit,
                                  .fetch = fetch->options,
@@ -209,6 +213,7 @@ static enum status run_session(const struct worker_flags *f, struct worker *w, c
     const struct log *log = w->log;
     char class_name[CLASS_BYTES + 1], label[LIMIT_NAME_BYTES + 1];
     const struct engine *engine = pipeline_engine(w->pipeline);
+    loading_account(log, engine);
     snprintf(class_name, sizeof class_name, "%s/%s", engine_model_hash(engine), dtype);
     make_label(label, sizeof label, engine_caps(engine)->device);
     view_loaded(w->view, class_name, engine_caps(engine)->device);

@@ -70,6 +70,8 @@ static bool cpu_step_begin(struct backend *be, const struct step *step, bool rep
 
 static const struct backend_ops cpu_ops = {
     .close = cpu_close,
+    .mark = cpu_mark,
+    .forget = cpu_forget,
     .sync = cpu_sync,
     .weight = cpu_weight_new,
     .act = cpu_act_new,

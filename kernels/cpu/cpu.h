@@ -75,6 +75,8 @@ struct cpu_act {
 MUST_CHECK enum status cpu_alloc(struct cpu *cpu, size_t bytes, void **out, struct diag *why);
 void cpu_free(struct cpu *cpu, void *p); /* early; NULL is fine */
 void cpu_free_all(struct cpu *cpu);
+void *cpu_mark(const struct backend *be);
+void cpu_forget(struct backend *be, void *mark);
 /* Makes every thread's scratch fit the largest activation, block and head seen so far. */
 MUST_CHECK enum status cpu_reserve_scratch(struct cpu *cpu, struct diag *why);
 

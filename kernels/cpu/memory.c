@@ -17,6 +17,7 @@ enum status cpu_alloc(struct cpu *cpu, size_t bytes, void **out, struct diag *wh
 {
     size_t align = bytes >= HUGE_FROM ? HUGE_PAGE : ALIGNMENT;
     size_t used = cpu->base.used_bytes, budget = cpu->base.caps.memory_bytes;
+    cpu->base.ran_out |= bytes > budget || used > budget - bytes;
     if (bytes > budget || used > budget - bytes)
         return diag_set(why, ST_NOMEM, "cpu: %zu bytes more on top of %zu would pass the memory budget of %zu", bytes,
                         used, budget);
@@ -57,6 +58,36 @@ void cpu_free(struct cpu *cpu, void *p)
         a = a->next;
     if (p && a)
         release(cpu, a);
+}
+
+void *cpu_mark(const struct backend *be)
+{
+    return ((const struct cpu *)be)->allocations;
+}
+
+/* Scratch grows with what is made and is kept. */
+static bool is_scratch(const struct cpu *cpu, const void *p)
+{
+    for (int t = 0; t < cpu->threads; t++) {
+        const struct scratch *s = &cpu->scratch[t];
+        if (p == s->product || p == s->pages || p == s->row_state || p == s->wide)
+            return true;
+    }
+    return false;
+}
+
+void cpu_forget(struct backend *be, void *mark)
+{
+    struct cpu *cpu = cpu_of(be);
+    for (struct allocation *a = cpu->allocations, *next; a && a != mark; a = next) {
+        next = a->next;
+        if (!is_scratch(cpu, a->data))
+            release(cpu, a);
+    }
+    cpu->pages = NULL;
+    cpu->rope = NULL;
+    cpu->rope_positions = cpu->rope_filled = 0;
+    cpu->rope_freq = NULL;
 }
 
 void cpu_free_all(struct cpu *cpu)

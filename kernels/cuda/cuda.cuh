@@ -91,7 +91,7 @@ struct cuda_weight {
     enum dtype type;
     int rows, cols; /* padded */
     void *data;
-    float *scales; /* int8, FP8: one a row */
+    float *scales;         /* int8, FP8: one a row */
     const gemm_plan *plan; /* NULL for tables and vectors */
 };
 
@@ -145,9 +145,11 @@ inline int round_up(int n, int unit)
 
 /* memory.cu: device memory counts against the budget and is freed as a whole at the end. */
 MUST_CHECK enum status cuda_alloc(cuda &c, size_t bytes, void **out, struct diag *why);
-void cuda_free(cuda &c, void *p);                                        /* early; NULL is fine */
+void cuda_free(cuda &c, void *p);                                                      /* early; NULL is fine */
 MUST_CHECK enum status cuda_head(cuda &c, size_t bytes, void **out, struct diag *why); /* zeroed host memory */
 void cuda_free_all(cuda &c);
+void *cuda_mark(const struct backend *be);
+void cuda_forget(struct backend *be, void *mark);
 /* Makes *p hold at least `bytes`; what was in it is lost. */
 MUST_CHECK enum status cuda_reserve(cuda &c, void **p, size_t *have, size_t bytes, struct diag *why);
 MUST_CHECK enum status cuda_stage_open(cuda &c, struct diag *why);

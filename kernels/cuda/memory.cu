@@ -27,13 +27,16 @@ static enum status hold(cuda &c, void *p, size_t bytes, bool on_device)
 enum status cuda_alloc(cuda &c, size_t bytes, void **out, struct diag *why)
 {
     size_t used = c.base.used_bytes, budget = c.base.caps.memory_bytes;
-    if (bytes > budget || used > budget - bytes)
+    if (bytes > budget || used > budget - bytes) {
+        c.base.ran_out = true;
         return diag_set(why, ST_NOMEM, "%s: %zu bytes more on top of %zu would pass the memory budget of %zu",
                         c.base.caps.device, bytes, used, budget);
+    }
     void *p = nullptr;
     cudaError_t e = cudaMalloc(&p, bytes > 0 ? bytes : 1);
     if (e != cudaSuccess) {
         (void)cudaGetLastError(); /* an allocation that failed leaves the context whole */
+        c.base.ran_out |= e == cudaErrorMemoryAllocation;
         return diag_set(why, e == cudaErrorMemoryAllocation ? ST_NOMEM : ST_DEVICE,
                         "%s: %zu bytes more on top of %zu: %s", c.base.caps.device, bytes, used, cudaGetErrorString(e));
     }
@@ -65,6 +68,20 @@ void cuda_free(cuda &c, void *p)
         at = &(*at)->next;
     if (p && *at)
         release(c, at);
+}
+
+void *cuda_mark(const struct backend *be)
+{
+    return cuda_of(be)->held;
+}
+
+void cuda_forget(struct backend *be, void *mark)
+{
+    cuda &c = *cuda_of(be);
+    while (c.held != mark)
+        release(c, &c.held);
+    c.cache = {};
+    c.kv_rows = c.max_act_rows = 0;
 }
 
 void cuda_free_all(cuda &c)

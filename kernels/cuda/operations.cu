@@ -53,8 +53,8 @@ void attention_full(struct backend *be, struct act *out, const struct act *qkv, 
 {
     cuda &c = *cuda_of(be);
     void *copy = fused_copy(c, *act_of(out));
-    cuda_attention_full(c.stream, kept_type(be->dtype), act_of(out)->values, copy, act_of(qkv)->values, images,
-                        length, heads, out->cols / heads);
+    cuda_attention_full(c.stream, kept_type(be->dtype), act_of(out)->values, copy, act_of(qkv)->values, images, length,
+                        heads, out->cols / heads);
     wrote(c, out, "attention inside images", images * length, true);
 }
 
@@ -208,11 +208,41 @@ void sample(struct backend *be, const struct act *logits, const struct step *ste
 
 } // namespace
 
-const struct backend_ops cuda_operations = {
-    cuda_close,      cuda_sync,     cuda_weight_new, cuda_act_new,       cuda_act_write,  cuda_act_read,
-    cuda_array_new,  cuda_array_write, cuda_array_read, cuda_array_send, cuda_array_receive, cuda_kv_page_bytes,
-    cuda_kv,         cuda_step_size, cuda_step_record, cuda_step_begin,
-    cuda_step_end,   cuda_copy_rows, norm,           cuda_linear,        cuda_op_glu,     patchify,
-    vision_embed,    attention_full, drop_class,     region_gather,      region_center,   region_pool,
-    region_take,     region_select, region_take_xy,  embed,              rope_append,     attention,
-    take_rows,       sample};
+const struct backend_ops cuda_operations = {cuda_close,
+                                            cuda_mark,
+                                            cuda_forget,
+                                            cuda_sync,
+                                            cuda_weight_new,
+                                            cuda_act_new,
+                                            cuda_act_write,
+                                            cuda_act_read,
+                                            cuda_array_new,
+                                            cuda_array_write,
+                                            cuda_array_read,
+                                            cuda_array_send,
+                                            cuda_array_receive,
+                                            cuda_kv_page_bytes,
+                                            cuda_kv,
+                                            cuda_step_size,
+                                            cuda_step_record,
+                                            cuda_step_begin,
+                                            cuda_step_end,
+                                            cuda_copy_rows,
+                                            norm,
+                                            cuda_linear,
+                                            cuda_op_glu,
+                                            patchify,
+                                            vision_embed,
+                                            attention_full,
+                                            drop_class,
+                                            region_gather,
+                                            region_center,
+                                            region_pool,
+                                            region_take,
+                                            region_select,
+                                            region_take_xy,
+                                            embed,
+                                            rope_append,
+                                            attention,
+                                            take_rows,
+                                            sample};

@@ -10,6 +10,7 @@ struct simt_counts {
     long copies_back; /* to the host */
     long launches;    /* of kernels, one by one */
     long graph_launches;
+    long refuse; /* set by the program: the allocation so many from now is refused; 0: none */
 };
 
 #endif

@@ -166,6 +166,8 @@ cudaError_t cudaMalloc(void **p, size_t bytes)
     if (forbidden(false) != cudaSuccess)
         return last_error;
     simt_counts.allocations++;
+    if (simt_counts.refuse > 0 && --simt_counts.refuse == 0)
+        return result(cudaErrorMemoryAllocation);
     void *got = simt::device_alloc(bytes);
     if (!got)
         return result(cudaErrorMemoryAllocation);

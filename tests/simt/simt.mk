@@ -51,7 +51,7 @@ TEST_STEPS += simt
 ifneq ($(SIMT_HEADERS),)
 TEST_PROGRAMS += $(SIMT_PROGRAMS) $(SIMT_PLUGIN)
 simt: $(SIMT_PROGRAMS) $(SIMT_PLUGIN) $(SIMT_PARITY) ## CUDA sources run on a machine without a GPU, and planted faults are found
-	@failed=0; for p in $(SIMT_RUNS) $(if $(SANITIZER),,$(B)/test/simt/step '$(SIMT_PARITY) simt tiny'); do $$p || failed=1; done; exit $$failed
+	@failed=0; for p in $(SIMT_RUNS) $(if $(SANITIZER),,'$(B)/test/simt/step bf16' '$(SIMT_PARITY) simt tiny'); do $$p || failed=1; done; exit $$failed
 else
 simt:
 	@if [ -n '$(call required,simt)' ]; then echo 'FAIL simt: no CUDA headers in $(CUDA)/include or $(SIMT_INCLUDE)'; exit 1; else echo 'SKIP simt: no CUDA headers in $(CUDA)/include or $(SIMT_INCLUDE)'; fi
@@ -60,8 +60,8 @@ endif
 .PHONY: simt-orders
 FULL_STEPS += simt-orders
 ifneq ($(SIMT_HEADERS),)
-simt-orders: $(B)/test/simt/cuda $(SIMT_PLUGIN) $(SIMT_PARITY) ## the CUDA backend in the other orders of threads and blocks
-	@failed=0; for p in '$(B)/test/simt/cuda reverse random' '$(SIMT_PARITY) simt:1 all' '$(SIMT_PARITY) simt:2 tiny' '$(SIMT_PARITY) simt tiny bf16 f16 int8'; do \
+simt-orders: $(B)/test/simt/cuda $(B)/test/simt/step $(SIMT_PLUGIN) $(SIMT_PARITY) ## the CUDA backend in the other orders of threads and blocks
+	@failed=0; for p in '$(B)/test/simt/cuda reverse random' '$(B)/test/simt/step f32 int8' '$(SIMT_PARITY) simt:1 all' '$(SIMT_PARITY) simt:2 tiny' '$(SIMT_PARITY) simt tiny bf16 f16 int8'; do \
 	  $$p || failed=1; done; exit $$failed
 else
 simt-orders: ;

@@ -307,6 +307,69 @@ Test(engine, what_cannot_be_opened_is_named)
     engine_close(NULL);
 }
 
+/* Sequences and rows of a step are halved until they fit; half as many at once change no bit of an answer. */
+Test(engine, a_batch_that_does_not_fit_is_halved_and_answers_alike)
+{
+    struct engine_options o = {.model_dir = model_dir,
+                               .tower_dir = tower_dir,
+                               .max_sequences = 64,
+                               .max_step_rows = 2048,
+                               .backend = {.device = "cpu", .dtype = DTYPE_F32, .isa = "auto"}};
+    struct engine *small = NULL, *large = open_engine(4, 4);
+    struct diag why = {{0}};
+    char *prompt = render(large, "What is this?");
+    struct engine_task task = ask(1, prompt, 4);
+    struct engine_result a = run_one(large, &task), b = {.outcome = OUTCOME_NO_MEMORY};
+    /* The least that opens may have a cache for less than this task. */
+    for (size_t memory = 1 << 20; b.outcome == OUTCOME_NO_MEMORY && memory < (size_t)64 << 20; memory += memory / 8) {
+        engine_close(small);
+        small = NULL;
+        o.backend.memory_bytes = memory;
+        enum status s = engine_open(&o, &small, &why);
+        cr_assert(s == ST_OK || (s == ST_NOMEM && strpbrk(why.text, "123456789")), "%s", why.text);
+        if (s == ST_OK)
+            b = run_one(small, &task);
+    }
+    cr_assert(b.outcome == OUTCOME_OK, "%s", b.why);
+    cr_expect(strstr(engine_memory_account(small), "halved") != NULL, "%s", engine_memory_account(small));
+    cr_expect(strstr(engine_memory_account(large), "halved") == NULL);
+    cr_expect(a.n_tokens == b.n_tokens && memcmp(a.tokens, b.tokens, (size_t)a.n_tokens * sizeof *a.tokens) == 0 &&
+              memcmp(a.logprob, b.logprob, (size_t)a.n_tokens * sizeof *a.logprob) == 0);
+    engine_result_fini(&a);
+    engine_result_fini(&b);
+    free(prompt);
+    engine_close(small);
+    engine_close(large);
+}
+
+static void note_progress(void *ctx, double done, double total)
+{
+    double *last = ctx;
+    cr_expect(done > *last && done <= total);
+    *last = done;
+}
+
+Test(engine, a_load_tells_how_far_it_is_and_too_little_memory_is_refused_before_it)
+{
+    double last = 0;
+    struct engine_options o = {
+        .model_dir = model_dir,
+        .tower_dir = tower_dir,
+        .backend = {.device = "cpu", .dtype = DTYPE_F32, .isa = "auto", .memory_bytes = (size_t)256 << 20},
+        .on_progress = note_progress,
+        .progress_ctx = &last};
+    struct engine *e = NULL;
+    struct diag why = {{0}};
+    cr_assert_eq(engine_open(&o, &e, &why), ST_OK, "%s", why.text);
+    cr_expect(last > 1e5, "numbers of all matrices");
+    engine_close(e);
+    last = 1e30; /* no call is right */
+    o.backend.memory_bytes = 500 << 10;
+    o.backend.threads = 1;
+    cr_assert_eq(engine_open(&o, &e, &why), ST_NOMEM);
+    cr_expect(strstr(why.text, "the weights take") && strstr(why.text, "--memory"), "%s", why.text);
+}
+
 Test(engine, a_stop_ends_the_load)
 {
     volatile sig_atomic_t stop = 1;
