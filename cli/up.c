@@ -55,14 +55,15 @@ struct up {
     struct engine_choice choice;
     char **fetch_flags; /* for the workers */
     int n_fetch_flags;
-    char dtype[16], device[48], memory[32], threads[16], isa[16], drain_ms[32], background[8], cache_bytes[32],
-        dedup[32];
+    int n_workers;      /* --workers a device */
+    char (*device)[48]; /* of each worker */
+    char dtype[16], memory[32], threads[16], isa[16], drain_ms[32], background[8], cache_bytes[32], dedup[32];
     struct up_http http;
     char (*worker_http)[UP_HTTP_ADDRESS]; /* one a worker */
     struct private_redis redis;
     struct children children;
     struct up_brokers brokers;
-    struct child *workers; /* o->workers of them in a row */
+    struct child *workers; /* n_workers of them in a row */
     int stop_signal;
 };
 
@@ -208,18 +209,38 @@ static enum status add_roots(const struct up *u, struct child *child, int n, str
     return ST_OK;
 }
 
-/* The machine's memory and cores are shared by the workers. */
+/* With cuda:all each device has its --workers. */
+static enum status place_workers(struct up *u, struct diag *why)
+{
+    int n = (int)u->o->workers * u->choice.devices;
+    if (n > MAX_WORKERS)
+        return diag_set(why, ST_LIMIT, "%d workers on %d devices, at most %d in all", (int)u->o->workers,
+                        u->choice.devices, MAX_WORKERS);
+    u->n_workers = n;
+    u->device = calloc((size_t)n, sizeof *u->device);
+    if (!u->device)
+        return ST_NOMEM;
+    int kind = (int)strcspn(u->choice.device, ":");
+    for (int i = 0; i < n; i++) {
+        if (u->choice.devices == 1)
+            snprintf(u->device[i], sizeof *u->device, "%s", u->choice.device);
+        else
+            snprintf(u->device[i], sizeof *u->device, "%.*s:%d", kind, u->choice.device, i % u->choice.devices);
+    }
+    return ST_OK;
+}
+
+/* A device's memory is shared by its workers, the machine's cores by all. */
 static void worker_values(struct up *u)
 {
     static const char *const isas[] = {"auto", "scalar", "avx2", "avx512"};
     const struct up_options *o = u->o;
     const struct backend_options *backend = &u->choice.options.backend;
     snprintf(u->dtype, sizeof u->dtype, "%s", dtype_name(backend->dtype));
-    snprintf(u->device, sizeof u->device, "%s", u->choice.device);
     snprintf(u->memory, sizeof u->memory, "%lld", (long long)(backend->memory_bytes / (size_t)o->workers));
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    long threads = o->model.threads ? o->model.threads : o->workers == 1 ? 0 : cores / o->workers;
-    snprintf(u->threads, sizeof u->threads, "%ld", o->workers > 1 && threads < 1 ? 1 : threads);
+    long threads = o->model.threads ? o->model.threads : u->n_workers == 1 ? 0 : cores / u->n_workers;
+    snprintf(u->threads, sizeof u->threads, "%ld", u->n_workers > 1 && threads < 1 ? 1 : threads);
     snprintf(u->isa, sizeof u->isa, "%s", isas[o->model.isa]);
     snprintf(u->background, sizeof u->background, "%02x%02x%02x", o->background[0], o->background[1], o->background[2]);
     snprintf(u->dedup, sizeof u->dedup, "%lld", (long long)o->dedup);
@@ -247,7 +268,7 @@ static enum status add_worker(struct up *u, int index, struct diag *why)
         {"--vision-tower", u->o->model.vision_tower},
         {"--base", u->o->model.base},
         {"--dtype", u->dtype},
-        {"--device", u->device},
+        {"--device", u->device[index]},
         {"--memory", u->memory},
         {"--threads", u->threads},
         {"--isa", u->isa},
@@ -283,7 +304,7 @@ static enum status pass_log(const struct log_flags *f)
 /* The token travels in the environment: others can read command lines. */
 static enum status prepare_http(struct up *u, struct diag *why)
 {
-    int workers = (int)u->o->workers, brokers = (int)u->o->brokers;
+    int workers = u->n_workers, brokers = (int)u->o->brokers;
     u->worker_http = calloc((size_t)workers, sizeof *u->worker_http);
     if (!u->worker_http)
         return ST_NOMEM;
@@ -316,6 +337,8 @@ static enum status prepare(struct up *u, struct diag *why)
     if (s == ST_OK)
         s = model_flags_resolve(&u->o->model, &u->choice, why);
     if (s == ST_OK)
+        s = place_workers(u, why);
+    if (s == ST_OK)
         s = prepare_data(u, why);
     if (s == ST_OK)
         s = up_file_write(u->data, &u->o->roots, why);
@@ -335,7 +358,7 @@ static enum status prepare(struct up *u, struct diag *why)
     s = add_brokers(u, why);
     worker_values(u);
     u->workers = &u->children.list[u->children.n];
-    for (int i = 0; s == ST_OK && i < (int)u->o->workers; i++)
+    for (int i = 0; s == ST_OK && i < u->n_workers; i++)
         s = add_worker(u, i, why);
     return s;
 }
@@ -404,7 +427,7 @@ static bool all_welcomed(const struct up *u, struct client *client, char class_n
     size_t n = 0;
     struct diag quiet = {{0}};
     bool all = client_workers(client, &list, &n, &quiet) == ST_OK;
-    for (int w = 0; all && w < (int)u->o->workers; w++) {
+    for (int w = 0; all && w < u->n_workers; w++) {
         const struct worker_status *session = session_of(&u->workers[w], list, n);
         all = session != NULL;
         if (session)
@@ -421,7 +444,7 @@ static enum status wait_ready(struct up *u, struct client *client, struct diag *
         struct diag quiet = {{0}}; /* the broker may be on its way down and up again */
         if (all_welcomed(u, client, class_name) && crew_tell_waiting(client, class_name, &quiet) == ST_OK)
             return ST_OK;
-        for (int i = 0; i < (int)u->o->workers; i++) {
+        for (int i = 0; i < u->n_workers; i++) {
             if (gave_up(&u->workers[i]))
                 return tell_gave_up(&u->workers[i], why);
         }
@@ -456,7 +479,7 @@ static enum status start_all(struct up *u, struct diag *why)
     enum status s = start_redis(u, why);
     if (s == ST_OK)
         s = up_brokers_start(&u->brokers, &u->children, why);
-    for (int i = 0; s == ST_OK && i < (int)u->o->workers; i++)
+    for (int i = 0; s == ST_OK && i < u->n_workers; i++)
         s = child_start(&u->children, &u->workers[i], why);
     if (s != ST_OK)
         return s;
@@ -479,8 +502,8 @@ static void run_until_stopped(struct up *u)
     char brokers[32] = "";
     if (u->brokers.n > 1)
         snprintf(brokers, sizeof brokers, "%d brokers, ", u->brokers.n);
-    fprintf(stderr, "ferret up: ready: %s%d worker%s, data in %s\n", brokers, (int)u->o->workers,
-            u->o->workers == 1 ? "" : "s", u->data);
+    fprintf(stderr, "ferret up: ready: %s%d worker%s, data in %s\n", brokers, u->n_workers,
+            u->n_workers == 1 ? "" : "s", u->data);
     if (!u->http.is_off) {
         char url[UP_HTTP_URL];
         up_http_url(&u->http, url);
@@ -533,6 +556,7 @@ static enum status run(void *options, const struct settings *settings, int *exit
         }
         private_redis_fini(&u->redis);
         free(u->worker_http);
+        free(u->device);
         engine_choice_fini(&u->choice);
         settings_flags_free(u->fetch_flags, u->n_fetch_flags);
         if (u->lock_fd >= 0)
@@ -544,7 +568,7 @@ static enum status run(void *options, const struct settings *settings, int *exit
 
 int cmd_up(int argc, char **argv)
 {
-    struct up_options o = {0};
+    struct up_options o = {.model.all_devices = true};
     const struct setting_group groups[] = {up_group(),
                                            up_service_group(),
                                            log_flags_group(offsetof(struct up_options, log)),

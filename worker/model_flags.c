@@ -9,7 +9,7 @@
 #include "kernels/backend.h"
 #include "worker/host_memory.h"
 
-enum { PATH_BYTES = 4096, CONFIG_MAX_BYTES = 1 << 20, TREE_DEPTH = 4 };
+enum { PATH_BYTES = 4096, CONFIG_MAX_BYTES = 1 << 20, TREE_DEPTH = 4, MOST_DEVICES = 64 };
 
 /* --model itself comes first. */
 static const struct setting model_rows[] = {
@@ -38,8 +38,8 @@ static const struct setting model_rows[] = {
      .type = SETTING_STRING,
      .offset = offsetof(struct model_flags, device),
      .fallback = "auto",
-     .value = "auto|cpu|cuda[:N]",
-     .help = "where the model runs; auto says what it chose"},
+     .value = "auto|cpu|cuda[:N|:all]",
+     .help = "where the model runs; auto says what it chose; all: `ferret up` starts a worker a device"},
     {.name = "memory",
      .type = SETTING_MEMORY,
      .offset = offsetof(struct model_flags, memory),
@@ -142,6 +142,34 @@ static bool is_number(const char *text)
     return *text >= '0' && *text <= '9' && strtol(text, &end, 10) < 1024 && !*end;
 }
 
+/* How many devices "cuda:all" comes to: of the numbers from 0 on, those that are there. */
+static enum status count_devices(const char *kind, int *n, struct diag *why)
+{
+    char name[32];
+    size_t bytes;
+    enum status s = ST_OK;
+    for (*n = 0; s == ST_OK && *n < MOST_DEVICES; *n += s == ST_OK) {
+        snprintf(name, sizeof name, "%s:%d", kind, *n);
+        s = backend_device_memory(name, &bytes, *n == 0 ? why : NULL);
+    }
+    return *n > 0 ? ST_OK : s;
+}
+
+/* "cuda:all" becomes its first device. */
+static enum status resolve_all(const struct model_flags *f, struct engine_choice *out, const char **asked,
+                               struct diag *why)
+{
+    bool cuda = strcmp(*asked, "cuda:all") == 0;
+    out->devices = 1;
+    if (!cuda && strcmp(*asked, "simt:all") != 0)
+        return ST_OK;
+    if (!f->all_devices)
+        return diag_set(why, ST_INVALID,
+                        "--device \"%s\": a process runs on one device; `ferret up` starts one for each", *asked);
+    *asked = cuda ? "cuda:0" : "simt:0";
+    return count_devices(cuda ? "cuda" : "simt", &out->devices, why);
+}
+
 /* The device by its full name, and the memory that a share of --memory is of. */
 static enum status resolve_device(const char *asked, char *device, size_t size, int64_t *memory, struct diag *why)
 {
@@ -153,7 +181,7 @@ static enum status resolve_device(const char *asked, char *device, size_t size, 
         asked = "cuda:0";
     else if (strcmp(asked, "cpu") != 0 && strcmp(asked, "simt") != 0 &&
              ((strncmp(asked, "cuda:", 5) != 0 && strncmp(asked, "simt:", 5) != 0) || !is_number(asked + 5)))
-        return diag_set(why, ST_INVALID, "--device \"%s\": expected auto, cpu, cuda or cuda:N", asked);
+        return diag_set(why, ST_INVALID, "--device \"%s\": expected auto, cpu, cuda, cuda:N or cuda:all", asked);
     enum status s = backend_device_memory(asked, &own, why);
     if (s != ST_OK)
         return s;
@@ -184,7 +212,10 @@ enum status model_flags_resolve(const struct model_flags *f, struct engine_choic
     static const char *const isas[] = {"auto", "scalar", "avx2", "avx512"};
     *out = (struct engine_choice){0};
     int64_t memory = 0;
-    enum status s = resolve_device(f->device, out->device, sizeof out->device, &memory, why);
+    const char *asked = f->device;
+    enum status s = resolve_all(f, out, &asked, why);
+    if (s == ST_OK)
+        s = resolve_device(asked, out->device, sizeof out->device, &memory, why);
     if (s == ST_OK && f->model)
         s = (out->model_dir = strdup(f->model)) ? ST_OK : ST_NOMEM;
     else if (s == ST_OK)

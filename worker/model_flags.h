@@ -11,6 +11,7 @@ struct model_flags {
     const char *model, *vision_tower, *base;
     int dtype; /* index of "auto|f32|f16|bf16|int8|fp8" */
     const char *device;
+    bool all_devices; /* not a setting: the caller starts a process a device, so cuda:all may be asked for */
     struct setting_memory memory;
     int64_t threads;
     int isa; /* index of "auto|scalar|avx2|avx512" */
@@ -26,7 +27,8 @@ struct setting_group named_model_flags_group(size_t at);
  * they are in use. */
 struct engine_choice {
     struct engine_options options;
-    char device[32];
+    char device[32];    /* of several the first */
+    int devices;        /* 1, or with all_devices as many as there are */
     char *model_dir;    /* of --model, else the default model that was found */
     bool default_model; /* nobody named one */
     char *notice;       /* lines for stderr: domain of the default model, device that `auto` chose; may be "" */

@@ -7,7 +7,12 @@ for program in "$BIN/ferret-worker --data $WORK" "$FERRET annotate $image"; do
     [ $? -ne 0 ] || die "$program runs on cuda:999"
     grep -q "device 'cuda:999': " "$WORK/err" || die "$program does not say why: $(cat "$WORK/err")"
     want "lines about cuda:999" 1 "$(grep -c . "$WORK/err")"
+    $program --device cuda:all >"$WORK/out" 2>"$WORK/err"
+    want "code of one process on all devices" 2 $?
+    grep -q 'a process runs on one device; `ferret up`' "$WORK/err" || die "$program does not say who can: $(cat "$WORK/err")"
 done
+"$FERRET" up --data "$WORK/none" --device cuda:all >"$WORK/out" 2>"$WORK/err" && die "up runs on devices that are not there"
+grep -q "device 'cuda:0': " "$WORK/err" || die "up does not say why: $(cat "$WORK/err")"
 if [ ! -f "$BIN/../lib/ferretry/ferret-simt.so" ]; then
     echo "no emulated device in this build: it needs the CUDA headers"
     exit 77
@@ -24,3 +29,13 @@ for a, b in zip(cpu['tasks'], simt['tasks'], strict=True):
 assert cpu['tasks'][0]['tokens']['output'] == 40, cpu['tasks'][0]['tokens']
 assert simt['engine']['invariant'] is True
 PYTHON
+# The machine has three emulated devices, an order of threads each: up starts a worker for each.
+tiny=$ROOT/tests/parity/fixtures/tiny-ferret-a
+up_start "$WORK/all" --device simt:all --model "$tiny" --vision-tower "$tiny-clip" --dtype f32 --memory 64MiB --http off
+want "workers that are ready" 1 "$(grep -c 'ready: 3 workers' "$WORK/up.log")"
+for n in 0 1 2; do
+    grep -q "on simt:$n emulated" "$WORK/up.log" || die "no worker on simt:$n"
+done
+want "accounts of memory" 3 "$(grep -c 'memory: budget 64 MiB; weights ' "$WORK/up.log")"
+up_stop
+want "code of up" 0 "$UP_CODE"
