@@ -148,8 +148,8 @@ install: all plugin ## install programs, model, documents, man pages, completion
 	@$(MAKE) --no-print-directory install-deploy
 
 .PHONY: format
-format: ## rewrite the C sources with clang-format
-	@. tests/lint/files.sh && sources '*.c' '*.h' | xargs clang-format -i
+format: ## rewrite the sources with clang-format
+	@. tests/lint/files.sh && sources '*.c' '*.h' '*.cc' '*.cu' '*.cuh' | xargs clang-format -i
 
 .PHONY: clean
 clean: ## remove everything that was built

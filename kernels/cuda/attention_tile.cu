@@ -461,7 +461,8 @@ __global__ void __launch_bounds__(THREADS, 2)
 template <class T>
 void launch_passes(cudaStream_t s, const attention_args &a, const kv_cache &cache, int layer, float *out, T *copy)
 {
-    int bytes = places<true>(cache.head_dim).bytes(), most = a.rows < MOST_TILES ? a.rows : static_cast<int>(MOST_TILES);
+    int bytes = places<true>(cache.head_dim).bytes(),
+        most = a.rows < MOST_TILES ? a.rows : static_cast<int>(MOST_TILES);
     for (int pass = 0; pass < a.n_passes; pass++)
         LAUNCH((cached_tiles<T>), dim3(most, cache.heads), THREADS, bytes, s, a, cache, layer, pass, out, copy);
 }

@@ -43,5 +43,6 @@ plugin:
 endif
 
 .PHONY: cuda-report
-cuda-report: ## registers, spilled bytes and shared memory of every CUDA kernel (needs nvcc)
-	@kernels/cuda/report.sh $(NVCC)
+cuda-report: ## registers, spilled bytes and shared memory of every CUDA kernel, and its inner loops' instructions (needs nvcc)
+	@disassembler=$$(command -v nvdisasm); [ -n "$$disassembler" ] || ! kernels/cuda/nvdisasm.sh build/cuda-tools || disassembler=build/cuda-tools/nvdisasm; \
+	kernels/cuda/report.sh $(NVCC) $$disassembler

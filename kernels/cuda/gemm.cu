@@ -1,5 +1,5 @@
-/* Products by cuBLASLt where an algorithm keeps the row rule, else by gemm_own.cu. A plan belongs to (type, N, K) and is
- * made once, when the first such matrix has been loaded: one algorithm for every number of rows, taken from the
+/* Products by cuBLASLt where an algorithm keeps the row rule, else by gemm_own.cu. A plan belongs to (type, N, K) and
+ * is made once, when the first such matrix has been loaded: one algorithm for every number of rows, taken from the
  * heuristics for the most rows, without split-K and without a reduction; then rows of the same content must come out
  * bit-equal at every padded number of rows and every place. `--fast` lifts all of that. */
 #include "kernels/cuda/cuda.cuh"
@@ -86,8 +86,8 @@ struct call {
         cublasOperation_t transposed = CUBLAS_OP_T;
         auto K = static_cast<uint64_t>(g.K), N = static_cast<uint64_t>(g.N), M = static_cast<uint64_t>(g.M);
         well = cublasLtMatmulDescCreate(&operation, t.compute, t.scale) == CUBLAS_STATUS_SUCCESS &&
-               cublasLtMatmulDescSetAttribute(operation, CUBLASLT_MATMUL_DESC_TRANSA, &transposed,
-                                              sizeof transposed) == CUBLAS_STATUS_SUCCESS &&
+               cublasLtMatmulDescSetAttribute(operation, CUBLASLT_MATMUL_DESC_TRANSA, &transposed, sizeof transposed) ==
+                   CUBLAS_STATUS_SUCCESS &&
                cublasLtMatrixLayoutCreate(&b, t.in, K, N, g.ldb) == CUBLAS_STATUS_SUCCESS &&
                cublasLtMatrixLayoutCreate(&a, t.in, K, M, g.lda) == CUBLAS_STATUS_SUCCESS &&
                cublasLtMatrixLayoutCreate(&d, t.out, N, M, g.ldd) == CUBLAS_STATUS_SUCCESS;
@@ -115,9 +115,9 @@ bool run_library(cuda &c, const gemm_plan &p, const gemm_args &g)
     bool ints = p.type == DTYPE_INT8;
     const void *alpha = ints ? static_cast<const void *>(&int_one) : &one;
     const void *beta = ints ? static_cast<const void *>(&int_zero) : &zero;
-    return m.well && cublasLtMatmul(c.plans->handle, m.operation, alpha, g.b, m.b, g.a, m.a, beta, g.d, m.d, g.d, m.d,
-                                    &p.algorithm, c.plans->workspace, WORKSPACE_BYTES,
-                                    c.stream) == CUBLAS_STATUS_SUCCESS;
+    return m.well &&
+           cublasLtMatmul(c.plans->handle, m.operation, alpha, g.b, m.b, g.a, m.a, beta, g.d, m.d, g.d, m.d,
+                          &p.algorithm, c.plans->workspace, WORKSPACE_BYTES, c.stream) == CUBLAS_STATUS_SUCCESS;
 }
 
 /* Algorithms for the most rows, best first; how many. */
@@ -133,9 +133,9 @@ int find_candidates(cuda &c, const gemm_plan &p, cublasLtMatmulHeuristicResult_t
         CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES};
     for (auto a : alignments)
         well = well && cublasLtMatmulPreferenceSetAttribute(wish, a, &align, sizeof align) == CUBLAS_STATUS_SUCCESS;
-    well = well && cublasLtMatmulPreferenceSetAttribute(wish, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES,
-                                                        &WORKSPACE_BYTES, sizeof WORKSPACE_BYTES) ==
-                       CUBLAS_STATUS_SUCCESS;
+    well =
+        well && cublasLtMatmulPreferenceSetAttribute(wish, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &WORKSPACE_BYTES,
+                                                     sizeof WORKSPACE_BYTES) == CUBLAS_STATUS_SUCCESS;
     if (!c.fast)
         well = well && cublasLtMatmulPreferenceSetAttribute(wish, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &none,
                                                             sizeof none) == CUBLAS_STATUS_SUCCESS;
@@ -254,8 +254,7 @@ void gemm_close(cuda &c)
         cublasLtDestroy(c.plans->handle);
 }
 
-enum status gemm_prepare(cuda &c, enum dtype type, int N, int K, const void *b, const gemm_plan **out,
-                         struct diag *why)
+enum status gemm_prepare(cuda &c, enum dtype type, int N, int K, const void *b, const gemm_plan **out, struct diag *why)
 {
     for (gemm_plan *p = c.plans->first; p; p = p->next)
         if (p->type == type && p->N == N && p->K == K) {

@@ -1,9 +1,9 @@
 /* Products without a library: where cuBLASLt has no algorithm that keeps the row rule, and for odd shapes.
  *
- * Tensor cores (f16, bf16, int8, FP8): a block of 128 threads makes 64 x 64 results, a warp 32 x 32 of them. Slabs of 64
- * bytes of K come through cp.async into three stages of shared memory, padded to 80 bytes a row so that ldmatrix meets
- * no bank twice. The types differ in mma.sync alone: fragments have the same bytes. 30 KiB of shared memory and 92
- * registers let five blocks share an SM of sm_80. A slab does 64 x 64 x 64 bytes of products for 8 KiB loaded, 32
+ * Tensor cores (f16, bf16, int8, FP8): a block of 128 threads makes 64 x 64 results, a warp 32 x 32 of them. Slabs of
+ * 64 bytes of K come through cp.async into three stages of shared memory, padded to 80 bytes a row so that ldmatrix
+ * meets no bank twice. The types differ in mma.sync alone: fragments have the same bytes. 30 KiB of shared memory and
+ * 92 registers let five blocks share an SM of sm_80. A slab does 64 x 64 x 64 bytes of products for 8 KiB loaded, 32
  * products of 16 bits a byte: bound by L2 rather than by the tensor cores, which is why the library comes first.
  *
  * f32: a block of 256 threads makes 64 x 64 results, 4 x 4 a thread, slabs of 16.
@@ -126,7 +126,8 @@ template <class P> __global__ void __launch_bounds__(THREADS) tensor_product(gem
 enum { PLAIN_THREADS = 256, PLAIN_SLAB = 16, EACH = 4, PLAIN_STRIDE = TILE + 4 };
 
 /* 64 rows by 16 of K, transposed; zeros outside. */
-__device__ void fetch_plain(float (*to)[PLAIN_STRIDE], const float *from, int stride, int first, int rows, int at, int K)
+__device__ void fetch_plain(float (*to)[PLAIN_STRIDE], const float *from, int stride, int first, int rows, int at,
+                            int K)
 {
     for (int i = threadIdx.x; i < TILE * PLAIN_SLAB; i += PLAIN_THREADS) {
         int row = i / PLAIN_SLAB, k = i % PLAIN_SLAB;

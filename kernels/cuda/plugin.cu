@@ -67,7 +67,8 @@ static enum status take_device(const char *device, struct diag *why)
     if (e != cudaSuccess)
         return diag_set(why, ST_MISSING, "device '%s': %s", device, cudaGetErrorString(e));
     if (number < 0 || number >= n)
-        return diag_set(why, ST_MISSING, "device '%s': this machine has %d CUDA device%s", device, n, n == 1 ? "" : "s");
+        return diag_set(why, ST_MISSING, "device '%s': this machine has %d CUDA device%s", device, n,
+                        n == 1 ? "" : "s");
     e = cudaSetDevice(number);
     if (e != cudaSuccess)
         return diag_set(why, ST_MISSING, "device '%s': %s", device, cudaGetErrorString(e));
@@ -101,8 +102,8 @@ static enum status check_device(cuda &c, const struct backend_options *o, struct
     snprintf(c.base.caps.device, sizeof c.base.caps.device, "%s %.48s", o->device, p.name);
     int capability = 10 * major + minor, least = o->dtype == DTYPE_FP8 ? FP8_CAPABILITY : LEAST_CAPABILITY;
     if (capability < least)
-        return diag_set(why, ST_UNSUPPORTED, "%s: compute capability %d.%d; dtype %s needs %d.%d",
-                        c.base.caps.device, major, minor, dtype_name(o->dtype), least / 10, least % 10);
+        return diag_set(why, ST_UNSUPPORTED, "%s: compute capability %d.%d; dtype %s needs %d.%d", c.base.caps.device,
+                        major, minor, dtype_name(o->dtype), least / 10, least % 10);
     return ST_OK;
 }
 

@@ -1,7 +1,8 @@
 /* Every inline PTX instruction, wrapped once; the emulated build has the same names in tests/simt/ptx.cuh.
  *
  * Fragments: a lane is 4 g + t. A of m16n8k16: registers [row g | g + 8][k 2t.. | 2t + 8..], two values each;
- * B: [k 2t.. | 2t + 8..] of column g; C: rows g and g + 8, columns 2t and 2t + 1. s8 and e4m3 have k = 32, four values each. */
+ * B: [k 2t.. | 2t + 8..] of column g; C: rows g and g + 8, columns 2t and 2t + 1. s8 and e4m3 have k = 32, four values
+ * each. */
 #ifndef KERNELS_CUDA_PTX_CUH
 #define KERNELS_CUDA_PTX_CUH
 

@@ -1,7 +1,7 @@
-/* Steps as graphs: what a step of one size launches is captured once, while the model is loaded, and replayed as a whole.
- * Everything that differs between two steps of a size stands in device memory, so nothing that was captured goes stale.
- * The sizes are those of products (gemm_padded). Graphs take memory that only the device can tell; where one passes the
- * budget, it and larger sizes are launched piece by piece, to the same bits. */
+/* Steps as graphs: what a step of one size launches is captured once, while the model is loaded, and replayed as a
+ * whole. Everything that differs between two steps of a size stands in device memory, so nothing that was captured goes
+ * stale. The sizes are those of products (gemm_padded). Graphs take memory that only the device can tell; where one
+ * passes the budget, it and larger sizes are launched piece by piece, to the same bits. */
 #include "kernels/cuda/cuda.cuh"
 
 #include <cstdio>
@@ -76,7 +76,7 @@ static void keep(cuda &c, cudaGraph_t graph, int rows)
     if (e != cudaSuccess || !fits) {
         (void)cudaGetLastError(); /* what was launched by hand so far goes on being so */
         cuda_record_spoil(c, e == cudaSuccess || e == cudaErrorMemoryAllocation ? "no memory for more"
-                                                                               : cudaGetErrorString(e));
+                                                                                : cudaGetErrorString(e));
         if (exec)
             cudaGraphExecDestroy(exec);
         return;

@@ -216,10 +216,9 @@ __global__ void __launch_bounds__(BLOCK)
     __syncthreads(); /* the new token is there for all */
     int repeated = __syncthreads_or(repeats(t.tokens + at, count + 1));
     if (threadIdx.x == 0) {
-        struct sampled s = {
-            token, FINISH_NONE,
-            static_cast<float>(static_cast<double>(x[token]) - static_cast<double>(max) - log(sum)),
-            b.first - b.second, b.first};
+        struct sampled s = {token, FINISH_NONE,
+                            static_cast<float>(static_cast<double>(x[token]) - static_cast<double>(max) - log(sum)),
+                            b.first - b.second, b.first};
         s.finish = finish_of(t, slot, s, count + 1, repeated != 0);
         t.last[slot] = token;
         t.count[slot] = count + 1;

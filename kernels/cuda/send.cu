@@ -1,5 +1,5 @@
-/* Copies on their way to the host: into pinned memory, an event behind each, so that reading one step waits for no later
- * one. */
+/* Copies on their way to the host: into pinned memory, an event behind each, so that reading one step waits for no
+ * later one. */
 #include "kernels/cuda/cuda.cuh"
 
 #include <cstring>
@@ -14,9 +14,9 @@ enum status cuda_send_open(cuda &c, struct diag *why)
         if (e == cudaSuccess)
             e = cudaEventCreateWithFlags(&c.sent.arrived[i], cudaEventDisableTiming);
     }
-    return e == cudaSuccess ? ST_OK
-                            : diag_set(why, ST_NOMEM, "%s: no pinned memory: %s", c.base.caps.device,
-                                       cudaGetErrorString(e));
+    return e == cudaSuccess
+               ? ST_OK
+               : diag_set(why, ST_NOMEM, "%s: no pinned memory: %s", c.base.caps.device, cudaGetErrorString(e));
 }
 
 void cuda_send_close(cuda &c)

@@ -27,8 +27,8 @@ static enum status read_matrix(cuda &c, const struct weight_source *src, cuda_we
         if (s != ST_OK)
             break;
         bool as_it_is = w.type == DTYPE_F32;
-        cuda_well(c, cudaMemcpyAsync(as_it_is ? row_at(w, row) : c.upload, stage, bytes, cudaMemcpyHostToDevice,
-                                     c.stream));
+        cuda_well(
+            c, cudaMemcpyAsync(as_it_is ? row_at(w, row) : c.upload, stage, bytes, cudaMemcpyHostToDevice, c.stream));
         if (!as_it_is)
             cuda_narrow(c.stream, w.type, row_at(w, row), w.scales ? w.scales + row : nullptr,
                         static_cast<const float *>(c.upload), n, src->cols, w.cols);

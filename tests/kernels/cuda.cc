@@ -1,4 +1,5 @@
-/* The CUDA kernels, emulated or on a GPU, against the scalar CPU backend. `cuda [ORDER]...`: the first one unless said. */
+/* The CUDA kernels, emulated or on a GPU, against the scalar CPU backend. `cuda [ORDER]...`: the first one unless said.
+ */
 #include "tests/kernels/order.cuh"
 #include "tests/kernels/twin.cuh"
 

@@ -66,8 +66,9 @@ attention_args arguments(twin &t, const struct step &step, const float *qkv, con
     std::vector<int32_t> row_span(MAX_SEGMENTS * rows);
     std::vector<step_counts> counts(1);
     cuda_attention_plan(step, step.n_rows, spans.data(), row_span.data(), counts.data());
-    return {qkv, step.n_rows, MAX_SEGMENTS, position, pages, t.send(row_span), t.send(spans),
-            t.room<float>(rows * static_cast<size_t>(heads) * 2), t.send(counts)};
+    return {qkv,           step.n_rows,      MAX_SEGMENTS,  position,
+            pages,         t.send(row_span), t.send(spans), t.room<float>(rows * static_cast<size_t>(heads) * 2),
+            t.send(counts)};
 }
 
 /* Appends and attends on both sides; returns the device's outputs. */

@@ -10,7 +10,8 @@ extern "C" const struct backend_plugin ferret_backend_plugin;
 namespace
 {
 
-/* ---- the own kernels: each type against a plain sum --------------------------------------------------------------- */
+/* ---- the own kernels: each type against a plain sum ---------------------------------------------------------------
+ */
 
 /* Numbers that every type holds exactly, so that sums are exact as well: any order is right, any slip shows. */
 std::vector<float> whole(uint64_t seed, size_t n)
@@ -57,7 +58,8 @@ void check_own(twin &t, enum dtype d, int M, int N, int K)
     t.close(got, want, 0, dtype_name(d));
 }
 
-/* ---- op_linear and op_glu of the whole backend, with its plans, against the CPU's --------------------------------- */
+/* ---- op_linear and op_glu of the whole backend, with its plans, against the CPU's ---------------------------------
+ */
 
 struct instance {
     struct backend *be = nullptr;

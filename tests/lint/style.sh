@@ -63,7 +63,7 @@ fi
 FORMAT_VERSION=14
 formatter=$(command -v clang-format-$FORMAT_VERSION || command -v clang-format)
 if [ -n "$formatter" ] && "$formatter" --version | grep -q "version $FORMAT_VERSION\."; then
-    sources '*.c' '*.h' | xargs "$formatter" --dry-run -Werror 2>&1 | grep -E 'error:' | cut -d: -f1 | sort | uniq -c |
+    code | xargs "$formatter" --dry-run -Werror 2>&1 | grep -E 'error:' | cut -d: -f1 | sort | uniq -c |
         sed -E 's/^ *([0-9]+) (.*)/\2: \1 places differ, `make format` puts them right/' >"$complaints"
     verdict "lint: clang-format" "$complaints" || failed=1
 elif [ "${REQUIRE_ALL:-}" = 1 ]; then

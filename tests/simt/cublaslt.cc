@@ -156,7 +156,8 @@ struct job {
     algorithm how;
 };
 
-template <class T, class S> std::unique_ptr<S[]> unpacked(const void *from, size_t rows, size_t K, size_t ld, size_t room)
+template <class T, class S>
+std::unique_ptr<S[]> unpacked(const void *from, size_t rows, size_t K, size_t ld, size_t room)
 {
     std::unique_ptr<S[]> out(new S[rows * room]());
     for (size_t r = 0; r < rows; r++)

@@ -1,4 +1,5 @@
-/* Mistakes with graphs: what is captured is what the arguments were, and what pinned memory holds when a launch runs. */
+/* Mistakes with graphs: what is captured is what the arguments were, and what pinned memory holds when a launch runs.
+ */
 #include "tests/simt/faults.cuh"
 
 #include <cstdio>

@@ -82,6 +82,7 @@ void library_split(bool fault)
     product p;
     float whole[N], split[N];
     if (p.run(FEW, CUDA_R_32F, 2, whole) == CUBLAS_STATUS_SUCCESS &&
-        p.run(FEW, CUDA_R_32F, fault ? 0 : 2, split) == CUBLAS_STATUS_SUCCESS && memcmp(whole, split, sizeof whole) != 0)
+        p.run(FEW, CUDA_R_32F, fault ? 0 : 2, split) == CUBLAS_STATUS_SUCCESS &&
+        memcmp(whole, split, sizeof whole) != 0)
         fprintf(stderr, "another algorithm, other bits\n");
 }

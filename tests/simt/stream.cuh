@@ -36,8 +36,7 @@ graph *capture_end(cudaStream_t s); /* NULL: spoilt, or nothing was begun */
 bool capturing(cudaStream_t s);
 bool capture_forbids(); /* true where something is being captured, which is thereby spoilt */
 /* Work that is done at each launch of a captured item, in front of its queueing. */
-void stream_push_captured(cudaStream_t s, const char *what, std::function<void()> at_launch,
-                          std::function<void()> run);
+void stream_push_captured(cudaStream_t s, const char *what, std::function<void()> at_launch, std::function<void()> run);
 size_t graph_size(const graph *g);
 graph *graph_copy(const graph *g);
 void graph_free(graph *g);
