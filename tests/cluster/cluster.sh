@@ -1,6 +1,6 @@
 #!/bin/bash
-# The queue on a Redis Cluster: three masters and three replicas (AOF always), six shards, two brokers, one of each
-# route. Under load a shard's slot moves to another node, and a master is killed so that its replica takes over. What was
+# The queue on a Redis Cluster: three masters and three replicas with deploy/redis-cluster.conf, but that replicas may take
+# over, six shards, two brokers, one of each route. Under load a shard's slot moves to another node, and a master is killed so that its replica takes over. What was
 # accepted and is lost by that is counted, submit handed in again repairs it, and afterwards every job has one record.
 . "$(dirname "$0")/../e2e/lib.sh"
 SLEEPER=$BIN/../test/chaos-sleeper
@@ -9,7 +9,7 @@ command -v redis-server >/dev/null || { echo "redis-server is not installed"; ex
 pids=()
 stop_all() {
     code=$?
-    [ $code -eq 0 ] || tail -n 8 "$WORK"/broker-*.log "$WORK"/worker-*.log "$WORK"/submit.* >&2
+    [ $code -eq 0 ] || tail -n 8 "$WORK"/redis-*.log "$WORK"/broker-*.log "$WORK"/worker-*.log "$WORK"/submit.* >&2
     for pid in "${pids[@]}"; do kill -9 "$pid" 2>/dev/null; done
     wait 2>/dev/null
     (exit $code)
@@ -20,14 +20,16 @@ node() { redis-cli -h 127.0.0.1 -p "$@"; }
 port_is_free() { ! (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
 # ---- the cluster
-base=$((20000 + RANDOM % 8000))
-until port_is_free $base && port_is_free $((base + 5)) && port_is_free $((base + 10005)); do base=$((base + 11)); done
+# A node's bus has its port + 10000, all below those that the system gives to whoever connects.
+base=$((10000 + RANDOM % 12000))
+ports_are_free() { for i in 0 1 2 3 4 5; do port_is_free $((base + i)) && port_is_free $((base + 10000 + i)) || return 1; done; }
+until ports_are_free; do base=$((base + 11)); done
 declare -A pid_of
+sed "s|^include .*|include $ROOT/deploy/redis.conf|" "$ROOT/deploy/redis-cluster.conf" >"$WORK/node.conf"
 start_node() {
     mkdir -p "$WORK/$1"
-    redis-server --bind 127.0.0.1 --port "$1" --dir "$WORK/$1" --cluster-enabled yes --cluster-node-timeout 1500 \
-        --save '' --appendonly yes --appendfsync always --maxmemory 128mb --maxmemory-policy noeviction \
-        --repl-diskless-sync-delay 0 >"$WORK/redis-$1.log" &
+    redis-server "$WORK/node.conf" --bind 127.0.0.1 --port "$1" --dir "$WORK/$1" --maxmemory 128mb --cluster-node-timeout 1500 \
+        --cluster-replica-no-failover no --repl-diskless-sync-delay 0 >>"$WORK/redis-$1.log" &
     pid_of[$1]=$!
     pids+=($!)
 }
