@@ -341,11 +341,13 @@ static enum status put_jobs(struct wire_writer *w, const struct reply *r, size_t
 static void welcome(struct dispatch *d, const struct pending *p, const struct reply *r, int64_t now_ms)
 {
     enum { ALONE = 2 };
+    int class_index = class_of(d, p->class_name);
+    if (class_index < 0) /* memory is short: no session without a class, the worker says HELLO again */
+        return;
     struct session *s = session_find(d, p->session);
     if (!s)
         s = add_session(d, p->session);
-    int class_index = class_of(d, p->class_name);
-    if (!s || class_index < 0)
+    if (!s)
         return;
     s->class_index = class_index;
     s->peer = p->peer;

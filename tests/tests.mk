@@ -36,10 +36,10 @@ unit: $(patsubst %,unit-%,$(UNIT_ROOMS)) ## run the unit tests of every room
 
 # ---- torture: every allocation of a scenario fails once ----
 TORTURE_WRAPS := $(patsubst %,-Wl$(comma)--wrap=%,malloc calloc realloc strdup strndup asprintf)
-$(B)/test/torture: $(patsubst %,$(B)/obj/%.o,$(wildcard tests/torture/*.c)) $(call link_deps,cli)
+$(B)/test/torture: $(patsubst %,$(B)/obj/%.o,$(wildcard tests/torture/*.c)) $(call archive,broker) $(call link_deps,cli)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(SAN) $(TORTURE_WRAPS) -o $@.$$$$ $(filter %.o,$^) $(call link,cli) $(LDLIBS_ALL) && mv -f $@.$$$$ $@
+	$(Q)$(CC) $(SAN) $(TORTURE_WRAPS) -o $@.$$$$ $(filter %.o,$^) $(call archive,broker) $(call link,cli) $(LDLIBS_ALL) && mv -f $@.$$$$ $@
 .PHONY: torture
 torture: $(B)/test/torture ## every allocation of the libraries fails once
 	@$<

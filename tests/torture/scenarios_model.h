@@ -1,4 +1,4 @@
-/* Scenarios that read files or run a model; rows of the table in scenarios.c. */
+/* Scenarios beside those of scenarios.c, which has the table: of files and models, of the broker, of a worker. */
 #ifndef TESTS_TORTURE_SCENARIOS_MODEL_H
 #define TESTS_TORTURE_SCENARIOS_MODEL_H
 
@@ -11,5 +11,17 @@ enum status cache_round(void);
 enum status overlay_round(void);
 enum status preprocess_round(void);
 enum status engine_round(void);
+
+enum status dispatch_round(void);
+enum status board_round(void);
+enum status web_round(void);
+enum status trace_round(void);
+
+enum status link_round(void);
+enum status fetch_round(void);
+enum status pool_round(void);
+enum status plan_round(void);
+enum status copy_round(void);
+enum status twins_round(void);
 
 #endif
