@@ -1,10 +1,15 @@
 /* Opens, checks, hashes and samples a checkpoint that sparse_checkpoint wrote, alone and over its base, and converts it
  * where an output is named; fails where that takes more memory than it may. Prints one line a step.
- *   real_shapes MAX_MIB DIR [OUT f32|f16|bf16|int8] */
+ *   real_shapes MAX_MIB DIR [OUT f32|f16|bf16|int8]
+ * or runs a program in that memory and says what it took:
+ *   real_shapes MAX_MIB run PROGRAM ARGUMENT... */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "model/checkpoint_check.h"
@@ -76,12 +81,38 @@ static enum status convert(const char *ferret, const char *base, const char *cli
     return s == ST_OK ? check("converted", out, NULL, NULL, why) : s;
 }
 
+/* 0: it ended well and within max_mib. Says so on stderr: stdout is the program's. */
+static int run(double max_mib, char **argv)
+{
+    int64_t start = clock_ms();
+    pid_t child = fork();
+    if (child == 0) {
+        execv(argv[0], argv);
+        perror(argv[0]);
+        _exit(127);
+    }
+    int code = 0;
+    struct rusage usage;
+    while (child > 0 && wait4(child, &code, 0, &usage) < 0 && errno == EINTR)
+        ;
+    if (child < 0 || !WIFEXITED(code) || WEXITSTATUS(code) != 0) {
+        fprintf(stderr, "%s: did not end well (%d)\n", argv[0], code);
+        return 1;
+    }
+    double mib = (double)usage.ru_maxrss / 1024;
+    fprintf(stderr, "%s: %.1f s, peak %.0f MiB, at most %.0f may be used\n", argv[1],
+            (double)(clock_ms() - start) / 1000, mib, max_mib);
+    return mib > max_mib;
+}
+
 int main(int argc, char **argv)
 {
+    if (argc > 4 && strcmp(argv[2], "run") == 0)
+        return run(strtod(argv[1], NULL), argv + 3);
     char ferret[MAX_PATH_BYTES], base[MAX_PATH_BYTES], clip[MAX_PATH_BYTES];
     struct diag why = {"no memory"};
     if (argc != 3 && argc != 5) {
-        fprintf(stderr, "usage: %s MAX_MIB DIR [OUT DTYPE]\n", argv[0]);
+        fprintf(stderr, "usage: %s MAX_MIB DIR [OUT DTYPE] | MAX_MIB run PROGRAM ARGUMENT...\n", argv[0]);
         return 2;
     }
     enum status s = path_join(ferret, argv[2], "ferret", &why);

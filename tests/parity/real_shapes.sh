@@ -1,6 +1,7 @@
 #!/bin/bash
-# Checkpoints of the published sizes as sparse files: opened and checked; with `convert`, 7B converted as well.
-#   MIB=128 PROGRAMS=build/test/parity real_shapes.sh [convert]
+# Checkpoints of the published sizes as sparse files: opened, checked and inspected; with `convert`, 7B converted as
+# well.
+#   MIB=128 BIN=build/bin PROGRAMS=build/test/parity real_shapes.sh [convert]
 set -u
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
@@ -19,6 +20,17 @@ step() {
     fi
 }
 
+# The delta in DIR over its base, as `ferret` flags.
+flags() { echo "--base $1/base --vision-tower $1/clip"; }
+
+# inspect DIR LAYERS
+inspect() {
+    "$PROGRAMS/real_shapes" "$MIB" run "$BIN/ferret" inspect "$1/ferret" $(flags "$1") --json >"$dir/inspected" || return 1
+    for fact in '"delta": true' "\"layers\": $2" '"grid": 24' '"vocab": 32001'; do
+        grep -q "$fact" "$dir/inspected" || { echo "inspect does not say $fact"; return 1; }
+    done
+}
+
 if [ "${1:-}" = convert ]; then
     free_gb=$(df -Pk "$dir" | awk 'NR == 2 { print int($4 / 1000000) }')
     if [ "$free_gb" -lt 60 ]; then
@@ -35,9 +47,10 @@ if [ "${1:-}" = convert ]; then
     exit $failed
 fi
 
-for shape in '7b pytorch' '13b safetensors'; do
-    read -r size container <<<"$shape"
+for shape in '7b pytorch 32' '13b safetensors 40'; do
+    read -r size container layers <<<"$shape"
     "$PROGRAMS/sparse_checkpoint" "$size" "$container" "$dir/$size" || exit 1
     step "real shapes: $size, $container, opened within $MIB MiB" "$PROGRAMS/real_shapes" "$MIB" "$dir/$size"
+    step "real shapes: $size, $container, a delta over its base, inspected within $MIB MiB" inspect "$dir/$size" "$layers"
 done
 exit $failed
