@@ -3,14 +3,6 @@
 #include <assert.h>
 #include <stdlib.h>
 
-size_t decoder_bytes(const struct decoder_config *c, int max_rows, int max_sampled)
-{
-    size_t inner = (size_t)c->heads * (size_t)c->head_dim, hidden = (size_t)c->hidden;
-    size_t row = 2 * hidden + 4 * inner + (size_t)c->mlp;
-    size_t sampled = hidden + (size_t)c->vocab + (size_t)c->max_positions;
-    return ((size_t)max_rows * row + (size_t)max_sampled * sampled) * sizeof(float);
-}
-
 static enum status init_acts(struct decoder *d, int max_rows, int max_sampled, struct diag *why)
 {
     const struct decoder_config *c = d->config;

@@ -27,7 +27,6 @@ struct decoder_trace {
     float *logits; /* [n_sampled][vocab] */
 };
 
-size_t decoder_bytes(const struct decoder_config *c, int max_rows, int max_sampled);
 /* max_sampled: sequence slots, and rows of a step that may be sampled. history: tokens kept a slot. */
 MUST_CHECK enum status decoder_init(struct decoder *d, struct backend *be, const struct config *c,
                                     const struct decoder_weights *w, int max_rows, int max_sampled, int n_pages,
