@@ -86,8 +86,12 @@ static inline void store_sums(int32_t *y, vi low, vi high, const struct panel_jo
     int32_t t[PANEL];
     vi_store(t, low);
     vi_store(t + VF, high);
-    for (int c = 0; c < j->columns; c++)
-        y[c] = j->add ? y[c] + t[c] : t[c];
+    if (j->columns == PANEL && j->add) /* a count that the compiler knows becomes two vectors */
+        for (int c = 0; c < PANEL; c++)
+            y[c] += t[c];
+    else
+        for (int c = 0; c < j->columns; c++)
+            y[c] = j->add ? y[c] + t[c] : t[c];
 }
 
 static inline __attribute__((always_inline)) void tile_int8(const struct panel_job *j, int row, int n)
