@@ -1,12 +1,12 @@
 /* The engine: images with their tasks go in, results come out; continuous batching over all of them (design 5).
  *
- * Thread rule: one thread owns an engine and makes all calls. Preprocessing, decoding of files and parsing of answers
- * happen outside. Determinism: a result depends on (image pixels, task, options, seed) and (model, dtype, backend,
- * device class), never on what else is in the batch. A sequence is a list of at most three segments: system text (once
- * an engine), image rows (once an image, shared by its tasks), own. Each begins on a fresh page; pages are reference
- * counted; prefill chunks end on ATTN_BLOCK borders from the segment's start. Memory: everything lives in the budget of
- * options.backend.memory_bytes; KV pages take what is left. A task that can never fit is refused; one that can't fit
- * now waits. */
+ * Thread rule: one thread owns an engine and makes all calls. Preprocessing, decoding of files, drawing of
+ * regions (drawn_region_init) and parsing of answers happen outside. Determinism: a result depends on (image pixels,
+ * task, options, seed) and (model, dtype, backend, device class), never on what else is in the batch. A sequence is a
+ * list of at most three segments: system text (once an engine), image rows (once an image, shared by its tasks), own.
+ * Each begins on a fresh page; pages are reference counted; prefill chunks end on ATTN_BLOCK borders from the segment's
+ * start. Memory: everything lives in the budget of options.backend.memory_bytes; KV pages take what is left. A task
+ * that can never fit is refused; one that can't fit now waits. */
 #ifndef MODEL_ENGINE_H
 #define MODEL_ENGINE_H
 
@@ -18,7 +18,6 @@
 #include "base/status.h"
 #include "kernels/backend.h"
 #include "model/config.h"
-#include "model/region.h"
 #include "model/tokenizer.h"
 #include "model/weights.h"
 
@@ -47,10 +46,12 @@ struct engine_options {
     void *progress_ctx;
 };
 
+struct drawn_region; /* model/sampler.h */
 struct engine_task {
-    uint64_t id;                  /* the caller's; unique among unfinished tasks of the engine */
-    const char *prompt;           /* rendered conversation with one "<image>" (prompt_render) */
-    const struct region *regions; /* in the order of <region_fea> in the prompt */
+    uint64_t id;                        /* the caller's; unique among unfinished tasks of the engine */
+    const char *prompt;                 /* rendered conversation with one "<image>" (prompt_render) */
+    const struct drawn_region *regions; /* drawn with `seed` and the config's sampler, in the order of <region_fea> in
+                                           the prompt. Drawing walks all pixels of a region: on the caller's threads */
     int n_regions;
     int max_tokens;                /* >= 1 */
     float temperature, top_p;      /* 0 and 1: greedy */

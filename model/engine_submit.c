@@ -107,7 +107,7 @@ static enum engine_outcome split_prompt(struct engine *e, struct task_job *t, in
     return OUTCOME_OK;
 }
 
-static enum status draw_regions(struct engine *e, struct task_job *t, const struct engine_task *task)
+static enum status copy_regions(struct engine *e, struct task_job *t, const struct engine_task *task)
 {
     size_t n = (size_t)task->n_regions;
     if (n == 0)
@@ -118,7 +118,7 @@ static enum status draw_regions(struct engine *e, struct task_job *t, const stru
         return ST_NOMEM;
     enum status s = ST_OK;
     for (size_t i = 0; s == ST_OK && i < n; i++)
-        s = drawn_region_init(&t->regions[i], &e->config->sampler, &task->regions[i], task->seed);
+        s = drawn_region_copy(&t->regions[i], &e->config->sampler, &task->regions[i]);
     return s;
 }
 
@@ -152,7 +152,7 @@ static enum status make_task(struct engine *e, struct image_job *image, const st
     if (s == ST_OK && (*outcome = split_prompt(e, t, n, &n_prefix)) != OUTCOME_OK)
         return ST_OK;
     if (s == ST_OK)
-        s = draw_regions(e, t, task);
+        s = copy_regions(e, t, task);
     if (s == ST_OK)
         s = copy_stops(t, task);
     if (s == ST_OK && t->n_stops > 0)

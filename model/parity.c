@@ -180,11 +180,19 @@ static struct engine_task task_of(const struct parity *p, int index)
     const struct parity_case *c = &p->cases[index];
     return (struct engine_task){.id = (uint64_t)index + 1,
                                 .prompt = c->prompt,
-                                .regions = c->regions,
+                                .regions = c->drawn,
                                 .n_regions = c->n_regions,
                                 .max_tokens = c->max_tokens,
                                 .top_p = 1,
                                 .seed = c->seed};
+}
+
+static enum status draw(const struct parity *p, struct parity_case *c)
+{
+    enum status s = ST_OK;
+    for (int i = 0; s == ST_OK && i < c->n_regions; i++)
+        s = drawn_region_init(&c->drawn[i], &engine_config(p->engine)->sampler, &c->regions[i], c->seed);
+    return s;
 }
 
 /* One image a case; the first takes along the tasks that only want the sampler. */
@@ -211,6 +219,8 @@ static enum status submit(struct parity *p, int index, struct diag *why)
 static enum status run_cases(struct parity *p, struct diag *why)
 {
     enum status s = ST_OK;
+    for (int i = 0; s == ST_OK && i < p->n_cases; i++)
+        s = draw(p, &p->cases[i]);
     for (int i = 0; s == ST_OK && i < p->n_cases; i++) {
         if (!p->cases[i].sampler_only)
             s = submit(p, i, why);

@@ -116,8 +116,9 @@ static enum status read_region(const struct parity_case *c, const struct json *r
 static enum status alloc_regions(struct parity_case *c, size_t n)
 {
     c->regions = calloc(n > 0 ? n : 1, sizeof *c->regions);
+    c->drawn = calloc(n > 0 ? n : 1, sizeof *c->drawn);
     c->same_mask = calloc(n > 0 ? n : 1, sizeof *c->same_mask);
-    return c->regions && c->same_mask ? ST_OK : ST_NOMEM;
+    return c->regions && c->drawn && c->same_mask ? ST_OK : ST_NOMEM;
 }
 
 enum status parity_case_init(struct parity_case *c, const struct json *expected, const struct template_config *t,
@@ -210,9 +211,12 @@ enum status parity_sampler_init(struct parity_case *c, const struct json *expect
 
 void parity_case_fini(struct parity_case *c)
 {
-    for (int i = 0; i < c->n_regions; i++)
+    for (int i = 0; i < c->n_regions; i++) {
         region_fini(&c->regions[i]);
+        drawn_region_fini(&c->drawn[i]);
+    }
     free(c->regions);
+    free(c->drawn);
     free(c->same_mask);
     free(c->prompt);
     engine_result_fini(&c->result);

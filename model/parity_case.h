@@ -6,6 +6,7 @@
 #include "model/config.h"
 #include "model/engine.h"
 #include "model/parity_store.h"
+#include "model/sampler.h"
 
 struct parity_case {
     char id[PARITY_NAME_BYTES]; /* with "sampler." in front where only the sampler counts */
@@ -16,7 +17,8 @@ struct parity_case {
     char *prompt;
     struct region *regions;
     int n_regions;
-    bool *same_mask; /* [n_regions]: its own geometry gives the recorded mask */
+    struct drawn_region *drawn; /* [n_regions]; made by who runs the case, freed with it */
+    bool *same_mask;            /* [n_regions]: its own geometry gives the recorded mask */
     double vision_sum, vision_sumsq;
     struct engine_result result;
     bool done;

@@ -39,6 +39,21 @@ enum status drawn_region_init(struct drawn_region *d, const struct sampler_confi
     return s;
 }
 
+enum status drawn_region_copy(struct drawn_region *d, const struct sampler_config *c, const struct drawn_region *from)
+{
+    size_t n = (size_t)c->points;
+    *d = *from;
+    d->chosen = malloc(n * sizeof *d->chosen);
+    d->xy = malloc(2 * n * sizeof *d->xy);
+    if (!d->chosen || !d->xy) {
+        drawn_region_fini(d);
+        return ST_NOMEM;
+    }
+    memcpy(d->chosen, from->chosen, n * sizeof *d->chosen);
+    memcpy(d->xy, from->xy, 2 * n * sizeof *d->xy);
+    return ST_OK;
+}
+
 void drawn_region_fini(struct drawn_region *d)
 {
     free(d->chosen);

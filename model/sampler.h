@@ -1,5 +1,5 @@
-/* The spatial-aware visual sampler (spec 4) in its folded form. A region's draws are made on the host when its task
- * comes in (region_draw); the rest runs on the backend, several regions at a time. */
+/* The spatial-aware visual sampler (spec 4) in its folded form. A region's draws are made on the host before its
+ * task goes to the engine, on any thread (region_draw); the rest runs on the backend, several regions at a time. */
 #ifndef MODEL_SAMPLER_H
 #define MODEL_SAMPLER_H
 
@@ -20,6 +20,9 @@ struct drawn_region {
 };
 MUST_CHECK enum status drawn_region_init(struct drawn_region *d, const struct sampler_config *c,
                                          const struct region *region, uint64_t seed);
+/* The caller owns *d: drawn_region_fini. */
+MUST_CHECK enum status drawn_region_copy(struct drawn_region *d, const struct sampler_config *c,
+                                         const struct drawn_region *from);
 void drawn_region_fini(struct drawn_region *d);
 
 struct sampler_stage {

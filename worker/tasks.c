@@ -182,6 +182,19 @@ static char *entry_id(const struct job *j, int task, int region)
     return id;
 }
 
+/* Walks the pixels of the regions, up to a second for a large image: here, and not where the engine waits. */
+static enum status draw_regions(const struct config *config, struct task_entry *e)
+{
+    if (e->error.code || e->n_regions == 0)
+        return ST_OK;
+    if (!(e->drawn = calloc((size_t)e->n_regions, sizeof *e->drawn)))
+        return ST_NOMEM;
+    enum status s = ST_OK;
+    for (int i = 0; s == ST_OK && i < e->n_regions; i++)
+        s = drawn_region_init(&e->drawn[i], &config->sampler, &e->regions[i], e->task->options.seed);
+    return s;
+}
+
 static enum status add_entry(struct task_plan *p, const struct config *config, int task, int region)
 {
     struct task_entry *e = &p->entries[p->n_entries++];
@@ -189,7 +202,8 @@ static enum status add_entry(struct task_plan *p, const struct config *config, i
     e->region = region;
     if (!(e->id = entry_id(p->job, task, region)))
         return ST_NOMEM;
-    return write_prompt(p, config, e);
+    enum status s = write_prompt(p, config, e);
+    return s == ST_OK ? draw_regions(config, e) : s;
 }
 
 static int answers_of(const struct job *j, const struct job_task *t)
@@ -239,6 +253,9 @@ void tasks_fini(struct task_plan *p)
         free(e->id);
         free(e->question);
         free(e->prompt);
+        for (int k = 0; e->drawn && k < e->n_regions; k++)
+            drawn_region_fini(&e->drawn[k]);
+        free(e->drawn);
         free(e->regions); /* a shallow copy: runs go with p->regions */
         engine_result_fini(&e->result);
     }
@@ -264,7 +281,7 @@ int tasks_for_engine(const struct task_plan *p, uint64_t first_id, struct engine
         tasks[n++] = (struct engine_task){
             .id = first_id + (uint64_t)i,
             .prompt = e->prompt,
-            .regions = e->regions,
+            .regions = e->drawn,
             .n_regions = e->n_regions,
             .max_tokens = o->max_tokens,
             .temperature = (float)o->temperature,

@@ -10,6 +10,7 @@
 #include "model/config.h"
 #include "model/engine.h"
 #include "model/region.h"
+#include "model/sampler.h"
 #include "protocol/job.h"
 #include "protocol/result.h"
 
@@ -27,7 +28,8 @@ struct task_entry {
     char *prompt;                /* rendered conversation */
     struct region *regions;      /* in the order of their tokens in the prompt; runs are the plan's */
     int n_regions;
-    struct task_error error; /* set: the engine never sees it, or it failed there */
+    struct drawn_region *drawn; /* the same for the engine; NULL where it never sees the entry */
+    struct task_error error;    /* set: the engine never sees it, or it failed there */
     bool answered;
     struct engine_result result; /* of an answered one with OUTCOME_OK */
 };

@@ -9,6 +9,7 @@
 #include "model/engine.h"
 #include "model/preprocess.h"
 #include "model/prompt.h"
+#include "model/sampler.h"
 #include "tests/bench/bench.h"
 
 enum { MAX_IMAGES = 32, REGION_IMAGES = 4, REGIONS = 8, ROUNDS = 5, MAX_TOKENS = 64, MAX_FILE = 1 << 20 };
@@ -18,6 +19,7 @@ static const char corpus[] = "tests/e2e/corpus/files";
 struct picture {
     float *pixels;
     struct region regions[REGIONS];
+    struct drawn_region drawn[REGIONS];
     struct engine_task caption, describe[REGIONS]; /* with ids that no other task has */
 };
 
@@ -30,7 +32,7 @@ struct world {
 
 /* ---- before the clock ---- */
 
-static struct engine_task make_task(struct world *w, const char *turn, const struct region *region)
+static struct engine_task make_task(struct world *w, const char *turn, const struct drawn_region *region)
 {
     static uint64_t id;
     char *prompt;
@@ -56,7 +58,8 @@ static void make_regions(struct world *w, struct picture *p, int width, int heig
         char *turn;
         CHECK(region_make(&spec, width, height, &p->regions[i], NULL) == ST_OK);
         CHECK(prompt_place_regions(question, &p->regions[i], 1, &next, &turn, order, 1, &n_order, NULL) == ST_OK);
-        p->describe[i] = make_task(w, turn, &p->regions[i]);
+        CHECK(drawn_region_init(&p->drawn[i], &engine_config(w->engine)->sampler, &p->regions[i], 0) == ST_OK);
+        p->describe[i] = make_task(w, turn, &p->drawn[i]);
         free(turn);
     }
     free(question);
@@ -224,6 +227,7 @@ static void free_world(struct world *w)
         for (int r = 0; r < REGIONS; r++) {
             free((void *)(uintptr_t)p->describe[r].prompt);
             region_fini(&p->regions[r]);
+            drawn_region_fini(&p->drawn[r]);
         }
     }
     for (size_t i = 0; i < sizeof w->texts / sizeof *w->texts; i++)

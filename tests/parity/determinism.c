@@ -8,6 +8,7 @@
 #include "kernels/random.h"
 #include "model/engine.h"
 #include "model/prompt.h"
+#include "model/sampler.h"
 
 enum { N_IMAGES = 12, TASKS_PER_IMAGE = 6, N_TASKS = N_IMAGES * TASKS_PER_IMAGE, MAX_TOKENS = 24, SIDE = 84 };
 static const char model_dir[] = "tests/parity/fixtures/tiny-ferret-a";
@@ -17,6 +18,7 @@ struct world {
     float *pixels[N_IMAGES];
     char *prompts[N_TASKS];
     struct region regions[N_TASKS][2];
+    struct drawn_region drawn[N_TASKS][2];
     struct engine_task tasks[N_TASKS];
     struct engine_result alone[N_TASKS];
     int failures;
@@ -28,7 +30,7 @@ static void expect(struct world *w, bool ok, const char *what, int task)
         printf("  differs: %s, task %d\n", what, task);
 }
 
-static bool make_task(struct world *w, int i, const struct template_config *t)
+static bool make_task(struct world *w, int i, const struct config *c)
 {
     static const char *const questions[] = {"What is [200, 300] <region_fea> and [10, 20, 400, 500] <region_fea>?",
                                             "What is [200, 300] <region_fea>?", "What is in the picture?",
@@ -38,15 +40,16 @@ static bool make_task(struct world *w, int i, const struct template_config *t)
     for (int k = 0; k < n; k++) {
         struct region_spec spec = {.kind = k ? REGION_BOX : REGION_POINT,
                                    .box = {(double)(5 + i % 60), (double)(9 + i % 50), 70, 75}};
-        if (region_make(&spec, 96, 80, &w->regions[i][k], NULL) != ST_OK)
+        if (region_make(&spec, 96, 80, &w->regions[i][k], NULL) != ST_OK ||
+            drawn_region_init(&w->drawn[i][k], &c->sampler, &w->regions[i][k], (uint64_t)i * 77) != ST_OK)
             return false;
     }
-    if (prompt_render(t, &turn, 1, &w->prompts[i], NULL) != ST_OK)
+    if (prompt_render(&c->template, &turn, 1, &w->prompts[i], NULL) != ST_OK)
         return false;
     bool sampled = i % 3 == 2;
     w->tasks[i] = (struct engine_task){.id = (uint64_t)i + 1,
                                        .prompt = w->prompts[i],
-                                       .regions = w->regions[i],
+                                       .regions = w->drawn[i],
                                        .n_regions = n,
                                        .max_tokens = MAX_TOKENS - i % 5,
                                        .temperature = sampled ? 0.9f : 0,
@@ -56,7 +59,7 @@ static bool make_task(struct world *w, int i, const struct template_config *t)
     return true;
 }
 
-static bool make_world(struct world *w, const struct template_config *t)
+static bool make_world(struct world *w, const struct config *c)
 {
     for (int i = 0; i < N_IMAGES; i++) {
         w->pixels[i] = malloc(3 * SIDE * SIDE * sizeof(float));
@@ -66,7 +69,7 @@ static bool make_world(struct world *w, const struct template_config *t)
             w->pixels[i][k] = 4 * random_uniform((uint64_t)i, (uint64_t)k) - 2;
     }
     for (int i = 0; i < N_TASKS; i++) {
-        if (!make_task(w, i, t))
+        if (!make_task(w, i, c))
             return false;
     }
     return true;
@@ -80,6 +83,8 @@ static void free_world(struct world *w)
         free(w->prompts[i]);
         region_fini(&w->regions[i][0]);
         region_fini(&w->regions[i][1]);
+        drawn_region_fini(&w->drawn[i][0]);
+        drawn_region_fini(&w->drawn[i][1]);
         engine_result_fini(&w->alone[i]);
     }
 }
@@ -256,7 +261,7 @@ static bool check_class(enum dtype dtype, const char *isa)
         free(w);
         return true;
     }
-    bool ok = s == ST_OK && make_world(w, &engine_config(e)->template);
+    bool ok = s == ST_OK && make_world(w, engine_config(e));
     for (int i = 0; ok && i < N_TASKS; i++)
         ok = run_with_mates(w, e, i, 0);
     ok = ok && run_with_mates(w, e, 5, 1) && run_with_mates(w, e, 17, 7) && run_with_mates(w, e, 40, 64);

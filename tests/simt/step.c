@@ -8,6 +8,7 @@
 #include "kernels/random.h"
 #include "model/engine.h"
 #include "model/prompt.h"
+#include "model/sampler.h"
 #include "tests/simt/counts.h"
 
 enum {
@@ -28,6 +29,7 @@ struct world {
     float *pixels;
     char *prompts[2];
     struct region region;
+    struct drawn_region drawn[N_TASKS]; /* of it, by each task's seed */
     struct engine_result results[N_TASKS];
     struct simt_counts *counts;
     long allocations; /* that opening an engine asks for */
@@ -40,6 +42,11 @@ static void expect(struct world *w, bool ok, const char *what, long found)
         printf("  %s: %ld\n", what, found);
 }
 
+static uint64_t seed_of(int task)
+{
+    return (uint64_t)task * 31;
+}
+
 static bool make_world(struct world *w, const struct engine *e)
 {
     static const char *const questions[] = {"What is [200, 300] <region_fea>?", "What is in the picture?"};
@@ -47,6 +54,9 @@ static bool make_world(struct world *w, const struct engine *e)
     w->pixels = malloc(3 * SIDE * SIDE * sizeof(float));
     if (!w->pixels || region_make(&spec, 96, 80, &w->region, NULL) != ST_OK)
         return false;
+    for (int i = 0; i < N_TASKS; i++)
+        if (drawn_region_init(&w->drawn[i], &engine_config(e)->sampler, &w->region, seed_of(i)) != ST_OK)
+            return false;
     for (int k = 0; k < 3 * SIDE * SIDE; k++)
         w->pixels[k] = 4 * random_uniform(3, (uint64_t)k) - 2;
     for (int i = 0; i < 2; i++) {
@@ -64,12 +74,12 @@ static struct engine_task task_of(const struct world *w, int i)
     bool with_region = i % 2 == 0, drawn = i % 3 == 1;
     return (struct engine_task){.id = (uint64_t)i + 1,
                                 .prompt = w->prompts[with_region ? 0 : 1],
-                                .regions = &w->region,
+                                .regions = &w->drawn[i],
                                 .n_regions = with_region,
                                 .max_tokens = MAX_TOKENS - i % 4,
                                 .temperature = drawn ? 0.9f : 0,
                                 .top_p = drawn ? 0.9f : 1,
-                                .seed = (uint64_t)i * 31};
+                                .seed = seed_of(i)};
 }
 
 static enum status submit(const struct world *w, struct engine *e, struct diag *why)
@@ -227,6 +237,8 @@ int main(int argc, char **argv)
     free(w.pixels);
     free(w.prompts[0]);
     free(w.prompts[1]);
+    for (int i = 0; i < N_TASKS; i++)
+        drawn_region_fini(&w.drawn[i]);
     region_fini(&w.region);
     return well ? 0 : 1;
 }

@@ -12,6 +12,7 @@
 #include "model/grounding.h"
 #include "model/preprocess.h"
 #include "model/prompt.h"
+#include "model/sampler.h"
 
 #define FIXTURES "tests/parity/fixtures/"
 
@@ -97,6 +98,7 @@ static enum status one_image(struct engine *e)
     size_t n = 3 * (size_t)c->vision.image_size * (size_t)c->vision.image_size;
     static const char *const turns[] = {"What is the object [100, 100] <region_fea>?"};
     struct region region = {0};
+    struct drawn_region drawn = {0};
     const struct region_spec spec = {.kind = REGION_POINT, .box = {10, 10}};
     char *prompt = NULL;
     float *pixels = calloc(n, sizeof *pixels);
@@ -104,14 +106,17 @@ static enum status one_image(struct engine *e)
     if (s == ST_OK)
         s = region_make(&spec, 64, 64, &region, NULL);
     if (s == ST_OK)
+        s = drawn_region_init(&drawn, &c->sampler, &region, 0);
+    if (s == ST_OK)
         s = prompt_render(&c->template, turns, 1, &prompt, NULL);
     const struct engine_task task = {
-        .id = 1, .prompt = prompt, .regions = &region, .n_regions = 1, .max_tokens = 2, .top_p = 1};
+        .id = 1, .prompt = prompt, .regions = &drawn, .n_regions = 1, .max_tokens = 2, .top_p = 1};
     const struct engine_image image = {.id = 1, .pixels = pixels, .tasks = &task, .n_tasks = 1};
     if (s == ST_OK)
         s = engine_submit(e, &image, NULL);
     if (s == ST_OK)
         s = run_to_the_end(e);
+    drawn_region_fini(&drawn);
     region_fini(&region);
     free(prompt);
     free(pixels);

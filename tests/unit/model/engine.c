@@ -9,6 +9,7 @@
 
 #include "model/checkpoint.h"
 #include "model/prompt.h"
+#include "model/sampler.h"
 #include "tests/unit/model/scratch.h"
 
 enum { SIDE = 84, PROMPT_BYTES = 8192 };
@@ -271,7 +272,9 @@ Test(engine, an_observer_changes_nothing)
     struct region_spec spec = {.kind = REGION_POINT, .box = {20, 30}};
     cr_assert_eq(region_make(&spec, 84, 84, &region, NULL), ST_OK);
     struct engine_task task = ask(1, prompt, 8);
-    task.regions = &region;
+    struct drawn_region drawn;
+    cr_assert_eq(drawn_region_init(&drawn, &engine_config(e)->sampler, &region, task.seed), ST_OK);
+    task.regions = &drawn;
     task.n_regions = 1;
     struct engine_result plain = run_one(e, &task);
     int calls = 0;
@@ -281,6 +284,7 @@ Test(engine, an_observer_changes_nothing)
     cr_assert_eq(memcmp(plain.logprob, seen.logprob, (size_t)plain.n_tokens * sizeof *seen.logprob), 0);
     engine_result_fini(&plain);
     engine_result_fini(&seen);
+    drawn_region_fini(&drawn);
     region_fini(&region);
     free(prompt);
     engine_close(e);

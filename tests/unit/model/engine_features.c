@@ -6,6 +6,7 @@
 #include "model/engine.h"
 #include "model/half.h"
 #include "model/prompt.h"
+#include "model/sampler.h"
 
 enum { SIDE = 84, IMAGES = 5, TOKENS = 12 };
 
@@ -56,6 +57,8 @@ static void run(struct engine *e, const struct kept *kept, unsigned restored, fl
     static const char *const turns[] = {"What is this?", "What is <region_fea>?"};
     const struct region region = {
         .width = SIDE, .height = SIDE, .kind = REGION_BOX, .bounds = {20, 20, 59, 59}, .n_pixels = 1600};
+    struct drawn_region drawn;
+    cr_assert_eq(drawn_region_init(&drawn, &engine_config(e)->sampler, &region, 5), ST_OK);
     char *prompts[2];
     for (int i = 0; i < 2; i++)
         cr_assert_eq(prompt_render(&engine_config(e)->template, &turns[i], 1, &prompts[i], NULL), ST_OK);
@@ -64,7 +67,7 @@ static void run(struct engine *e, const struct kept *kept, unsigned restored, fl
         for (int t = 0; t < 2; t++)
             tasks[t] = (struct engine_task){.id = (uint64_t)(2 * i + t),
                                             .prompt = prompts[t],
-                                            .regions = t ? &region : NULL,
+                                            .regions = t ? &drawn : NULL,
                                             .n_regions = t,
                                             .max_tokens = TOKENS,
                                             .top_p = 1,
@@ -78,6 +81,7 @@ static void run(struct engine *e, const struct kept *kept, unsigned restored, fl
                                      .n_tasks = 2};
         cr_assert_eq(engine_submit(e, &image, NULL), ST_OK);
     }
+    drawn_region_fini(&drawn);
     memset(out, 0, IMAGES * 2 * TOKENS * sizeof(float));
     for (int got = 0; got < 2 * IMAGES;) {
         struct engine_result r;

@@ -68,6 +68,26 @@ Test(tasks, describe_is_one_answer_a_region_and_every_other_kind_one)
     done(&p);
 }
 
+Test(tasks, regions_are_drawn_by_the_plan_and_not_by_the_engine)
+{
+    struct planned p =
+        plan("{\"image\":\"a\",\"regions\":[{\"box\":[1,1,60,40]},{\"point\":[500,5]}],\"tasks\":[{\"kind\":"
+             "\"describe\",\"options\":{\"seed\":9}}]}",
+             100, 50);
+    struct engine_task tasks[2];
+    struct drawn_region want;
+    const struct task_entry *e = p.plan.entries;
+    cr_assert_eq(drawn_region_init(&want, &p.config->sampler, &e->regions[0], 9), ST_OK);
+    cr_assert_eq(tasks_for_engine(&p.plan, 0, tasks), 1);
+    cr_assert_eq(tasks[0].regions, e->drawn);
+    size_t n = (size_t)p.config->sampler.points;
+    cr_expect_arr_eq(e->drawn->chosen, want.chosen, n * sizeof *want.chosen);
+    cr_expect_arr_eq(e->drawn->xy, want.xy, 2 * n * sizeof *want.xy);
+    cr_expect_null(e[1].drawn, "a failed entry is not drawn");
+    drawn_region_fini(&want);
+    done(&p);
+}
+
 Test(tasks, tasks_of_one_kind_without_ids_are_numbered)
 {
     struct planned p =
