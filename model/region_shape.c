@@ -184,7 +184,9 @@ static enum status points_in_pixels(const struct region_spec *s, int width, int 
         xy[i] = s->normalised ? s->xy[i] * (i % 2 ? height : width) + shift : s->xy[i];
         if (!(fabs(xy[i]) <= REGION_MAX_COORDINATE)) {
             free(xy);
-            return diag_set(why, ST_INVALID, "region: coordinate %d of the %s is %g", i + 1, word, s->xy[i]);
+            return diag_set(why, ST_INVALID,
+                            "region: coordinate %d of the %s is %g, expected at most %g to either side", i + 1, word,
+                            s->xy[i], REGION_MAX_COORDINATE);
         }
     }
     *out = xy;
@@ -255,7 +257,8 @@ static enum status stroke_radius(const struct region_spec *s, int width, int hei
     if (stroke == 0)
         stroke = fmax(3, 0.01 * (width > height ? width : height));
     if (!(stroke >= 1 && stroke <= REGION_MAX_COORDINATE))
-        return diag_set(why, ST_INVALID, "region: a stroke of %g pixels, at least 1 is needed", s->stroke_width);
+        return diag_set(why, ST_INVALID, "region: a stroke of %g pixels, expected 1 to %g", s->stroke_width,
+                        REGION_MAX_COORDINATE);
     *out = fmax(stroke / 2, 0.75);
     return ST_OK;
 }

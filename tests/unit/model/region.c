@@ -108,6 +108,8 @@ Test(region, numbers_that_are_none_are_refused)
                   9, ST_INVALID, "stroke");
     check_refused(&(struct region_spec){.kind = REGION_SCRIBBLE, .xy = bad[0], .n_points = 2, .stroke_width = 0.5}, 9,
                   9, ST_INVALID, "stroke");
+    check_refused(&(struct region_spec){.kind = REGION_SCRIBBLE, .xy = bad[0], .n_points = 2, .stroke_width = 1e8}, 9,
+                  9, ST_INVALID, "a stroke of 1e+08 pixels, expected 1 to 1e+07");
     check_refused(&(struct region_spec){.kind = (enum region_kind)77}, 9, 9, ST_INVALID, "kind");
     check_refused(&(struct region_spec){.kind = REGION_POINT}, 50000, 50000, ST_LIMIT, "2^31");
     check_refused(&(struct region_spec){.kind = REGION_POINT}, 0, 5, ST_INVALID, "0 x 5");
