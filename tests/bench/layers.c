@@ -1,11 +1,12 @@
 /* A decoder layer of the published sizes, as the difference of four and two: an image's positions at once, in GFLOP/s
  * of the linear layers (attention and all else inside the clock) against the machine's peak; the next token of one
  * answer at context 736, in GB/s of weights and cache against a loop that only reads them; that of 8 and 16 answers, in
- * GFLOP/s against the peak. Turns alternate with those of the baseline, the best of each counts. `layers FOLDER
+ * GFLOP/s against the peak. Turns alternate with those of the baseline, the best of each counts. What all layers take
+ * for an image and an answer of 100 tokens follows in seconds, alone and as one of 16. `layers FOLDER
  * [tiny]`: tiny only shows that it runs. */
 #include "tests/bench/stack.h"
 
-enum { ROUNDS = 3, TOKENS_A_ROUND = 4, PEAKS_A_ROUND = 4, FEW = STACK_LAYERS / 2 };
+enum { ANSWER_TOKENS = 100, ROUNDS = 3, TOKENS_A_ROUND = 4, PEAKS_A_ROUND = 4, FEW = STACK_LAYERS / 2 };
 
 struct best {
     double prefill[2], decode[STACK_BATCH + 1][2], reading, peak; /* seconds of FEW and of all layers; GFLOP/s */
@@ -40,11 +41,16 @@ static struct best take_turns(struct stack *m)
     return b;
 }
 
+/* Seconds. */
+static double of_layer(const double times[2])
+{
+    return (times[1] - times[0]) / (STACK_LAYERS - FEW);
+}
+
 /* Units of work of a layer a second, in billions. */
 static double rate(const double times[2], double work)
 {
-    double layer = (times[1] - times[0]) / (STACK_LAYERS - FEW);
-    return layer > 0 ? work / layer / 1e9 : 0;
+    return of_layer(times) > 0 ? work / of_layer(times) / 1e9 : 0;
 }
 
 static void write_one(const char *folder, const char *what, const char *type, const char *unit, double value,
@@ -55,7 +61,20 @@ static void write_one(const char *folder, const char *what, const char *type, co
     measure_write(folder, &(struct measure){name, unit, value, baseline});
 }
 
-static void measure(const char *folder, const struct stack_size *z, enum dtype dtype, float *noise)
+/* Of an image: its positions, then its answer's tokens, each of which it shares with the others of its batch. */
+static void write_seconds(const char *folder, const struct stack_size *z, enum dtype dtype, int layers,
+                          const struct best *b)
+{
+    static const int beside[] = {1, STACK_BATCH};
+    for (size_t i = 0; i < sizeof beside / sizeof *beside; i++) {
+        char what[32];
+        snprintf(what, sizeof what, "image%d%s%s", beside[i], *z->name ? "_" : "", z->name);
+        double tokens = ANSWER_TOKENS * of_layer(b->decode[beside[i]]) / beside[i];
+        write_one(folder, what, dtype_name(dtype), "s", layers * (of_layer(b->prefill) + tokens), 0);
+    }
+}
+
+static void measure(const char *folder, const struct stack_size *z, enum dtype dtype, int layers, float *noise)
 {
     struct stack m;
     stack_open(&m, z, dtype, noise);
@@ -74,6 +93,7 @@ static void measure(const char *folder, const struct stack_size *z, enum dtype d
         else
             write_one(folder, what, dtype_name(dtype), "GFLOP/s", rate(b.decode[n], flop * n), b.peak);
     }
+    write_seconds(folder, z, dtype, layers, &b);
     stack_close(&m);
 }
 
@@ -84,7 +104,9 @@ int main(int argc, char **argv)
     static const struct {
         const struct stack_size *size;
         enum dtype dtype;
-    } cases[] = {{&size_7b, DTYPE_F32}, {&size_7b, DTYPE_BF16}, {&size_7b, DTYPE_INT8}, {&size_13b, DTYPE_INT8}};
+        int layers;
+    } cases[] = {
+        {&size_7b, DTYPE_F32, 32}, {&size_7b, DTYPE_BF16, 32}, {&size_7b, DTYPE_INT8, 32}, {&size_13b, DTYPE_INT8, 40}};
     CHECK(argc > 1);
     bool tiny = argc > 2 && strcmp(argv[2], "tiny") == 0;
     const char *only = argc > 2 && !tiny ? argv[2] : NULL;
@@ -95,7 +117,7 @@ int main(int argc, char **argv)
     float *noise = stack_noise();
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         if (!only || strcmp(only, dtype_name(cases[i].dtype)) == 0)
-            measure(argv[1], tiny ? &size_tiny : cases[i].size, cases[i].dtype, noise);
+            measure(argv[1], tiny ? &size_tiny : cases[i].size, cases[i].dtype, cases[i].layers, noise);
     free(noise);
     return 0;
 }

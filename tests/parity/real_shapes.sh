@@ -1,7 +1,7 @@
 #!/bin/bash
-# Checkpoints of the published sizes as sparse files: opened, checked and inspected; with `convert`, 7B converted as
-# well.
-#   MIB=128 BIN=build/bin PROGRAMS=build/test/parity real_shapes.sh [convert]
+# Checkpoints of the published sizes as sparse files: opened, checked and inspected; with `convert`, 7B converted; with
+# `convert-13b`, 13B; with `load`, 7B packed in int8 by an engine that answers about an image (its weights are zeros).
+#   MIB=128 BIN=build/bin PROGRAMS=build/test/parity real_shapes.sh [convert|convert-13b|load]
 set -u
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
@@ -31,6 +31,27 @@ inspect() {
     done
 }
 
+# The engine needs a tokenizer with no more pieces than the published one has ids: the shipped model's is smaller, and
+# `<region_fea>` stands behind it.
+load() {
+    cp model/pretrained/tokenizer.model "$dir/7b/ferret/" &&
+        "$PROGRAMS/real_shapes" "$LOAD_MIB" run "$BIN/ferret" annotate tests/e2e/corpus/files/tiny.png --model "$dir/7b/ferret" \
+            $(flags "$dir/7b") --dtype int8 --memory 9GiB --max-tokens 2 -o - >"$dir/records" &&
+        grep -q '"status":"ok"' "$dir/records"
+}
+
+if [ "${1:-}" = load ]; then
+    LOAD_MIB=${LOAD_MIB:-10240}
+    "$PROGRAMS/sparse_checkpoint" 7b pytorch "$dir/7b" || exit 1
+    step "real shapes: a 7B delta loaded in int8 and asked, within $LOAD_MIB MiB" load
+    exit $failed
+fi
+if [ "${1:-}" = convert-13b ]; then
+    "$PROGRAMS/sparse_checkpoint" 13b safetensors "$dir/in" || exit 1
+    step "real shapes: a 13B delta converted to int8 within $MIB MiB" \
+        "$PROGRAMS/real_shapes" "$MIB" "$dir/in" "$dir/out" int8
+    exit $failed
+fi
 if [ "${1:-}" = convert ]; then
     free_gb=$(df -Pk "$dir" | awk 'NR == 2 { print int($4 / 1000000) }')
     if [ "$free_gb" -lt 60 ]; then
