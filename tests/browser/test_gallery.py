@@ -219,7 +219,7 @@ def hostile_names_and_captions_stay_text():
                                                          'truncated': [], 'raw': [], 'score': 0.5}], HOSTILE, meta={'x': HOSTILE})
     evil['tasks'][0]['question'] = HOSTILE
     evil['tasks'][0]['phrases'] = [HOSTILE]
-    lost = failed(HOSTILE, '__proto__', HOSTILE)
+    lost = failed(HOSTILE + ' lost', '__proto__', HOSTILE)
     load(export('hostile ' + 'a"<b>&', [evil, lost]).replace('"', '%22'), 2)
     want('id as it is', HOSTILE, js("return document.querySelector('.id').textContent"))
     want('phrase as it is', HOSTILE, js("return document.querySelector('mark').textContent"))
