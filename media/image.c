@@ -6,16 +6,12 @@
 #include <sys/mman.h>
 
 #include "media/bmp.h"
+#include "media/decode.h"
 #include "media/image_impl.h"
-#include "media/jpeg.h"
-#include "media/pixels.h"
-#include "media/sniff.h"
-#include "media/vips_image.h"
 
 enum {
     STRIP_ROWS = 16, /* decoded at a time; what the loaders keep around anyway */
     FILL = 128,      /* behind the last row of a truncated file */
-    TAIL_ROWS = 32,  /* a JPEG's last rows of blocks, with one that its decoder reads ahead */
     DEGENERATE_SIDE = 8,
     DEGENERATE_RATIO = 50,
 };
@@ -36,92 +32,10 @@ enum status image_library_start(const char *program, struct diag *why)
     return ST_OK;
 }
 
-/* One decode on its way. */
-struct decode {
-    const uint8_t *bytes;
-    size_t len;
-    const struct image_policy *policy;
-    struct file_facts facts;
-    VipsImage *file;    /* as the loader gives it */
-    VipsImage *samples; /* 8 bits, laid out as `layout` says */
-    struct pixel_layout layout;
-    enum jpeg_word heard; /* from a JPEG's decoder, while rows are read */
-    int damaged_at;       /* first row of the strip in which it was heard */
-    struct image image;
-    enum image_error kind;
-    struct diag *why;
-};
-
 static enum status refuse(struct decode *d, enum image_error kind, enum status s, const char *text)
 {
     d->kind = kind;
     return diag_set(d->why, s, "image: %s", text);
-}
-
-/* What libvips said, in one line, and what it means given how the file ends. */
-static enum status refuse_damage(struct decode *d)
-{
-    char *said = vips_error_buffer_copy();
-    for (char *p = said; *p; p++)
-        if (*p == '\n')
-            *p = p[1] ? ';' : '\0';
-    const char *reason = said + strspn(said, " ");
-    bool cut = d->facts.ending == ENDING_MISSING || d->heard == JPEG_BREAKS_OFF;
-    bool memory = strstr(said, "out of memory") != NULL;
-    bool no_codec = strstr(said, "Unsupported codec") || strstr(said, "No decoding plugin");
-    if (no_codec) {
-        g_free(said);
-        d->kind = IMAGE_UNSUPPORTED_FORMAT;
-        return diag_set(d->why, ST_UNSUPPORTED,
-                        "image: libheif has no decoder for this %s here; its packages are called libheif-plugin-...",
-                        d->image.format);
-    }
-    d->kind = memory ? IMAGE_DECODE_FAILED : cut ? IMAGE_TRUNCATED : IMAGE_CORRUPT;
-    enum status s = diag_set(d->why, memory ? ST_NOMEM : ST_FORMAT, "image: %s %s: %s", d->image.format,
-                             memory ? "not decoded"
-                             : cut  ? "breaks off"
-                                    : "is damaged",
-                             *reason ? reason : "the decoder does not say where");
-    g_free(said);
-    return s;
-}
-
-typedef int (*loader_fn)(void *buf, size_t len, VipsImage **out, ...);
-struct loader {
-    const char *format, *nickname;
-    loader_fn load;
-    bool turns_itself; /* the decoder has already applied the file's orientation */
-};
-static const struct loader loaders[] = {
-    {"jpeg", "jpegload_buffer", vips_jpegload_buffer, false}, {"png", "pngload_buffer", vips_pngload_buffer, false},
-    {"webp", "webpload_buffer", vips_webpload_buffer, false}, {"gif", "gifload_buffer", vips_gifload_buffer, false},
-    {"tiff", "tiffload_buffer", vips_tiffload_buffer, false}, {"heif", "heifload_buffer", vips_heifload_buffer, true},
-    {"avif", "heifload_buffer", vips_heifload_buffer, true},  {"jxl", "jxlload_buffer", vips_jxlload_buffer, true},
-};
-
-static const struct loader *find_loader(const char *format)
-{
-    for (size_t i = 0; i < sizeof loaders / sizeof *loaders; i++)
-        if (strcmp(loaders[i].format, format) == 0)
-            return vips_type_find("VipsOperation", loaders[i].nickname) ? &loaders[i] : NULL;
-    return NULL;
-}
-
-static enum status open_file(struct decode *d, VipsFailOn fail_on)
-{
-    const struct loader *l = find_loader(d->image.format);
-    if (!l) {
-        d->kind = IMAGE_UNSUPPORTED_FORMAT;
-        return diag_set(d->why, ST_UNSUPPORTED, "image: no decoder for %s here: this libvips has no such module",
-                        d->image.format);
-    }
-    g_clear_object(&d->file);
-    vips_error_clear();
-    /* The loader only reads; its parameter lacks a const. */
-    if (l->load((void *)(uintptr_t)d->bytes, d->len, &d->file, "access", VIPS_ACCESS_SEQUENTIAL, "fail_on", fail_on,
-                NULL) != 0)
-        return refuse_damage(d);
-    return ST_OK;
 }
 
 static enum status check_bytes(struct decode *d)
@@ -181,8 +95,7 @@ static enum status check_header(struct decode *d)
         return s;
     if (orientation < 1 || orientation > 8)
         im->notes |= IMAGE_NOTE_BAD_ORIENTATION;
-    const struct loader *l = find_loader(im->format);
-    im->orientation = orientation < 1 || orientation > 8 || (l && l->turns_itself) ? 1 : orientation;
+    im->orientation = orientation < 1 || orientation > 8 || loader_turns(im->format) ? 1 : orientation;
     im->frames = d->facts.frames > 0 ? d->facts.frames : pages;
     im->had_alpha = !is_packed(d->file) && vips_image_hasalpha(d->file);
     if (im->frames > 1)
@@ -314,25 +227,7 @@ static int samples_as_pillow(struct decode *d)
     return 0;
 }
 
-/* All scans are read before the first row is made, and a row is what all of them gave it. */
-static bool has_layers(const struct decode *d)
-{
-    return d->facts.progressive || (d->facts.scans > 1 && d->damaged_at == 0);
-}
-
-/* Listens to a JPEG's decoder behind the strip of row y. False: what follows is made up. */
-static bool goes_on(struct decode *d, int y)
-{
-    if (d->heard != JPEG_NOTHING || strcmp(d->image.format, "jpeg") != 0)
-        return true;
-    d->heard = jpeg_heard(vips_error_buffer());
-    d->damaged_at = y;
-    return !jpeg_is_damage(d->heard) || has_layers(d) || d->image.stored_height - y <= TAIL_ROWS;
-}
-
-/* Decodes row by row into rgb (NULL: for the decoder's words alone) until the end, the first failure or damage that
- * makes the rest worthless; returns the rows. */
-static int read_rows(struct decode *d, uint8_t *rgb)
+int decode_read_rows(struct decode *d, uint8_t *rgb)
 {
     int width = d->image.stored_width, height = d->image.stored_height, y = 0;
     VipsRegion *region = vips_region_new(d->samples);
@@ -342,7 +237,7 @@ static int read_rows(struct decode *d, uint8_t *rgb)
     d->heard = JPEG_NOTHING;
     while (y < height) {
         VipsRect strip = {0, y, width, height - y < STRIP_ROWS ? height - y : STRIP_ROWS};
-        if (vips_region_prepare(region, &strip) != 0 || !goes_on(d, y))
+        if (vips_region_prepare(region, &strip) != 0 || !jpeg_goes_on(d, y))
             break;
         for (int end = y + strip.height; y < end; y++)
             if (rgb)
@@ -350,44 +245,6 @@ static int read_rows(struct decode *d, uint8_t *rgb)
     }
     g_object_unref(region);
     return y;
-}
-
-/* A decoder that has said a harmless word keeps later ones to itself, so they are asked for with a copy that gives no
- * cause for the first. */
-static void hear_again(struct decode *d)
-{
-    struct diag unread;
-    struct decode again = {.policy = d->policy, .facts = d->facts, .image = d->image, .why = &unread};
-    uint8_t *copy = jpeg_plain(d->bytes, d->len, &again.len);
-    again.bytes = copy;
-    if (copy && open_file(&again, VIPS_FAIL_ON_ERROR) == ST_OK &&
-        vips_image_get_height(again.file) == again.image.stored_height) {
-        again.samples = g_object_ref(again.file);
-        (void)read_rows(&again, NULL);
-    }
-    if (jpeg_is_damage(again.heard)) {
-        d->heard = again.heard;
-        d->damaged_at = again.damaged_at;
-    }
-    g_clear_object(&again.samples);
-    g_clear_object(&again.file);
-    free(copy);
-}
-
-/* The rows, of those read, in front of a JPEG's damage. In several scans: those that any of them reached, with less
- * detail. Where the data end within the last pixels, nothing that anybody sees is missing. */
-static int sound_rows(struct decode *d, const uint8_t *rgb, int rows)
-{
-    size_t width = (size_t)d->image.stored_width;
-    if (has_layers(d)) {
-        d->image.notes |= IMAGE_NOTE_TRUNCATED;
-        while (rows > 0 && jpeg_made_up(rgb + ((size_t)rows - 1) * width * 3, width))
-            rows--;
-        return rows;
-    }
-    bool whole = rows == d->image.stored_height && d->heard == JPEG_BREAKS_OFF && rows - d->damaged_at <= TAIL_ROWS &&
-                 !jpeg_made_up(rgb + ((size_t)rows * width - 1) * 3, 1);
-    return whole || rows < d->damaged_at ? rows : d->damaged_at;
 }
 
 /* Of the rows that the header promises, those that the bytes hold data for. */
@@ -400,12 +257,9 @@ static enum status decode_once(struct decode *d, uint8_t *rgb, int *rows)
 {
     g_clear_object(&d->samples);
     if ((d->policy->kind == IMAGE_POLICY_ML_FERRET ? samples_as_pillow(d) : samples_by_default(d)) != 0)
-        return refuse_damage(d);
-    *rows = read_rows(d, rgb);
-    if (d->heard == JPEG_HARMLESS)
-        hear_again(d);
-    if (jpeg_is_damage(d->heard))
-        *rows = sound_rows(d, rgb, *rows);
+        return loader_refuse(d);
+    *rows = decode_read_rows(d, rgb);
+    *rows = jpeg_sound_rows(d, rgb, *rows);
     d->image.rows_decoded = share_there(d) * *rows / d->image.stored_height;
     return ST_OK;
 }
@@ -414,7 +268,7 @@ static enum status decode_once(struct decode *d, uint8_t *rgb, int *rows)
 static enum status decode_begun_scans(struct decode *d, uint8_t *rgb, int *rows)
 {
     d->image.notes |= IMAGE_NOTE_TRUNCATED;
-    enum status s = open_file(d, VIPS_FAIL_ON_NONE);
+    enum status s = loader_open(d, VIPS_FAIL_ON_NONE);
     return s == ST_OK ? decode_once(d, rgb, rows) : s;
 }
 
@@ -429,7 +283,7 @@ static enum status decode_rows(struct decode *d, uint8_t *rgb)
     if (s != ST_OK || rows == height)
         return s;
     if (rows == 0 || d->image.rows_decoded < d->policy->min_rows_fraction) {
-        s = refuse_damage(d);
+        s = loader_refuse(d);
         return s == ST_FORMAT ? diag_wrap(d->why, s, "%d of %d rows", rows, height) : s;
     }
     d->image.notes |= IMAGE_NOTE_TRUNCATED;
@@ -548,7 +402,7 @@ static enum status decode_bmp(struct decode *d)
 
 static enum status decode_by_libvips(struct decode *d)
 {
-    enum status s = open_file(d, VIPS_FAIL_ON_ERROR);
+    enum status s = loader_open(d, VIPS_FAIL_ON_ERROR);
     if (s == ST_OK)
         s = check_header(d);
     return s == ST_OK ? decode_pixels(d) : s;
@@ -561,8 +415,7 @@ enum status image_decode_pixels(const uint8_t *bytes, size_t len, const struct i
     enum status s = check_bytes(&d);
     if (s == ST_OK)
         s = strcmp(d.image.format, "bmp") == 0 ? decode_bmp(&d) : decode_by_libvips(&d);
-    g_clear_object(&d.samples);
-    g_clear_object(&d.file);
+    decode_close(&d);
     vips_error_clear();
     if (s == ST_OK)
         *out = d.image;

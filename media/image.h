@@ -2,7 +2,7 @@
  *
  * By content, never by extension. Only the loaders of an allow-list are reached (JPEG, PNG, WebP, GIF, TIFF, HEIF and
  * AVIF, JPEG XL, BMP); SVG, PDF and the like are refused by name. Sizes come from the header and are held against the
- * policy before a pixel is decoded. Thread-safe; one decode uses one thread. The only file that knows libvips.
+ * policy before a pixel is decoded. Thread-safe; one decode uses one thread.
  *
  * Bytes from outside should go through media/decoder.h, which calls this in a child process. */
 #ifndef MEDIA_IMAGE_H

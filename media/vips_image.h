@@ -1,5 +1,5 @@
-/* libvips for the two files of this room that know it (image.c reads, picture.c writes), included here and nowhere
- * else. */
+/* libvips for the files of this room that know it (those that share decode.h read, picture.c writes), included here and
+ * nowhere else. */
 #ifndef MEDIA_VIPS_IMAGE_H
 #define MEDIA_VIPS_IMAGE_H
 

@@ -325,6 +325,25 @@ Test(image, a_jpeg_whose_codes_break_is_noted_or_refused)
     image_fini(&whole);
 }
 
+Test(image, broken_codes_are_heard_wherever_they_are)
+{
+    static const char *const names[] = {"landscape.jpg", "tall.jpg"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        for (size_t share = 30; share < 95; share++) {
+            struct file f = file_sample(names[i]);
+            for (size_t k = 0; k < 16; k++)
+                memcpy(f.bytes + f.len * share / 100 + 2 * k, "\xFF\0", 2);
+            struct image im = {0};
+            enum image_error kind;
+            struct diag why;
+            struct image_policy policy = image_policy_default(IMAGE_POLICY_DEFAULT);
+            enum status s = image_decode(f.bytes, f.len, &policy, &im, &kind, &why);
+            cr_expect(s != ST_OK || im.notes & IMAGE_NOTE_TRUNCATED, "%s, %zu %%", names[i], share);
+            image_fini(&im);
+            file_free(&f);
+        }
+}
+
 Test(image, warnings_that_are_not_about_the_pixels_change_nothing)
 {
     struct image whole = decode_as(file_sample("landscape.jpg"), IMAGE_POLICY_DEFAULT);
