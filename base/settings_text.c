@@ -5,6 +5,7 @@
 
 #include "base/json.h"
 #include "base/settings_impl.h"
+#include "base/uri.h"
 
 enum { HELP_COLUMN = 30 };
 
@@ -145,25 +146,14 @@ static struct json *choice_json(const struct setting *row, int index)
     return jsn_new_string_n(at, strcspn(at, "|"));
 }
 
-static struct json *list_json(const struct setting_list *list)
-{
-    struct json *array = jsn_new_array();
-    for (int i = 0; array && i < list->n; i++) {
-        if (jsn_push(array, jsn_new_string(list->items[i])) != ST_OK) {
-            jsn_free(array);
-            return NULL;
-        }
-    }
-    return array;
-}
-
+/* As it is; a list goes item by item. */
 static struct json *value_json(const struct slot *slot)
 {
     const void *f = slot->field;
     switch (slot->row->type) {
     case SETTING_STRING: {
         const char *text = *(const char *const *)f;
-        return text ? jsn_new_string(slot->row->secret ? "***" : text) : jsn_new_null();
+        return text ? jsn_new_string(text) : jsn_new_null();
     }
     case SETTING_INT:
     case SETTING_BYTES: return jsn_new_int(*(const int64_t *)f);
@@ -171,7 +161,7 @@ static struct json *value_json(const struct slot *slot)
     case SETTING_SECONDS: return jsn_new_real(*(const double *)f);
     case SETTING_BOOL: return jsn_new_bool(*(const bool *)f);
     case SETTING_CHOICE: return choice_json(slot->row, *(const int *)f);
-    case SETTING_LIST: return list_json(f);
+    case SETTING_LIST: return NULL;
     case SETTING_COLOUR: {
         const uint8_t *c = f;
         char text[8];
@@ -184,6 +174,37 @@ static struct json *value_json(const struct slot *slot)
     }
     }
     return NULL;
+}
+
+/* An address without what may be a secret in it. */
+static struct json *shown_string(const char *text)
+{
+    size_t size = strlen(text) + sizeof "..."; /* dots may stand for less than they take */
+    char *shown = malloc(size);
+    struct json *string = shown ? jsn_new_string(uri_shown(text, shown, size)) : NULL;
+    free(shown);
+    return string;
+}
+
+static struct json *shown_list(const struct setting_list *list)
+{
+    struct json *array = jsn_new_array();
+    for (int i = 0; array && i < list->n; i++) {
+        if (jsn_push(array, shown_string(list->items[i])) != ST_OK) {
+            jsn_free(array);
+            return NULL;
+        }
+    }
+    return array;
+}
+
+/* For people, who pass it on. */
+static struct json *shown_json(const struct slot *slot)
+{
+    const char *text = slot->row->type == SETTING_STRING ? *(const char *const *)slot->field : NULL;
+    if (slot->row->type == SETTING_LIST)
+        return shown_list(slot->field);
+    return !text ? value_json(slot) : slot->row->secret ? jsn_new_string("***") : shown_string(text);
 }
 
 static struct json *source_json(const struct settings *s, const struct slot *slot)
@@ -207,7 +228,7 @@ char *settings_config_text(const struct settings *s)
     for (int i = 0; root && i < s->n_slots; i++) {
         const struct slot *slot = &s->slots[i];
         struct json *entry = jsn_new_object();
-        enum status value = jsn_put(entry, "value", value_json(slot));
+        enum status value = jsn_put(entry, "value", shown_json(slot));
         enum status source = jsn_put(entry, "source", source_json(s, slot));
         enum status put = jsn_put(root, slot->row->name, entry);
         if (value != ST_OK || source != ST_OK || put != ST_OK)

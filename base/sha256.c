@@ -110,6 +110,15 @@ void sha256_of(const void *bytes, size_t len, uint8_t digest[SHA256_BYTES])
     sha256_end(&s, digest);
 }
 
+uint64_t sha256_number(const char *text)
+{
+    uint8_t digest[SHA256_BYTES];
+    uint64_t number;
+    sha256_of(text, strlen(text), digest);
+    memcpy(&number, digest, sizeof number);
+    return number;
+}
+
 void sha256_hex(const uint8_t digest[SHA256_BYTES], char hex[SHA256_HEX])
 {
     static const char digits[] = "0123456789abcdef";
@@ -118,4 +127,22 @@ void sha256_hex(const uint8_t digest[SHA256_BYTES], char hex[SHA256_HEX])
         hex[2 * i + 1] = digits[digest[i] & 15];
     }
     hex[2 * SHA256_BYTES] = '\0';
+}
+
+static int digit(char c)
+{
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+bool sha256_from_hex(const char *text, uint8_t digest[SHA256_BYTES])
+{
+    uint8_t read[SHA256_BYTES];
+    for (int i = 0; i < SHA256_BYTES; i++) {
+        int high = digit(text[2 * i]), low = high < 0 ? -1 : digit(text[2 * i + 1]);
+        if (low < 0)
+            return false;
+        read[i] = (uint8_t)(high << 4 | low);
+    }
+    memcpy(digest, read, sizeof read);
+    return true;
 }

@@ -1,5 +1,5 @@
-/* How an image's address is told in messages, logs and on pages: without what may be a secret. A job and its record
- * keep the address whole, since by it the image is fetched. */
+/* How an address is told in messages, logs, printed settings and on pages: without what may be a secret. A job and its
+ * record keep an image's address whole, since by it the image is fetched. */
 #ifndef BASE_URI_H
 #define BASE_URI_H
 

@@ -23,22 +23,6 @@ static bool path_of(const char *dir, const char *uri, char path[PATH_MAX])
     return snprintf(path, PATH_MAX, "%s/%.2s/%s" FEATURE_INDEX_ENDING, dir, hex, hex) < PATH_MAX;
 }
 
-static int digit(char c)
-{
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-static bool read_hash(const char *hex, uint8_t out[SHA256_BYTES])
-{
-    for (int i = 0; i < SHA256_BYTES; i++) {
-        int high = digit(hex[2 * i]), low = high < 0 ? -1 : digit(hex[2 * i + 1]);
-        if (low < 0)
-            return false;
-        out[i] = (uint8_t)(high << 4 | low);
-    }
-    return hex[2 * SHA256_BYTES] == ' ';
-}
-
 bool feature_index_find(const char *dir, const char *uri, struct fetch_stamp *stamp, uint8_t content[SHA256_BYTES])
 {
     char path[PATH_MAX], text[TEXT_BYTES] = "";
@@ -48,7 +32,7 @@ bool feature_index_find(const char *dir, const char *uri, struct fetch_stamp *st
         return false;
     ssize_t n = read(fd, text, sizeof text - 1);
     bool whole = n > HASH_AT + SHA256_HEX && text[n - 1] == '\n' && memcmp(text, WORD, HASH_AT) == 0 &&
-                 read_hash(text + HASH_AT, hash);
+                 sha256_from_hex(text + HASH_AT, hash) && text[HASH_AT + 2 * SHA256_BYTES] == ' ';
     if (whole)
         (void)!futimens(fd, NULL); /* used now: it is the last to go */
     close(fd);

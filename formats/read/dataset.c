@@ -94,18 +94,9 @@ static enum status add_row(struct group *g, struct json *row)
 /* ---- into the sorter -----------------------------------------------------------------------------------------------
  */
 
-static uint64_t hash(const char *text)
-{
-    uint8_t digest[SHA256_BYTES];
-    uint64_t number;
-    sha256_of(text, strlen(text), digest);
-    memcpy(&number, digest, sizeof number);
-    return number;
-}
-
 static uint64_t number_of(const struct json *id)
 {
-    return jsn_kind(id) == JSON_KIND_INT ? (uint64_t)jsn_int(id, 0) : hash(jsn_string(id, ""));
+    return jsn_kind(id) == JSON_KIND_INT ? (uint64_t)jsn_int(id, 0) : sha256_number(jsn_string(id, ""));
 }
 
 /* The members of an element that a job is made of. */
@@ -145,7 +136,7 @@ static enum status put_image(struct dataset *d, const struct json *image, struct
     d->captions |= caption;
     d->n_images++;
     bool by_file = file && caption && d->wanted != WANTED_BOXES; /* each sentence is an image of its own there */
-    return put_members(d, by_file ? hash(file) : number_of(jsn_get(image, "id")), image, members, why);
+    return put_members(d, by_file ? sha256_number(file) : number_of(jsn_get(image, "id")), image, members, why);
 }
 
 static enum status put_annotation(struct dataset *d, const struct json *annotation, struct diag *why)

@@ -40,22 +40,13 @@ static enum status meet(struct seen *seen, const char *kind, const char *text, s
     return s;
 }
 
-/* Its first 64 bits tell the record that an image has at first from all others of it. */
-static uint64_t number_of(const char *id)
-{
-    uint8_t digest[SHA256_BYTES];
-    uint64_t number;
-    sha256_of(id, strlen(id), digest);
-    memcpy(&number, digest, sizeof number);
-    return number;
-}
-
-/* An image may have several records (a manifest asked about it twice); one that comes again is told by its id. */
+/* An image may have several records (a manifest asked about it twice); one that comes again is told by its id, whose
+ * number tells the record that an image has at first from all others of it. */
 enum status sidecar_look_up(struct seen *seen, const struct json *record, const char *uri, size_t source,
                             struct sidecar *e, struct diag *why)
 {
     const char *id = jsn_string(jsn_get(record, "id"), ""), *job = jsn_string(jsn_get(record, "job"), "");
-    uint64_t mine = number_of(id), first = mine;
+    uint64_t mine = sha256_number(id), first = mine;
     bool known = false;
     if (source == 0)
         return meet(seen, "image", id, strlen(id), job, NULL, &e->repeated, why);

@@ -279,6 +279,36 @@ Test(settings, print_config_states_value_and_source_and_hides_secrets)
     settings_free(s);
 }
 
+Test(settings, print_config_shows_addresses_without_their_secrets_but_hands_them_on_whole)
+{
+    struct options o;
+    struct settings *s = NULL;
+    char line[900], **flags = NULL, longer[400];
+    int n = 0;
+    memset(longer, 'x', sizeof longer - 1);
+    longer[sizeof longer - 1] = '\0';
+    snprintf(line, sizeof line, "--data=https://me:hush@h:9000/%s --root a=http://me:hush@h/ --root http://me:hush@h/?t=hush",
+             longer);
+    char whole[900];
+    snprintf(whole, sizeof whole, "--print-config %s", line);
+    cr_assert_eq(read_line(whole, &o, &s, NULL), ST_OK);
+    const char *text = settings_text(s);
+    snprintf(whole, sizeof whole, "\"https://h:9000/%s\"", longer);
+    cr_expect_neq(strstr(text, whole), NULL, "%s", text);
+    cr_expect_neq(strstr(text, "\"a=http://me:hush@h/\""), NULL, "no address, but a folder's name: %s", text);
+    cr_expect_neq(strstr(text, "\"http://h/\""), NULL, "%s", text);
+    settings_free(s);
+
+    cr_assert_eq(read_line(line, &o, &s, NULL), ST_OK);
+    const struct setting_group own = {.rows = own_rows, .n_rows = sizeof own_rows / sizeof *own_rows};
+    cr_assert_eq(settings_flags(s, &own, &flags, &n), ST_OK);
+    cr_assert_eq(n, 3);
+    cr_expect_eq(strncmp(flags[0], "--data=https://me:hush@h:9000/", 30), 0, "%s", flags[0]);
+    cr_expect_str_eq(flags[2], "--root=http://me:hush@h/?t=hush");
+    settings_flags_free(flags, n);
+    settings_free(s);
+}
+
 Test(settings, help_lists_every_row_even_beside_mistakes)
 {
     struct options o;

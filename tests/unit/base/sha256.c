@@ -58,3 +58,34 @@ Test(sha256, plain_code_agrees_with_the_instructions_of_the_processor)
     for (int i = 0; i < SHA256_BYTES; i++)
         cr_assert_eq(want[i], (uint8_t)(s.state[i / 4] >> (24 - 8 * (i % 4))));
 }
+
+Test(sha256, a_digest_comes_back_from_its_letters_and_from_nothing_else)
+{
+    uint8_t digest[SHA256_BYTES], back[SHA256_BYTES] = {0};
+    char hex[SHA256_HEX + 1], broken[SHA256_HEX];
+    sha256_of("abc", 3, digest);
+    sha256_hex(digest, hex);
+    strcat(hex, " "); /* what follows is not its business */
+    cr_assert(sha256_from_hex(hex, back));
+    cr_assert_arr_eq(back, digest, SHA256_BYTES);
+    memset(back, 7, sizeof back);
+    static const char others[] = {'g', 'A', ' ', '\0', '/', ':', '`'};
+    for (size_t at = 0; at < 2 * SHA256_BYTES; at++)
+        for (size_t i = 0; i < sizeof others; i++) {
+            memcpy(broken, hex, sizeof broken);
+            broken[at] = others[i];
+            cr_assert_not(sha256_from_hex(broken, back), "%d at %zu", others[i], at);
+        }
+    for (int i = 0; i < SHA256_BYTES; i++)
+        cr_assert_eq(back[i], 7);
+}
+
+Test(sha256, a_text_has_one_number)
+{
+    uint8_t digest[SHA256_BYTES];
+    uint64_t number;
+    sha256_of("a/b.jpg", 7, digest);
+    memcpy(&number, digest, sizeof number);
+    cr_assert_eq(sha256_number("a/b.jpg"), number);
+    cr_assert_neq(sha256_number("a/c.jpg"), number);
+}
