@@ -1,8 +1,10 @@
 """img2dataset's layouts as it writes them: every image that it has gains a record, rows and their order stay."""
 import functools
 import http.server
+import json
 import os
 import pathlib
+import subprocess
 import sys
 import threading
 
@@ -14,6 +16,7 @@ from service import CORPUS, Up, run, want
 
 from ferretry import Client, Options, Task, parquet
 
+PROGRAM = pathlib.Path(sys.executable).with_name('img2dataset')
 NAMES = ['landscape.jpg', 'gone.jpg', 'alpha.png', 'tall.jpg', 'scene.webp', 'broken.jpg']
 FEW = Task(options=Options(max_tokens=4))
 
@@ -24,12 +27,17 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 
 
 def download(work, layout):
-    """One run of img2dataset: two shards of four rows at most."""
-    import img2dataset
+    """One run of img2dataset, the program: two shards of four rows at most."""
     folder = work / layout
-    img2dataset.download(url_list=str(work / 'list.csv'), input_format='csv', url_col='url', caption_col='caption', output_format=layout,
-                         output_folder=str(folder), processes_count=1, thread_count=4, number_sample_per_shard=4, image_size=256,
-                         disallowed_header_directives=[])
+    flags = {'url_list': work / 'list.csv', 'input_format': 'csv', 'url_col': 'url', 'caption_col': 'caption', 'output_format': layout,
+             'output_folder': folder, 'processes_count': 1, 'thread_count': 4, 'number_sample_per_shard': 4, 'image_size': 256,
+             'disallowed_header_directives': '[]'}
+    done = subprocess.run([PROGRAM, *('--%s=%s' % flag for flag in flags.items())], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          timeout=300)
+    want('exit code of img2dataset, %s: %s' % (layout, done.stdout[-2000:]), 0, done.returncode)
+    stats = [json.loads(p.read_text()) for p in sorted(folder.glob('*_stats.json'))]
+    want('rows by its own count, ' + layout, (6, 4, 1, 1),
+         tuple(sum(s[k] for s in stats) for k in ('count', 'successes', 'failed_to_download', 'failed_to_resize')))
     return folder
 
 
