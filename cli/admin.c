@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "cli/admin.h"
 #include "cli/commands.h"
@@ -211,6 +212,17 @@ static enum status refuse(struct diag *why)
     return diag_set(why, ST_REFUSED, "not confirmed; give --yes");
 }
 
+/* What runs ends first, the rest goes piece by piece. A campaign that is not cancelled has the name anew. */
+static enum status wait_until_gone(struct client *client, const char *campaign, struct diag *why)
+{
+    enum { POLL_MS = 100 };
+    struct campaign_status now = {.state = CAMPAIGN_CANCELLED};
+    enum status s = ST_OK;
+    while ((s = client_status(client, campaign, &now, why)) == ST_OK && now.state == CAMPAIGN_CANCELLED)
+        nanosleep(&(struct timespec){.tv_nsec = POLL_MS * 1000000L}, NULL);
+    return s == ST_MISSING ? ST_OK : s;
+}
+
 static enum status purge(struct client *client, const struct admin_options *o, const struct settings *settings,
                          struct diag *why)
 {
@@ -218,6 +230,8 @@ static enum status purge(struct client *client, const struct admin_options *o, c
     if (!o->yes && !confirm("remove campaign \"%s\" with its jobs, records and ids for good?", campaign))
         return refuse(why);
     enum status s = client_campaign_set(client, campaign, CAMPAIGN_PURGED, NULL, why);
+    if (s == ST_OK)
+        s = wait_until_gone(client, campaign, why);
     struct json *done = s == ST_OK && o->json ? jsn_new_object() : NULL;
     return done ? print_object(done, jsn_put(done, "purged", jsn_new_string(campaign))) : s;
 }
