@@ -1,10 +1,11 @@
 /* COCO, four files a million images, and a map:
  *
- *   instances-00000.json        {"info","licenses","images","annotations","categories"}: a box an annotation, in the
- * pixels of the image as displayed; "caption" (the phrase or the answer about the region), "score" captions-00000.json
- * the same for whole answers: {"id","image_id","caption"} detections-00000.json
- * [{"image_id","category_id","bbox","score"}], as loadRes and COCOeval take them caption_results-00000.json
- * [{"image_id","caption"}] image_ids.jsonl             {"image_id","id"}: which record each number is */
+ * - instances-00000.json: {"info","licenses","images","annotations","categories"}, a box an annotation, in the pixels
+ *   of the image as displayed; "caption" (the phrase or the answer about the region), "score"
+ * - captions-00000.json: the same for whole answers, {"id","image_id","caption"}
+ * - detections-00000.json: [{"image_id","category_id","bbox","score"}], as loadRes and COCOeval take them
+ * - caption_results-00000.json: [{"image_id","caption"}]
+ * - image_ids.jsonl: {"image_id","id"}, which record each number is */
 #include <stdlib.h>
 #include <string.h>
 
