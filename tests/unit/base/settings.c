@@ -287,8 +287,8 @@ Test(settings, print_config_shows_addresses_without_their_secrets_but_hands_them
     int n = 0;
     memset(longer, 'x', sizeof longer - 1);
     longer[sizeof longer - 1] = '\0';
-    snprintf(line, sizeof line, "--data=https://me:hush@h:9000/%s --root a=http://me:hush@h/ --root http://me:hush@h/?t=hush",
-             longer);
+    snprintf(line, sizeof line,
+             "--data=https://me:hush@h:9000/%s --root a=http://me:hush@h/ --root http://me:hush@h/?t=hush", longer);
     char whole[900];
     snprintf(whole, sizeof whole, "--print-config %s", line);
     cr_assert_eq(read_line(whole, &o, &s, NULL), ST_OK);
