@@ -477,11 +477,13 @@ enum status link_receive(struct link *l, struct link_frame *out)
         mind_handshakes(l);
     for (int i = 0; i < TRIES; i++) {
         struct link_frame f = {.owner = NULL};
-        if (l->kind == LINK_ROUTER && !receive_peer(l, &f.peer))
-            return ST_BUSY;
-        zmq_msg_t *m = malloc(sizeof *m);
+        zmq_msg_t *m = malloc(sizeof *m); /* before the peer is read: a message is taken whole or left */
         if (!m)
             return ST_NOMEM;
+        if (l->kind == LINK_ROUTER && !receive_peer(l, &f.peer)) {
+            free(m);
+            return ST_BUSY;
+        }
         zmq_msg_init(m);
         if (zmq_msg_recv(m, l->socket, ZMQ_DONTWAIT) < 0) {
             zmq_msg_close(m);

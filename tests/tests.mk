@@ -41,7 +41,7 @@ $(B)/test/torture: $(patsubst %,$(B)/obj/%.o,$(wildcard tests/torture/*.c)) $(ca
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(SAN) $(TORTURE_WRAPS) -o $@.$$$$ $(filter %.o,$^) $(call archive,broker) $(call link,cli) $(LDLIBS_ALL) && mv -f $@.$$$$ $@
 .PHONY: torture
-torture: $(B)/test/torture ## every allocation of the libraries fails once
+torture: $(B)/test/torture $(B)/bin/ferret-broker ## every allocation of the libraries fails once
 	@$<
 TEST_PROGRAMS += $(B)/test/torture
 TEST_STEPS += torture

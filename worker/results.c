@@ -325,7 +325,7 @@ static void beaten(struct session *s, uint64_t owned, struct wire_view stop, uin
             s->flights[i]->began_is_told = false;
     s->writes[WRITE_BEAT].on_the_way = false;
     for (size_t at = 0; at + ID_BYTES <= stop.len; at += ID_BYTES) {
-        struct flight *f = session_find(s, stop.bytes + at);
+        struct flight *f = session_flight(s, stop.bytes + at);
         if (f && f->in_engine)
             s->engine.cancel(s->engine.ctx, f);
     }
@@ -458,7 +458,8 @@ void results_use_route(struct session *s, const struct message *m)
                                      (uint64_t)1 << SCRIPT_HANDBACK | (uint64_t)1 << SCRIPT_TWINS);
         memcpy(s->store_address, address, strlen(address) + 1);
     } else if (address)
-        log_line(s->options.log, LOG_ERROR, "%s; results travel through the broker", why.text);
+        log_line(s->options.log, LOG_ERROR, "%s; results travel through the broker",
+                 why.text[0] ? why.text : "memory is short");
     free(address);
 }
 

@@ -14,7 +14,7 @@
 /* ---- flights --------------------------------------------------------------------------------------------------------
  */
 
-struct flight *session_find(const struct session *s, const uint8_t *id)
+struct flight *session_flight(const struct session *s, const uint8_t *id)
 {
     for (size_t i = 0; i < s->n_flights; i++)
         if (memcmp(s->flights[i]->id, id, ID_BYTES) == 0)
@@ -203,43 +203,49 @@ static void end_here(struct flight *f, const struct job *j, const char *code, co
     bound_record(f);
 }
 
+/* Not begun, and not for a reason of its own: others may have the room, the time or the memory. */
+static void give_back(struct flight *f)
+{
+    f->state = FLIGHT_ENDED;
+    f->end.handed_back = true;
+}
+
+static enum status read_job(struct flight *f, struct wire_view body, struct job **out)
+{
+    struct diag why = {.text = ""};
+    enum status st = job_decode(body.bytes, body.len, out, &why);
+    if (st == ST_OK) {
+        f->key = strdup((*out)->key);
+        f->image = strdup((*out)->image);
+        f->max_runtime_ms = (*out)->max_runtime_ms;
+        return f->key && f->image ? ST_OK : ST_NOMEM;
+    }
+    *out = NULL;
+    if (st != ST_NOMEM) {
+        char hex[2 * ID_BYTES + 1];
+        job_id_hex(f->id, hex);
+        end_here(f, &(struct job){.key = hex, .image = hex}, "invalid_job", why.text);
+    }
+    return st;
+}
+
 static void start_job(struct session *s, struct flight *f, struct wire_view body)
 {
     struct job *job;
-    struct diag why = {.text = ""};
-    if (job_decode(body.bytes, body.len, &job, &why) != ST_OK) {
-        char hex[2 * ID_BYTES + 1];
-        job_id_hex(f->id, hex);
-        struct job unknown = {.key = hex, .image = hex};
-        end_here(f, &unknown, "invalid_job", why.text);
-        return;
-    }
-    f->key = strdup(job->key);
-    f->image = strdup(job->image);
-    f->max_runtime_ms = job->max_runtime_ms;
-    if (!f->key || !f->image) { /* somebody else may have memory */
-        f->state = FLIGHT_ENDED;
-        f->end.handed_back = true;
-        job_free(job);
-        return;
-    }
-    if (job->deadline_ms > 0 && clock_wall_ms() > job->deadline_ms) {
+    enum status st = read_job(f, body, &job);
+    if (st == ST_OK && job->deadline_ms > 0 && clock_wall_ms() > job->deadline_ms) {
         end_here(f, job, "expired", "the job's deadline passed before a worker got to it");
-        job_free(job);
+    } else if (st == ST_OK && !s->draining) {
+        f->in_engine = true;
+        if (s->engine.start(s->engine.ctx, job, f, NULL) == ST_OK)
+            return;
+        f->in_engine = false; /* no room, draining, or the device is lost */
+        give_back(f);
         return;
+    } else if (st == ST_OK || st == ST_NOMEM) {
+        give_back(f);
     }
-    if (s->draining) {
-        f->state = FLIGHT_ENDED;
-        f->end.handed_back = true;
-        job_free(job);
-        return;
-    }
-    f->in_engine = true;
-    if (s->engine.start(s->engine.ctx, job, f, &why) != ST_OK) { /* no room, draining, or the device is lost */
-        f->in_engine = false;
-        f->state = FLIGHT_ENDED;
-        f->end.handed_back = true;
-    }
+    job_free(job);
 }
 
 static void take_rows(struct session *s, const struct message *m)
@@ -247,7 +253,7 @@ static void take_rows(struct session *s, const struct message *m)
     struct wire_reader r;
     for (size_t n = message_rows_open(m, &r); n > 0; n--) {
         struct message_row row = message_row_next(&r);
-        if (session_find(s, row.id) || s->n_flights >= LIMIT_HELD_JOBS)
+        if (session_flight(s, row.id) || s->n_flights >= LIMIT_HELD_JOBS)
             continue; /* what does not fit is found again by RESUME */
         struct flight *f = calloc(1, sizeof *f);
         if (!f)
@@ -281,7 +287,7 @@ static void on_resumed(struct session *s, const struct message *m)
     if (s->state != SESSION_RESUMING || m->seq != s->seq)
         return;
     for (size_t at = 0; at + ID_BYTES <= m->ids.len; at += ID_BYTES) {
-        struct flight *f = session_find(s, m->ids.bytes + at);
+        struct flight *f = session_flight(s, m->ids.bytes + at);
         if (f && !f->lost)
             lose_flight(s, f);
     }

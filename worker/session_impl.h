@@ -98,7 +98,7 @@ struct session {
 
 /* session.c */
 void session_drop_flight(struct session *s, struct flight *f); /* out of the table; freed */
-struct flight *session_find(const struct session *s, const uint8_t *id);
+struct flight *session_flight(const struct session *s, const uint8_t *id);
 
 /* session_ask.c */
 void session_say_hello(struct session *s); /* the session is not known any more, or not yet */

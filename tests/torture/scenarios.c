@@ -14,6 +14,7 @@
 #include "protocol/job.h"
 #include "protocol/message.h"
 #include "protocol/result.h"
+#include "tests/torture/queue.h"
 #include "tests/torture/scenarios_model.h"
 #include "tests/torture/torture.h"
 
@@ -151,29 +152,34 @@ static enum status checkpoint_round(void)
 }
 
 const struct scenario scenarios[] = {
-    {"json", json_round, false, true},
-    {"settings and task flags", settings_round, false, false},
-    {"settings as JSON", help_round, false, false},
-    {"job: JSON, MessagePack, record", job_round, false, false},
-    {"message", message_round, false, false},
-    {"region: polygon and draws", region_round, false, false},
-    {"checkpoint: config, delta, tower, prompt", checkpoint_round, false, false},
-    {"answers: entities and official scanners", answer_round, false, false},
-    {"inputs: manifest and folder", inputs_round, false, false},
-    {"inputs: a shard, data sets, a batch", read_round, false, false},
-    {"cache of what was fetched", cache_round, false, false},
-    {"overlay", overlay_round, false, false},
-    {"preprocess", preprocess_round, false, false},
-    {"engine: open, an image with a region, close", engine_round, true, false},
-    {"broker: submit, hello, credit, asked again", dispatch_round, true, false},
-    {"broker: snapshot and a campaign as JSON", board_round, true, false},
-    {"observe: metrics over HTTP", web_round, false, false},
-    {"observe: trace", trace_round, true, false},
-    {"link: router and dealer", link_round, false, false},
-    {"fetch: a root, a file, data", fetch_round, false, false},
-    {"decoders: start and stop", pool_round, false, false},
-    {"worker: tasks planned", plan_round, false, false},
-    {"worker: a record copied", copy_round, false, false},
-    {"worker: twins", twins_round, true, false},
-    {NULL, NULL, false, false},
+    {"json", json_round, NULL, false, true},
+    {"settings and task flags", settings_round, NULL, false, false},
+    {"settings as JSON", help_round, NULL, false, false},
+    {"job: JSON, MessagePack, record", job_round, NULL, false, false},
+    {"message", message_round, NULL, false, false},
+    {"region: polygon and draws", region_round, NULL, false, false},
+    {"checkpoint: config, delta, tower, prompt", checkpoint_round, NULL, false, false},
+    {"answers: entities and official scanners", answer_round, NULL, false, false},
+    {"inputs: manifest and folder", inputs_round, NULL, false, false},
+    {"inputs: a shard, data sets, a batch", read_round, NULL, false, false},
+    {"cache of what was fetched", cache_round, NULL, false, false},
+    {"overlay", overlay_round, NULL, false, false},
+    {"preprocess", preprocess_round, NULL, false, false},
+    {"engine: open, an image with a region, close", engine_round, NULL, true, false},
+    {"broker: submit, hello, credit, asked again", dispatch_round, NULL, true, false},
+    {"broker: snapshot and a campaign as JSON", board_round, NULL, true, false},
+    {"observe: metrics over HTTP", web_round, NULL, false, false},
+    {"observe: trace", trace_round, NULL, true, false},
+    {"link: router and dealer", link_round, NULL, false, false},
+    {"fetch: a root, a file, data", fetch_round, NULL, false, false},
+    {"decoders: start and stop", pool_round, NULL, false, false},
+    {"worker: tasks planned", plan_round, NULL, false, false},
+    {"worker: a record copied", copy_round, NULL, false, false},
+    {"worker: twins", twins_round, NULL, true, false},
+    {"worker: a record made", record_round, NULL, false, true},
+    {"worker: an image through the pipeline", pipeline_round, NULL, true, false},
+    {"worker: a session that is given a job", session_round, queue_end, true, false},
+    {"store: a call to Redis", store_round, queue_end, true, false},
+    {"client: submit, seal, status, results", client_round, queue_end, true, false},
+    {NULL, NULL, NULL, false, false},
 };

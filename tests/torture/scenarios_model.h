@@ -1,4 +1,5 @@
-/* Scenarios beside those of scenarios.c, which has the table: of files and models, of the broker, of a worker. */
+/* Scenarios beside those of scenarios.c, which has the table: of files and models, of the broker, of a worker, of a
+ * queue that runs. */
 #ifndef TESTS_TORTURE_SCENARIOS_MODEL_H
 #define TESTS_TORTURE_SCENARIOS_MODEL_H
 
@@ -23,5 +24,11 @@ enum status pool_round(void);
 enum status plan_round(void);
 enum status copy_round(void);
 enum status twins_round(void);
+enum status record_round(void);
+enum status pipeline_round(void);
+
+enum status store_round(void);
+enum status client_round(void);
+enum status session_round(void);
 
 #endif

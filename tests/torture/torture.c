@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <jansson.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,9 +14,14 @@
 
 #include "tests/torture/torture.h"
 
-static long allocations; /* since the scenario began */
-static long fail_at;     /* number of the one that fails; 0: none */
-static bool failed_once;
+static atomic_long allocations; /* since the scenario began */
+static atomic_long fail_at;     /* number of the one that fails; 0: none */
+static atomic_bool failed_once, rests;
+
+void torture_rest(bool on)
+{
+    rests = on;
+}
 
 void *__wrap_malloc(size_t n);
 void *__wrap_calloc(size_t n, size_t size);
@@ -26,7 +32,7 @@ int __wrap_asprintf(char **out, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 static bool fails(void)
 {
-    if (fail_at == 0 || ++allocations != fail_at)
+    if (fail_at == 0 || rests || ++allocations != fail_at)
         return false;
     failed_once = true;
     errno = ENOMEM;
@@ -94,6 +100,7 @@ static bool run_scenario(const struct scenario *s)
         fail_at = n;
         enum status status = s->run();
         fail_at = 0;
+        rests = false;
         if (!failed_once) {
             if (status != ST_OK) {
                 snprintf(message, sizeof message, "without a failure it gives %s", status_word(status));
@@ -101,6 +108,7 @@ static bool run_scenario(const struct scenario *s)
                 return false;
             }
             printf("PASS torture: %s (%ld allocations)\n", s->name, n - 1);
+            fflush(stdout);
             return true;
         }
         if (status != ST_NOMEM && !s->in_jansson && !(s->may_recover && status == ST_OK)) {
@@ -112,11 +120,17 @@ static bool run_scenario(const struct scenario *s)
     return false;
 }
 
-int main(void)
+/* torture [TEXT]: of all scenarios, or of those with the text in their name. */
+int main(int argc, char **argv)
 {
     json_set_alloc_funcs(jansson_malloc, free);
     bool ok = true;
-    for (const struct scenario *s = scenarios; s->name; s++)
+    for (const struct scenario *s = scenarios; s->name; s++) {
+        if (argc > 1 && !strstr(s->name, argv[1]))
+            continue;
         ok = run_scenario(s) && ok;
+        if (s->end)
+            s->end();
+    }
     return ok ? 0 : 1;
 }
