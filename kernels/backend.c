@@ -93,6 +93,14 @@ enum status backend_weight(struct backend *be, enum weight_use use, const struct
     return be->ops->weight(be, use, src, out, why);
 }
 
+enum status backend_weight_seeded(struct backend *be, enum weight_use use, const struct weight_seed *seed,
+                                  struct weight **out, struct diag *why)
+{
+    assert(seed && seed->rows > 0 && seed->cols > 0 && out);
+    assert(use != WEIGHT_GLU || seed->rows % 2 == 0);
+    return be->ops->weight_seeded(be, use, seed, out, why);
+}
+
 enum status backend_act(struct backend *be, int max_rows, int cols, struct act **out, struct diag *why)
 {
     assert(max_rows > 0 && cols > 0 && out);

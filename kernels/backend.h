@@ -117,6 +117,15 @@ enum weight_use {
 /* Packs once for this backend; never two copies at rest. ST_NOMEM when the budget would be passed (numbers in *why). */
 MUST_CHECK enum status backend_weight(struct backend *be, enum weight_use use, const struct weight_source *src,
                                       struct weight **out, struct diag *why);
+/* The same with numbers of a seed's own, made where the weights stand, the same ones on every backend: element i of the
+ * rows x cols is random_spread(seed, i, spread) of kernels/random.h, in [-spread, spread). */
+struct weight_seed {
+    int rows, cols;
+    uint64_t seed;
+    float spread;
+};
+MUST_CHECK enum status backend_weight_seeded(struct backend *be, enum weight_use use, const struct weight_seed *seed,
+                                             struct weight **out, struct diag *why);
 
 /* ---- activations and arrays ------------------------------------------------------------------------------------ */
 

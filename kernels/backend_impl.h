@@ -34,6 +34,8 @@ struct backend_ops {
     enum status (*sync)(struct backend *be, struct diag *why);
     enum status (*weight)(struct backend *be, enum weight_use use, const struct weight_source *src, struct weight **out,
                           struct diag *why);
+    enum status (*weight_seeded)(struct backend *be, enum weight_use use, const struct weight_seed *seed,
+                                 struct weight **out, struct diag *why);
     enum status (*act)(struct backend *be, int max_rows, int cols, struct act **out, struct diag *why);
     enum status (*act_write)(struct backend *be, struct act *a, int row, int n, const float *values, struct diag *why);
     enum status (*act_read)(struct backend *be, const struct act *a, int row, int n, float *values, struct diag *why);

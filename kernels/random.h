@@ -1,5 +1,5 @@
-/* The counter-based generator of sampling: a number depends on (task seed, step) only, so any batch, restart or device
- * gives the same draw. */
+/* The counter-based generator of sampling and of seeded weights: a number depends on (seed, step) only, so any batch,
+ * restart or device gives the same draw. kernels/cuda/value.cuh has it for the device. */
 #ifndef KERNELS_RANDOM_H
 #define KERNELS_RANDOM_H
 
@@ -18,6 +18,12 @@ static inline uint64_t random_bits(uint64_t seed, uint64_t counter)
 static inline float random_uniform(uint64_t seed, uint64_t counter)
 {
     return (float)(random_bits(seed, counter) >> 40) * (1.0f / 16777216.0f);
+}
+
+/* In [-spread, spread): seeded weights. One rounding, so that every compiler and device gets the same bits. */
+static inline float random_spread(uint64_t seed, uint64_t counter, float spread)
+{
+    return (random_uniform(seed, counter) - 0.5f) * (2 * spread);
 }
 
 #endif

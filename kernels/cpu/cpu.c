@@ -74,6 +74,7 @@ static const struct backend_ops cpu_ops = {
     .forget = cpu_forget,
     .sync = cpu_sync,
     .weight = cpu_weight_new,
+    .weight_seeded = cpu_weight_seeded,
     .act = cpu_act_new,
     .act_write = cpu_act_write,
     .act_read = cpu_act_read,

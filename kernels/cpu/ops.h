@@ -21,6 +21,8 @@ void cpu_take_rows(struct backend *be, struct act *dst, const struct act *src, c
 /* weight.c */
 enum status cpu_weight_new(struct backend *be, enum weight_use use, const struct weight_source *src,
                            struct weight **out, struct diag *why);
+enum status cpu_weight_seeded(struct backend *be, enum weight_use use, const struct weight_seed *seed,
+                              struct weight **out, struct diag *why);
 
 /* norm.c */
 void cpu_norm(struct backend *be, struct act *out, const struct act *x, int rows, enum norm_kind kind,

@@ -2,6 +2,7 @@
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/gemm.h"
 #include "kernels/cpu/ops.h"
+#include "kernels/random.h"
 
 enum { READ_ROWS = 64 };
 
@@ -33,6 +34,28 @@ static enum status read_table(struct cpu *cpu, const struct weight_source *src, 
     }
     cpu_free(cpu, rows);
     return s;
+}
+
+struct seeded {
+    const struct weight_seed *seed;
+};
+
+static enum status read_seeded(void *ctx, int row, int n, float *out, struct diag *why)
+{
+    const struct weight_seed *s = ((const struct seeded *)ctx)->seed;
+    (void)why;
+    uint64_t first = (uint64_t)row * (uint64_t)s->cols, count = (uint64_t)n * (uint64_t)s->cols;
+    for (uint64_t i = 0; i < count; i++)
+        out[i] = random_spread(s->seed, first + i, s->spread);
+    return ST_OK;
+}
+
+enum status cpu_weight_seeded(struct backend *be, enum weight_use use, const struct weight_seed *seed,
+                              struct weight **out, struct diag *why)
+{
+    struct seeded s = {seed};
+    struct weight_source src = {.rows = seed->rows, .cols = seed->cols, .read = read_seeded, .ctx = &s};
+    return cpu_weight_new(be, use, &src, out, why);
 }
 
 enum status cpu_weight_new(struct backend *be, enum weight_use use, const struct weight_source *src,

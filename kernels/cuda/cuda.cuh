@@ -197,6 +197,8 @@ void gemm_close(cuda &c);
 /* How products of a type with an N x K matrix are made; to be called when that matrix is loaded. Lives as long as c. */
 MUST_CHECK enum status gemm_prepare(cuda &c, enum dtype type, int N, int K, const void *b, const gemm_plan **out,
                                     struct diag *why);
+/* All plans; how many. */
+int gemm_list(const cuda &c, struct product_plan *out, int room);
 /* By cuBLASLt, which reads and writes gemm_padded(M) rows and wants all rows aligned to 16 bytes; else exactly M. */
 bool gemm_by_library(const gemm_plan *p);
 /* N and K of g are the plan's. */
@@ -214,6 +216,8 @@ enum status cuda_array_read(struct backend *be, const struct array *a, size_t at
 /* weight.cu */
 enum status cuda_weight_new(struct backend *be, enum weight_use use, const struct weight_source *src,
                             struct weight **out, struct diag *why);
+enum status cuda_weight_seeded(struct backend *be, enum weight_use use, const struct weight_seed *seed,
+                               struct weight **out, struct diag *why);
 /* linear.cu */
 void cuda_linear(struct backend *be, struct act *out, int out_col, const struct act *x, int rows,
                  const struct weight *w, const struct weight *bias, enum epilogue epilogue);

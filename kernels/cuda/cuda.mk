@@ -29,10 +29,10 @@ build/obj/nvcc/%.cu.o: %.cu build/obj/nvcc/flags
 build/obj/nvcc/flags: cuda-flags-changed
 	@mkdir -p $(@D)
 	@echo '$(NVCC_RELEASE) $(NVCC_FLAGS)' | cmp -s - $@ || echo '$(NVCC_RELEASE) $(NVCC_FLAGS)' >$@
-$(CUDA_PLUGIN): $(CUDA_OBJECTS) build/obj/kernels/dtype.c.o build/lib/libbase.a
+$(CUDA_PLUGIN): $(CUDA_OBJECTS) build/obj/kernels/dtype.c.o build/obj/base/status.c.o
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
-	$(Q)$(NVCC) -shared -cudart static -Xlinker --exclude-libs,ALL -o $@.$$$$ $(filter %.o %.a,$^) -lcublasLt && mv -f $@.$$$$ $@
+	$(Q)$(NVCC) -shared -cudart static -Xlinker --exclude-libs,ALL -o $@.$$$$ $(filter %.o,$^) -lcublasLt && mv -f $@.$$$$ $@
 
 .PHONY: plugin
 ifneq ($(NVCC),)

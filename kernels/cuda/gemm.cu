@@ -62,6 +62,7 @@ struct gemm_plan {
     enum dtype type;
     int N, K;
     bool library; /* else the own kernel */
+    int offered, taken;
     cublasLtMatmulAlgo_t algorithm;
 };
 
@@ -208,11 +209,14 @@ enum status choose(cuda &c, gemm_plan &p, const void *b, struct diag *why)
     cublasLtMatmulHeuristicResult_t found[CANDIDATES];
     trial t = {};
     int n = find_candidates(c, p, found);
+    p.offered = n;
+    p.taken = -1;
     enum status s = n > 0 && !c.fast ? trial_new(c, p, &t, why) : ST_OK;
     for (int i = 0; s == ST_OK && i < n && !p.library; i++) {
         p.algorithm = found[i].algo;
         p.library = found[i].state == CUBLAS_STATUS_SUCCESS && (c.fast || !splits(found[i].algo)) &&
                     (c.fast || rows_equal(c, p, t, b));
+        p.taken = p.library ? i : -1;
     }
     for (void *q : {t.x, t.copy, t.scales, t.first, t.unlike})
         cuda_free(c, q);
@@ -274,6 +278,15 @@ enum status gemm_prepare(cuda &c, enum dtype type, int N, int K, const void *b, 
     c.plans->first = p;
     *out = p;
     return s;
+}
+
+int gemm_list(const cuda &c, struct product_plan *out, int room)
+{
+    int n = 0;
+    for (const gemm_plan *p = c.plans->first; p; p = p->next, n++)
+        if (n < room)
+            out[n] = {p->type, p->N, p->K, p->offered, p->taken};
+    return n;
 }
 
 bool gemm_by_library(const gemm_plan *p)

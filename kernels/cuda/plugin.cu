@@ -119,6 +119,47 @@ static enum status check_memory(const cuda &c, const struct backend_options *o, 
     return ST_OK;
 }
 
+/* ---- what a bench asks ------------------------------------------------------------------------------------------- */
+
+static enum status device_facts_of(const char *device, struct device_facts *out, struct diag *why)
+{
+    size_t left = 0, total = 0;
+    int major = 0, minor = 0, number = device_number(device);
+    cudaDeviceProp p = {};
+    struct device_facts f = {};
+    enum status s = take_device(device, why);
+    if (s != ST_OK)
+        return s;
+    const struct {
+        cudaDeviceAttr attribute;
+        int *value;
+    } facts[] = {{cudaDevAttrComputeCapabilityMajor, &major},       {cudaDevAttrComputeCapabilityMinor, &minor},
+                 {cudaDevAttrMultiProcessorCount, &f.processors},   {cudaDevAttrClockRate, &f.clock_khz},
+                 {cudaDevAttrMemoryClockRate, &f.memory_clock_khz}, {cudaDevAttrGlobalMemoryBusWidth, &f.bus_bits}};
+    cudaError_t e = cudaGetDeviceProperties(&p, number);
+    for (size_t i = 0; e == cudaSuccess && i < sizeof facts / sizeof *facts; i++)
+        e = cudaDeviceGetAttribute(facts[i].value, facts[i].attribute, number);
+    if (e == cudaSuccess)
+        e = cudaMemGetInfo(&left, &total);
+    if (e != cudaSuccess)
+        return diag_set(why, ST_DEVICE, "device '%s': %s", device, cudaGetErrorString(e));
+    snprintf(f.name, sizeof f.name, "%.60s", p.name);
+    f.capability = 10 * major + minor;
+    f.free_bytes = left;
+    *out = f;
+    return ST_OK;
+}
+
+static int products_of(const struct backend *be, struct product_plan *out, int room)
+{
+    return gemm_list(*cuda_of(be), out, room);
+}
+
+static bool is_idle(const struct backend *be)
+{
+    return cudaStreamQuery(cuda_of(be)->stream) == cudaSuccess;
+}
+
 /* ---- life -------------------------------------------------------------------------------------------------------- */
 
 static void close_instance(cuda *c)
@@ -193,6 +234,12 @@ static enum status open_instance(const struct backend_options *o, struct backend
 
 extern "C" {
 __attribute__((visibility("default"))) extern const struct backend_plugin ferret_backend_plugin = {
-    sizeof(struct backend_plugin), sizeof(struct backend_ops), sizeof(struct backend_options), device_memory,
-    open_instance};
+    sizeof(struct backend_plugin),
+    sizeof(struct backend_ops),
+    sizeof(struct backend_options),
+    device_memory,
+    open_instance,
+    device_facts_of,
+    products_of,
+    is_idle};
 }

@@ -10,15 +10,6 @@ namespace
 /* Below this temperature a draw would overflow and always be the maximum anyway (spec 7.1). */
 const float GREEDY_BELOW = 0.01f;
 
-/* kernels/random.h for the device: the same number for (seed, counter), which the tests compare. */
-__device__ float uniform(uint64_t seed, uint64_t counter)
-{
-    uint64_t x = seed + (counter + 1) * 0x9E3779B97F4A7C15u;
-    x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
-    x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
-    return static_cast<float>((x ^ (x >> 31)) >> 40) * (1.0f / 16777216.0f);
-}
-
 /* Largest logit that may be sampled, the first of equals, and the runner-up's value. */
 struct best {
     float first, second;

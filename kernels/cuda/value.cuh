@@ -56,6 +56,15 @@ template <class T> __device__ __forceinline__ void put(float *out, T *copy, size
         copy[at] = value<T>::narrow(x);
 }
 
+/* kernels/random.h for the device: the same number for (seed, counter), which the tests compare. */
+__device__ __forceinline__ float uniform(uint64_t seed, uint64_t counter)
+{
+    uint64_t x = seed + (counter + 1) * 0x9E3779B97F4A7C15u;
+    x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
+    x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
+    return static_cast<float>((x ^ (x >> 31)) >> 40) * (1.0f / 16777216.0f);
+}
+
 struct add {
     template <class V> __device__ V operator()(V a, V b) const
     {

@@ -76,24 +76,29 @@ struct measure {
     const char *name, *unit;
     double value;
     double baseline; /* in the same unit, from turns taken between those of the value; 0: none */
+    double seconds;  /* that one turn of a rate takes; 0: not told */
 };
 
 /* FOLDER/NAME.json, and a line on stdout. */
 static inline void measure_write(const char *folder, const struct measure *m)
 {
-    char path[512], json[64] = "\"baseline\": null, \"ratio\": null", text[64] = "";
+    char path[512], json[64] = "\"baseline\": null, \"ratio\": null", text[64] = "", turn[48] = "", took[32] = "";
     snprintf(path, sizeof path, "%s/%s.json", folder, m->name);
     if (m->baseline > 0) {
         double ratio = m->value / m->baseline;
         snprintf(json, sizeof json, "\"baseline\": %.4g, \"ratio\": %.3f", m->baseline, ratio);
         snprintf(text, sizeof text, "baseline %.4g, ratio %.2f", m->baseline, ratio);
     }
+    if (m->seconds > 0) {
+        snprintf(turn, sizeof turn, ", \"seconds\": %.4g", m->seconds);
+        snprintf(took, sizeof took, "%9.1f us  ", m->seconds * 1e6);
+    }
     FILE *f = fopen(path, "w");
     CHECK(f);
-    fprintf(f, "{\"name\": \"%s\", \"value\": %.4g, \"unit\": \"%s\", %s, \"busy\": %s}\n", m->name, m->value, m->unit,
-            json, watch_was_busy ? "true" : "false");
+    fprintf(f, "{\"name\": \"%s\", \"value\": %.4g, \"unit\": \"%s\", %s%s, \"busy\": %s}\n", m->name, m->value,
+            m->unit, json, turn, watch_was_busy ? "true" : "false");
     CHECK(fclose(f) == 0);
-    printf("%-36s %9.4g %-10s %s\n", m->name, m->value, m->unit, text);
+    printf("%-36s %9.4g %-10s %s%s\n", m->name, m->value, m->unit, took, text);
     fflush(stdout);
 }
 

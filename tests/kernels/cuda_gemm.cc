@@ -1,6 +1,7 @@
 #include "kernels/cuda/cuda.cuh"
 #include "tests/kernels/order.cuh"
 #include "tests/kernels/twin.cuh"
+#include "kernels/random.h"
 
 #include <cmath>
 #include <cstring>
@@ -143,6 +144,41 @@ void check_wide(instance &i)
     t.close(device.rows_of(out, 3), t.rows_of(want, 3), 2e-6, "rows side by side");
 }
 
+/* Numbers of a seed are the same bits on both sides: a vector and a matrix in f32, read by a product with unit rows. */
+void check_seeded(instance &i)
+{
+    enum { N = 37, K = 20, UNITS = 3 };
+    twin &t = i.t, device(t, i.be);
+    std::vector<float> units(UNITS * K), want(UNITS * N);
+    const struct weight_seed seed = {N, K, 0x123456789ABCDEFu, 0.3f};
+    for (size_t u = 0; u < UNITS; u++) {
+        units[u * K + 7 * u] = 1;
+        for (size_t n = 0; n < N; n++)
+            want[u * N + n] = random_spread(seed.seed, n * K + 7 * u, seed.spread);
+    }
+    struct backend *const both[] = {i.be, t.be};
+    for (struct backend *be : both) {
+        twin on(t, be);
+        struct weight *w = nullptr, *v = nullptr, *places = nullptr;
+        const struct weight_seed vector = {1, N * K, seed.seed, seed.spread},
+                                 twice = {1, 2 * N * K, seed.seed, seed.spread};
+        struct diag why = {};
+        if (backend_weight_seeded(be, WEIGHT_LINEAR_F32, &seed, &w, &why) != ST_OK ||
+            backend_weight_seeded(be, WEIGHT_VECTOR, &vector, &v, &why) != ST_OK ||
+            backend_weight_seeded(be, WEIGHT_VECTOR, &twice, &places, &why) != ST_OK)
+            return t.fail(why.text);
+        struct act *out = on.act(UNITS, N);
+        op_linear(be, out, 0, on.act(units, K), UNITS, w, nullptr, EPI_NONE);
+        t.close(on.rows_of(out, UNITS), want, 0, "seeded matrix");
+        struct act *x = on.act(2, N * K), *patches = on.act(1, N * K);
+        op_vision_embed(be, x, patches, 1, 1, v, places); /* the class row: twice the vector */
+        std::vector<float> row = on.rows_of(x, 1);
+        for (size_t k = 0; k < N * K; k++)
+            if (row[k] != 2 * random_spread(seed.seed, k, seed.spread))
+                return t.fail("seeded vector");
+    }
+}
+
 } // namespace
 
 void test_gemm(twin &t)
@@ -172,4 +208,6 @@ void test_linear(twin &t)
     check_glu(i, 9, 40, 32);
     if (t.be)
         check_wide(i);
+    if (t.dtype == DTYPE_F32)
+        check_seeded(i);
 }

@@ -123,6 +123,9 @@ cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr attribute, int)
     case cudaDevAttrComputeCapabilityMajor: *value = 8; return cudaSuccess;
     case cudaDevAttrComputeCapabilityMinor: *value = 9; return cudaSuccess;
     case cudaDevAttrMultiProcessorCount: *value = 4; return cudaSuccess;
+    case cudaDevAttrClockRate: *value = 1000000; return cudaSuccess;
+    case cudaDevAttrMemoryClockRate: *value = 1000000; return cudaSuccess;
+    case cudaDevAttrGlobalMemoryBusWidth: *value = 256; return cudaSuccess;
     case cudaDevAttrMaxSharedMemoryPerBlockOptin: *value = simt::SHARED_OPT_IN; return cudaSuccess;
     default: return result(cudaErrorInvalidValue);
     }

@@ -49,9 +49,9 @@ SIMT_RUNS := $(B)/test/simt/selftest 'env -u ASAN_OPTIONS $(B)/test/simt/faults'
 .PHONY: simt
 TEST_STEPS += simt
 ifneq ($(SIMT_HEADERS),)
-TEST_PROGRAMS += $(SIMT_PROGRAMS) $(SIMT_PLUGIN)
-simt: $(SIMT_PROGRAMS) $(SIMT_PLUGIN) $(SIMT_PARITY) ## CUDA sources run on a machine without a GPU, and planted faults are found
-	@failed=0; for p in $(SIMT_RUNS) $(if $(SANITIZER),,'$(B)/test/simt/step bf16' '$(SIMT_PARITY) simt tiny'); do $$p || failed=1; done; exit $$failed
+TEST_PROGRAMS += $(SIMT_PROGRAMS) $(SIMT_PLUGIN) $(GPU_BENCH) $(GPU_WHOLE)
+simt: $(SIMT_PROGRAMS) $(SIMT_PLUGIN) $(SIMT_PARITY) $(GPU_BENCH) ## CUDA sources run on a machine without a GPU, and planted faults are found
+	@failed=0; for p in $(SIMT_RUNS) $(if $(SANITIZER),,'$(B)/test/simt/step bf16' '$(SIMT_PARITY) simt tiny' 'tests/gpu/smoke.sh $(GPU_BENCH)'); do $$p || failed=1; done; exit $$failed
 else
 simt:
 	@if [ -n '$(call required,simt)' ]; then echo 'FAIL simt: no CUDA headers in $(CUDA)/include or $(SIMT_INCLUDE)'; exit 1; else echo 'SKIP simt: no CUDA headers in $(CUDA)/include or $(SIMT_INCLUDE)'; fi
@@ -60,8 +60,8 @@ endif
 .PHONY: simt-orders
 FULL_STEPS += simt-orders
 ifneq ($(SIMT_HEADERS),)
-simt-orders: $(B)/test/simt/cuda $(B)/test/simt/step $(SIMT_PLUGIN) $(SIMT_PARITY) ## the CUDA backend in the other orders of threads and blocks
-	@failed=0; for p in '$(B)/test/simt/cuda reverse random' '$(B)/test/simt/step f32 int8' '$(SIMT_PARITY) simt:1 all' '$(SIMT_PARITY) simt:2 tiny' '$(SIMT_PARITY) simt tiny bf16 f16 int8'; do \
+simt-orders: $(B)/test/simt/cuda $(B)/test/simt/step $(SIMT_PLUGIN) $(SIMT_PARITY) $(GPU_WHOLE) ## the CUDA backend in the other orders of threads and blocks
+	@failed=0; for p in '$(B)/test/simt/cuda reverse random' '$(B)/test/simt/step f32 int8' '$(SIMT_PARITY) simt:1 all' '$(SIMT_PARITY) simt:2 tiny' '$(SIMT_PARITY) simt tiny bf16 f16 int8' '$(GPU_WHOLE) simt tiny f32 fp8'; do \
 	  $$p || failed=1; done; exit $$failed
 else
 simt-orders: ;
@@ -83,16 +83,3 @@ endif
 .PHONY: simt-headers
 simt-headers: ## the CUDA headers of the emulated suites, from PyPI where no toolkit is
 	@[ -n '$(SIMT_HEADERS)' ] || tests/simt/headers.sh build/cuda-headers || true
-
-# The same table, and the golden cases, on a GPU: on a machine that has one.
-GPU_TABLE := $(filter-out tests/kernels/order.cc,$(SIMT_TABLE)) tests/kernels/gpu/order.cc
-$(B)/obj/tests/kernels/gpu/order.cc.o: tests/kernels/gpu/order.cc
-	@mkdir -p $(@D)
-	$(Q)$(CXX) $(CXXFLAGS_ALL) $(SIMT_FLAGS) -MF $(@:.o=.d) -MT $@ -c -o $@.$$$$ $< && mv -f $@.$$$$ $@
-$(B)/test/gpu/cuda: $(patsubst %,$(B)/obj/%.o,$(GPU_TABLE)) $(CUDA_OBJECTS) $(call link_deps,kernels)
-	@mkdir -p $(@D)
-	$(call say,LINK,$@)
-	$(Q)$(CXX) $(SAN) -o $@.$$$$ $(filter %.o,$^) $(call link,kernels) $(LDLIBS_ALL) -L$(CUDA)/lib64 -Wl,-rpath,$(CUDA)/lib64 -lcudart -lcublasLt && mv -f $@.$$$$ $@
-.PHONY: test-gpu
-test-gpu: $(B)/test/gpu/cuda $(SIMT_PARITY) plugin ## the kernels' table and the golden cases on the GPU of this machine
-	@failed=0; for p in $(B)/test/gpu/cuda '$(SIMT_PARITY) cuda:0 all f32 bf16 f16'; do $$p || failed=1; done; exit $$failed

@@ -1,3 +1,4 @@
+#include "kernels/random.h"
 #include "tests/unit/kernels/harness.h"
 
 #include <criterion/criterion.h>
@@ -84,6 +85,39 @@ Test(backend, a_weight_takes_its_own_bytes_and_little_more_at_the_peak)
     cr_expect(backend_weight(be, WEIGHT_LINEAR, &src, &w, &why) == ST_OK, "%s", why.text);
     cr_expect(backend_used_bytes(be) < (5 << 20), "%zu", backend_used_bytes(be));
     backend_close(be);
+}
+
+static enum status read_seed(void *ctx, int row, int n, float *out, struct diag *why)
+{
+    const struct weight_seed *s = ctx;
+    (void)why;
+    for (int i = 0; i < n * s->cols; i++)
+        out[i] = random_spread(s->seed, (uint64_t)(row * s->cols + i), s->spread);
+    return ST_OK;
+}
+
+Test(backend, a_seeded_weight_is_one_that_reads_the_generator_s_numbers)
+{
+    enum { ROWS = 130, COLS = 64 };
+    const enum dtype dtypes[] = {DTYPE_F32, DTYPE_BF16, DTYPE_INT8};
+    for (int d = 0; d < 3; d++) {
+        struct backend *be = open_isa(0, dtypes[d]);
+        struct weight_seed seed = {.rows = ROWS, .cols = COLS, .seed = 1ull << 63, .spread = 0.25f};
+        struct weight_source src = {.rows = ROWS, .cols = COLS, .read = read_seed, .ctx = &seed};
+        struct weight *made = NULL, *read = NULL;
+        struct diag why = {{0}};
+        float x[COLS];
+        for (int i = 0; i < COLS; i++)
+            x[i] = (float)(i % 7) - 3;
+        cr_assert(backend_weight_seeded(be, WEIGHT_LINEAR, &seed, &made, &why) == ST_OK, "%s", why.text);
+        cr_assert(backend_weight(be, WEIGHT_LINEAR, &src, &read, &why) == ST_OK, "%s", why.text);
+        struct act *in = act_from(be, x, 1, COLS), *a = act_empty(be, 1, ROWS), *b = act_empty(be, 1, ROWS);
+        op_linear(be, a, 0, in, 1, made, NULL, EPI_NONE);
+        op_linear(be, b, 0, in, 1, read, NULL, EPI_NONE);
+        float *got = rows_of(be, a, 1), *want = rows_of(be, b, 1);
+        cr_expect(got[0] != 0 && memcmp(got, want, ROWS * sizeof *got) == 0);
+        backend_close(be);
+    }
 }
 
 Test(backend, reader_errors_come_through)
