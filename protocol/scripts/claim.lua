@@ -20,21 +20,24 @@ local sid, class, held, owned, want, rows
 -- ---- what is looked up once a call
 
 local function field_of(key)
-    local all = call('EXISTS', K .. key) == 1 and call('HMGET', K .. key, unpack(sids)) or {}
-    local by = {}
+    local all, by = call('HMGET', K .. key, unpack(sids)), {}
     for i = 1, n_sessions do
         by[sids[i]] = all[i]
     end
     return by
 end
-local seqs, infos, drains, ills, alones = field_of('cseq'), field_of('sinfo'), field_of('drain'), field_of('ill'), field_of('alone')
+local seqs, infos, drains, ills, alones = field_of('cseq'), field_of('sinfo'), {}, {}, {}
+if call('EXISTS', K .. 'drain', K .. 'ill', K .. 'alone') > 0 then -- rare
+    drains, ills, alones = field_of('drain'), field_of('ill'), field_of('alone')
+end
 local leases = call('ZMSCORE', K .. 'sess', unpack(sids))
 local drained = call('HEXISTS', K .. 'meta', 'drain') == 1
-local retried, halted = call('EXISTS', K .. 'retry') == 1, call('EXISTS', K .. 'halt') == 1
+local marked = call('EXISTS', K .. 'retry', K .. 'halt') > 0
+local retried, halted = marked and call('EXISTS', K .. 'retry') == 1, marked and call('EXISTS', K .. 'halt') == 1
 
 local camps = {}
 local function camp(no)
-    camps[no] = camps[no] or {state = call('HGET', K .. 'c:' .. no, 'state'), by = {ready = 0, running = 0, delayed = 0}}
+    camps[no] = camps[no] or {state = call('HGET', K .. 'c:' .. no, 'state'), by = {ready = 0, running = 0}}
     return camps[no]
 end
 
@@ -65,15 +68,19 @@ local dry = {} -- rings that are empty, of classes; nothing comes back into them
 local pressed = {}
 local function is_full()
     if pressed[class] == nil then
-        local waits = call('EXISTS', K .. 'sus:' .. class) == 1
-        for prio = 0, 2 do
-            local ring = K .. 'ready:' .. class .. ':' .. prio
-            dry[ring] = call('EXISTS', ring) == 0
-            waits = waits or not dry[ring]
-        end
+        local ring = K .. 'ready:' .. class .. ':'
+        local waits = call('EXISTS', K .. 'sus:' .. class, ring .. '0', ring .. '1', ring .. '2') > 0
         pressed[class] = waits and pressure(ARGV[4], ARGV[5]) ~= nil
     end
     return pressed[class]
+end
+
+local suspected = {} -- class -> whether suspects of it wait
+local function has_suspects()
+    if suspected[class] == nil then
+        suspected[class] = call('EXISTS', K .. 'sus:' .. class) == 1
+    end
+    return suspected[class]
 end
 
 local others = {} -- session -> whether another one of its class may take what failed there
@@ -121,7 +128,7 @@ local function take(no, prio, ids)
             camp(no).ended = true
         elseif goes and front.deadline > 0 and front.deadline < now then
             call('HSET', K .. 'doom', id, 'expired')
-            by.delayed, goes = by.delayed + 1, false
+            by.delayed, goes = (by.delayed or 0) + 1, false
         elseif goes and old[i] then
             local fails, crashes, suspect, returns, last = retry_row(old[i])
             row = fails .. '|' .. crashes .. '|' .. front.tail
@@ -150,6 +157,7 @@ local function take_suspects()
         return 0 -- at the head of a later call
     end
     call('LPOP', K .. 'sus:' .. class)
+    suspected[class] = nil
     for at = 1, #group, 16 do
         local id = string.sub(group, at, at + 15)
         local stored = call('HGET', K .. 'job', id)
@@ -179,7 +187,7 @@ local function suspects_first()
         end
         call('HDEL', K .. 'alone', sid)
     end
-    if call('EXISTS', K .. 'sus:' .. class) == 0 then
+    if not has_suspects() then
         return false
     end
     local holder = call('HGET', K .. 'draw', class)
@@ -198,8 +206,13 @@ local function suspects_first()
     return true
 end
 
--- The campaign whose turn it is: {tenant, campaign, whether nobody else waits}; nil: none.
+-- The campaign whose turn it is: {tenant, campaign, whether nobody else waits}; nil: none. One that is alone stays so in
+-- this call, as nothing comes into a ring, until it leaves it.
+local lone = {}
 local function next_turn(ring)
+    if lone[ring] then
+        return lone[ring].tenant, lone[ring].no, true
+    end
     local tenants = call('ZRANGE', ring, 0, 1)
     if not tenants[1] then
         return nil
@@ -209,7 +222,9 @@ local function next_turn(ring)
     if not numbers[1] then
         call('ZREM', ring, tenants[1])
     end
-    return tenants[1], numbers[1], not tenants[2] and not numbers[2]
+    local only = not tenants[2] and not numbers[2]
+    lone[ring] = only and numbers[1] and {tenant = tenants[1], no = numbers[1]} or nil
+    return tenants[1], numbers[1], only
 end
 
 local function take_ring(prio)
@@ -222,10 +237,13 @@ local function take_ring(prio)
             call('LPOP', K .. 'rq:' .. no .. ':' .. prio, math.min(want, only and WHOLE or quantum, MOST - touched))
         if ids then
             want = want - take(no, prio, ids)
-            call('ZINCRBY', ring .. ':' .. tenant, #ids, no)
-            call('ZINCRBY', ring, #ids / weight(tenant), tenant)
         elseif no then
             call('ZREM', ring .. ':' .. tenant, no)
+            lone[ring] = nil
+        end
+        if ids and not only then -- a newcomer begins where the only one stands, wherever that is
+            call('ZINCRBY', ring .. ':' .. tenant, #ids, no)
+            call('ZINCRBY', ring, #ids / weight(tenant), tenant)
         end
         dry[ring] = tenant == nil
     end
@@ -290,9 +308,9 @@ if #claimed > 0 then
     call('HSET', K .. 'cseq', unpack(claimed))
 end
 for no, c in pairs(camps) do
-    count(no, c.by)
-    out[1] = out[1] + (c.state == 'active' and tonumber(call('HGET', K .. 'c:' .. no, 'ready') or '0') or 0)
-    if c.ended then
+    local after, minded = count(no, c.by)
+    out[1] = out[1] + (c.state == 'active' and after.ready or 0)
+    if c.ended and minded then
         look_at_end(no)
     end
 end

@@ -70,45 +70,58 @@ local function campaign_no(name, tenants)
     return no and is_for(no, tenants) and no or nil
 end
 
--- Changes counters of a campaign (field -> by how much), and with them what its tenant has unfinished.
+-- Changes counters of a campaign (field -> by how much), and with them what its tenant has unfinished: one look and one
+-- write for all of them. Answers the counters as they are now, and whether anybody minds how it ends (look_at_end).
 local UNFINISHED = {total = 1, done = -1, failed = -1, cancelled = -1}
 local function count(no, changes)
-    local c, unfinished = K .. 'c:' .. no, 0
-    for field, by in pairs(changes) do
+    local c, fields, unfinished = K .. 'c:' .. no, {'tenant', 'sealed', 'fail_stop'}, 0
+    for field in pairs(changes) do
+        fields[#fields + 1] = field
+    end
+    local f, after, rows = call('HMGET', c, unpack(fields)), {}, {}
+    for i = 4, #fields do
+        local field = fields[i]
+        local by, r = changes[field], #rows
+        after[field] = tonumber(f[i] or '0') + by
+        unfinished = unfinished + (UNFINISHED[field] or 0) * by
         if by ~= 0 then
-            call('HINCRBY', c, field, by)
-            unfinished = unfinished + (UNFINISHED[field] or 0) * by
+            rows[r + 1], rows[r + 2] = field, after[field]
         end
     end
-    if unfinished ~= 0 then
-        call('HINCRBY', K .. 'tenant:' .. call('HGET', c, 'tenant'), 'unfinished', unfinished)
+    if #rows > 0 then
+        call('HSET', c, unpack(rows))
     end
+    if unfinished ~= 0 then
+        call('HINCRBY', K .. 'tenant:' .. f[1], 'unfinished', unfinished)
+    end
+    return after, f[2] or f[3]
 end
 
 local function move(no, from, to, n)
     count(no, {[from] = -n, [to] = n})
 end
 
--- Percent of maxmemory in use, and maxmemory (0: none is set). Redis takes longer to say so than to hand out a few jobs:
--- the answer is kept for a moment.
+-- Percent of maxmemory in use, maxmemory (0: none is set), and bytes of records. Redis takes longer to say how much memory
+-- it uses than to hand out a few jobs: that is kept for a moment.
 local function memory_level()
     local KEPT_MS = 25
-    local now, kept = now_ms(), call('HMGET', K .. 'use', 'level', 'limit', 'at')
+    local now, kept = now_ms(), call('HMGET', K .. 'use', 'level', 'limit', 'at', 'held')
+    local held = tonumber(kept[4] or '0')
     if kept[3] and math.abs(now - tonumber(kept[3])) < KEPT_MS then
-        return tonumber(kept[1]), tonumber(kept[2])
+        return tonumber(kept[1]), tonumber(kept[2]), held
     end
     local info = call('INFO', 'memory')
     local used, limit = tonumber(string.match(info, 'used_memory:(%d+)')), tonumber(string.match(info, '\nmaxmemory:(%d+)'))
     local free = tonumber(string.match(info, 'mem_not_counted_for_evict:(%d+)') or '0')
     local level = limit > 0 and math.floor(100 * (used - free) / limit) or 0
     call('HSET', K .. 'use', 'level', level, 'limit', string.format('%.0f', limit), 'at', string.format('%.0f', now))
-    return level, limit
+    return level, limit, held
 end
 
 -- Why no work may be handed out: 'memory' (at stop_at percent), 'results' (records over their budget: bytes, or up to 1
 -- a share of maxmemory), or nil.
 local function pressure(stop_at, budget)
-    local level, limit = memory_level()
+    local level, limit, held = memory_level()
     budget = tonumber(budget)
     if budget <= 1 then
         budget = limit > 0 and budget * limit or math.huge
@@ -116,13 +129,13 @@ local function pressure(stop_at, budget)
     if level >= tonumber(stop_at) then
         return 'memory'
     end
-    return tonumber(call('HGET', K .. 'use', 'held') or '0') >= budget and 'results' or nil
+    return held >= budget and 'results' or nil
 end
 
 -- Bytes of records, of a campaign and of all.
 local function hold(no, bytes)
     if bytes ~= 0 then
-        count(no, {held = bytes})
+        call('HINCRBY', K .. 'c:' .. no, 'held', bytes)
         call('HINCRBY', K .. 'use', 'held', bytes)
     end
 end

@@ -185,8 +185,10 @@ for no, e in pairs(ends) do
         call('HINCRBY', K .. 'use', 'held', e.held)
         e.by.held = e.held
     end
-    count(no, e.by)
-    look_at_end(no)
+    local _, minded = count(no, e.by)
+    if minded then
+        look_at_end(no)
+    end
 end
 if #gone > 0 then
     call('HDEL', K .. 'job', unpack(gone))

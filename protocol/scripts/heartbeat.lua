@@ -11,16 +11,21 @@ call('ZADD', K .. 'sess', now_ms() + tonumber(lease), sid)
 if said ~= '' then
     call('HSET', K .. 'said', sid, said)
 end
-for i = 3, #ARGV do
-    local row = call('HGET', run, ARGV[i])
-    if row then
-        local fails, crashes, _, no, prio, again = run_row(row)
-        call('HSET', run, ARGV[i], table.concat({fails, crashes, '1', no, prio, again}, '|'))
+local begun = #ARGV > 2 and call('HMGET', run, unpack(ARGV, 3)) or {}
+local rows, r = {}, 0
+for i = 1, #begun do
+    if begun[i] then
+        local fails, crashes, _, no, prio, again = run_row(begun[i])
+        rows[r + 1], rows[r + 2] = ARGV[2 + i], table.concat({fails, crashes, '1', no, prio, again}, '|')
+        r = r + 2
     end
 end
+if r > 0 then
+    call('HSET', run, unpack(rows))
+end
 local stop = {}
-local marked = call('HLEN', K .. 'halt') > 0
-if marked or call('SCARD', K .. 'stopping') > 0 then
+if call('EXISTS', K .. 'halt', K .. 'stopping') > 0 then
+    local marked = call('EXISTS', K .. 'halt') == 1
     local rows = call('HGETALL', run) -- CLAIM keeps it to 512
     for i = 1, #rows, 2 do
         local _, _, _, no = run_row(rows[i + 1])
@@ -29,4 +34,8 @@ if marked or call('SCARD', K .. 'stopping') > 0 then
         end
     end
 end
-return {'ok', call('HLEN', run), table.concat(stop), (is_ill(sid) and 1 or 0) + 2 * call('HEXISTS', K .. 'drain', sid)}
+local flags = 0
+if call('EXISTS', K .. 'ill', K .. 'drain') > 0 then
+    flags = (is_ill(sid) and 1 or 0) + 2 * call('HEXISTS', K .. 'drain', sid)
+end
+return {'ok', call('HLEN', run), table.concat(stop), flags}

@@ -66,8 +66,10 @@ local function admit_all(no, at, n, as_stored)
         n, at = n - m, at + 6 + m
     end
     if new > 0 then
-        count(no, {total = new, ready = new - later, delayed = later})
-        call('HDEL', K .. 'c:' .. no, 'sealed', 'completed')
+        local _, minded = count(no, {total = new, ready = new - later, delayed = later})
+        if minded then
+            call('HDEL', K .. 'c:' .. no, 'sealed', 'completed')
+        end
     end
     return table.concat(letters), new, at
 end
