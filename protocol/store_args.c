@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "protocol/script_pick.h"
+
 #define LUA(name)                                                                                                      \
     extern const char _binary_protocol_scripts_##name##_lua_start[], _binary_protocol_scripts_##name##_lua_end[]
 LUA(common);
@@ -104,24 +106,20 @@ enum status script_text(enum script s, char **text, size_t *len)
 {
     const char *shebang = scripts[s].grows ? SHEBANG : SHEBANG_OOM;
     const char *common = _binary_protocol_scripts_common_lua_start;
-    size_t a = strlen(shebang), b = (size_t)(_binary_protocol_scripts_common_lua_end - common);
-    size_t c = (size_t)(scripts[s].end - scripts[s].start);
-    char *t = malloc(a + b + c);
-    if (!t)
-        return ST_NOMEM;
-    memcpy(t, shebang, a);
-    memcpy(t + a, common, b);
-    memcpy(t + a + b, scripts[s].start, c);
-    *text = t;
-    *len = a + b + c;
-    return ST_OK;
-}
-
-size_t script_common_len(enum script s)
-{
-    const char *shebang = scripts[s].grows ? SHEBANG : SHEBANG_OOM;
-    return strlen(shebang) +
-           (size_t)(_binary_protocol_scripts_common_lua_end - _binary_protocol_scripts_common_lua_start);
+    size_t front = strlen(shebang), picked_len;
+    char *picked;
+    enum status st = script_pick(common, (size_t)(_binary_protocol_scripts_common_lua_end - common), scripts[s].start,
+                                 (size_t)(scripts[s].end - scripts[s].start), &picked, &picked_len);
+    char *t = st == ST_OK ? malloc(front + picked_len) : NULL;
+    if (t) {
+        memcpy(t, shebang, front);
+        memcpy(t + front, picked, picked_len);
+        *text = t;
+        *len = front + picked_len;
+    }
+    if (st == ST_OK)
+        free(picked);
+    return t ? ST_OK : ST_NOMEM;
 }
 
 static bool reserve(struct store_args *a, size_t len)

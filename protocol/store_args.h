@@ -1,5 +1,5 @@
 /* Arguments of a script call: byte strings in one buffer, copied in. And the scripts there are: their Lua text stands
- * in scripts/NAME.lua, with common.lua in front of each. */
+ * in scripts/NAME.lua, with what it comes by of common.lua in front. */
 #ifndef PROTOCOL_STORE_ARGS_H
 #define PROTOCOL_STORE_ARGS_H
 
@@ -49,9 +49,8 @@ enum script {
     SCRIPT_COUNT_
 };
 const char *script_name(enum script s);
-/* The whole Lua text, malloc'ed: its shebang, common.lua, the script. */
+/* The whole Lua text, malloc'ed: its shebang, what it comes by of common.lua, the script. */
 MUST_CHECK enum status script_text(enum script s, char **text, size_t *len);
-size_t script_common_len(enum script s); /* how much of it stands in front of the script */
 
 struct store_args {
     int shard; /* whose keys the script touches */

@@ -8,6 +8,7 @@
 
 #include "protocol/script_commands.h"
 #include "protocol/script_hash.h"
+#include "protocol/script_pick.h"
 #include "tests/unit/protocol/queue_case.h"
 
 static bool has(const struct script_commands *c, const char *name)
@@ -31,14 +32,45 @@ Test(script_commands, a_script_is_followed_into_the_functions_it_comes_by)
         cr_assert_lt(strcmp(walk.names[i - 1], walk.names[i]), 0, "in order, each once");
 }
 
+static char *picked(const char *common, const char *own)
+{
+    char *text, *copy;
+    size_t len;
+    cr_assert_eq(script_pick(common, strlen(common), own, strlen(own), &text, &len), ST_OK);
+    copy = strndup(text, len);
+    free(text);
+    return copy;
+}
+
+Test(script_pick, a_script_has_what_it_comes_by_and_nothing_else_in_front)
+{
+    static const char common[] =
+        "-- one() is named here\nlocal K = KEYS[1]\nlocal a, b = 1, 2\n\nlocal function one()\n"
+        "    return K -- two\nend\n\nlocal function two()\n    return one() + b\nend\n";
+    static const struct {
+        const char *own, *want;
+    } cases[] = {
+        {"return 1", "return 1"},
+        {"return K.one", "local K = KEYS[1]\nlocal function one()\n    return K \nend\n\nreturn K.one"},
+        {"-- two\nreturn bb", "-- two\nreturn bb"},
+        {"return a", "local a, b = 1, 2\n\nreturn a"},
+        {"two()", "local K = KEYS[1]\nlocal a, b = 1, 2\n\nlocal function one()\n    return K \nend\n\n"
+                  "local function two()\n    return one() + b\nend\ntwo()"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *text = picked(common, cases[i].own);
+        cr_expect_str_eq(text, cases[i].want);
+        free(text);
+    }
+}
+
 Test(script_commands, no_call_hides_its_command)
 {
     for (int s = 0; s < SCRIPT_COUNT_; s++) {
         char *text;
         size_t len;
         cr_assert_eq(script_text((enum script)s, &text, &len), ST_OK);
-        const char *own = s == 0 ? text : text + script_common_len((enum script)s);
-        for (const char *at = memmem(own, len - (size_t)(own - text), "call(", 5); at;
+        for (const char *at = memmem(text, len, "call(", 5); at;
              at = memmem(at + 1, len - (size_t)(at + 1 - text), "call(", 5))
             cr_expect(at[5] == '\'', "%s: %.30s", script_name((enum script)s), at);
         free(text);
