@@ -176,7 +176,7 @@ static void forget_silent(struct dispatch *d, int64_t now_ms)
     enum { FORGET_LEASES = 20 };
     for (size_t i = d->n_sessions; i-- > 0;)
         if (!d->sessions[i].claiming && now_ms - d->sessions[i].heard_at > FORGET_LEASES * d->options.lease_ms)
-            d->sessions[i] = d->sessions[--d->n_sessions];
+            session_remove(d, &d->sessions[i]);
 }
 
 /* One call to a shard at once, and a second one while there is more work than the first one takes. So where work comes

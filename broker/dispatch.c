@@ -70,6 +70,7 @@ void dispatch_free(struct dispatch *d)
     free(d->outputs);
     free(d->calls);
     free(d->sessions);
+    free(d->by_id);
     free(d->classes);
     free(d->worker_redis);
     budget_free(d->budget);

@@ -1,4 +1,4 @@
-/* Inside of the dispatcher: shared by dispatch.c (calls, outputs, ticks), submits.c, sessions.c,
+/* Inside of the dispatcher: shared by dispatch.c (calls, outputs, ticks), submits.c, sessions.c, session_table.c,
  * claims.c and requests.c. */
 #ifndef BROKER_DISPATCH_IMPL_H
 #define BROKER_DISPATCH_IMPL_H
@@ -147,6 +147,7 @@ struct dispatch {
     size_t held_bytes;
 
     struct session *sessions;
+    uint32_t *by_id; /* places in sessions, in the order of ids */
     size_t n_sessions, cap_sessions, next_session;
     struct work_class *classes;
     size_t n_classes;
@@ -175,10 +176,14 @@ void submits_flush(struct dispatch *d);
 void submits_on_reply(struct dispatch *d, struct submit_batch *batch, const struct reply *r);
 void submit_batch_free(struct submit_batch *b);
 
+/* session_table.c: pointers to sessions hold until one is added or removed. */
+struct session *session_find(struct dispatch *d, const uint8_t *id); /* NULL: none */
+struct session *session_add(struct dispatch *d, const uint8_t *id);  /* one that is not there; NULL: memory is short */
+void session_remove(struct dispatch *d, struct session *s);          /* the last one takes its place */
+
 /* sessions.c */
 void sessions_on_message(struct dispatch *d, const struct link_peer *peer, const struct message *m, int64_t now_ms);
 void sessions_on_reply(struct dispatch *d, const struct pending *p, const struct reply *r, int64_t now_ms);
-struct session *session_find(struct dispatch *d, const uint8_t *id);
 /* n jobs from element `at` of an answer on; none: the worker is told to RESUME. */
 void session_send_jobs(struct dispatch *d, const struct session *s, uint64_t seq, const struct reply *r, size_t at,
                        size_t n);

@@ -8,14 +8,6 @@
 /* ---- tables --------------------------------------------------------------------------------------------------------
  */
 
-struct session *session_find(struct dispatch *d, const uint8_t *id)
-{
-    for (size_t i = 0; i < d->n_sessions; i++)
-        if (memcmp(d->sessions[i].id, id, SESSION_BYTES) == 0)
-            return &d->sessions[i];
-    return NULL;
-}
-
 static int class_of(struct dispatch *d, const char *name)
 {
     for (size_t i = 0; i < d->n_classes; i++)
@@ -32,29 +24,11 @@ static int class_of(struct dispatch *d, const char *name)
     return (int)d->n_classes++;
 }
 
-static struct session *add_session(struct dispatch *d, const uint8_t *id)
-{
-    enum { FIRST = 16 };
-    if (d->n_sessions == d->cap_sessions) {
-        size_t cap = d->cap_sessions ? 2 * d->cap_sessions : FIRST;
-        struct session *sessions = realloc(d->sessions, cap * sizeof *sessions);
-        if (!sessions)
-            return NULL;
-        d->sessions = sessions;
-        d->cap_sessions = cap;
-    }
-    struct session *s = &d->sessions[d->n_sessions++];
-    *s = (struct session){.class_index = -1, .pinned = -1};
-    s->next_shard = (int)(d->n_sessions % (size_t)d->options.shards); /* they begin spread out */
-    memcpy(s->id, id, SESSION_BYTES);
-    return s;
-}
-
-static void remove_session(struct dispatch *d, const uint8_t *id)
+static void forget_session(struct dispatch *d, const uint8_t *id)
 {
     struct session *s = session_find(d, id);
     if (s)
-        *s = d->sessions[--d->n_sessions];
+        session_remove(d, s);
 }
 
 /* Whether another peer than the one that said HELLO speaks for the session. */
@@ -69,7 +43,7 @@ void sessions_recheck(struct dispatch *d)
     for (size_t i = d->n_sessions; i-- > 0;) {
         const struct allowed *who = access_of(d->allowed, &d->sessions[i].peer);
         if (!who || !(who->roles & ROLE_WORK))
-            d->sessions[i] = d->sessions[--d->n_sessions];
+            session_remove(d, &d->sessions[i]);
     }
 }
 
@@ -346,7 +320,7 @@ static void welcome(struct dispatch *d, const struct pending *p, const struct re
         return;
     struct session *s = session_find(d, p->session);
     if (!s)
-        s = add_session(d, p->session);
+        s = session_add(d, p->session);
     if (!s)
         return;
     s->class_index = class_index;
@@ -406,7 +380,7 @@ void session_end(struct dispatch *d, const struct session *s)
     memcpy(id, s->id, sizeof id);
     m.session = session_view(id);
     dispatch_error(d, SIDE_WORKER, &peer, &m, CODE_SESSION, "the lease has ended; say HELLO");
-    remove_session(d, id);
+    forget_session(d, id);
 }
 
 static void on_done(struct dispatch *d, const struct pending *p, const struct reply *r)
@@ -445,7 +419,7 @@ void sessions_on_reply(struct dispatch *d, const struct pending *p, const struct
     }
     if (reply_is(r, 0, "gone")) {
         dispatch_error(d, SIDE_WORKER, &p->peer, &m, CODE_SESSION, "the lease has ended; say HELLO");
-        remove_session(d, p->session);
+        forget_session(d, p->session);
         return;
     }
     switch (p->script) {
@@ -465,7 +439,7 @@ void sessions_on_reply(struct dispatch *d, const struct pending *p, const struct
         m.kind = MESSAGE_HANDBACK_ACK;
         dispatch_send(d, SIDE_WORKER, &p->peer, &m);
         if (p->bye)
-            remove_session(d, p->session);
+            forget_session(d, p->session);
         sessions_wake(d);
         break;
     default: break;
