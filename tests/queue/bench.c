@@ -3,8 +3,8 @@
  *   queue-bench BROKER FLEET FOLDER [RABBIT]     writes FOLDER/queue.*.json
  *
  * QUEUE_JOBS (jobs of a turn), QUEUE_TURNS and QUEUE_DEPTH (jobs of the memory measure) are read from the environment;
- * QUEUE_MEASURES names what to measure, of "rates latency depth fairness dead" (all), and QUEUE_PEERS=0 leaves the
- * other queues out. Redis runs with AOF always, jobs are 0.5 KB, records 1 KB; everything shares the machine, so
+ * QUEUE_MEASURES names what to measure, of "scripts rates latency depth fairness dead" (all), and QUEUE_PEERS=0 leaves
+ * the other queues out. Redis runs with AOF always, jobs are 0.5 KB, records 1 KB; everything shares the machine, so
  * processor time an image is told beside each rate. */
 #include <pthread.h>
 #include <stdio.h>
@@ -255,6 +255,8 @@ int main(int argc, char **argv)
                       .depth = setting("QUEUE_DEPTH", 1000000),
                       .turns = (int)setting("QUEUE_TURNS", 3)};
     CHECK(b.jobs >= SUBMITTERS && b.depth > 0 && b.turns > 0 && b.turns <= MOST_TURNS);
+    if (wants("scripts"))
+        measure_scripts(&b);
     if (wants("rates"))
         measure_rates(&b, setting("QUEUE_PEERS", 1) != 0);
     if (wants("latency"))

@@ -30,6 +30,7 @@ void check(enum status s, const struct diag *why);
 /* lease_ms 0: longer than a turn. The campaign CHAOS_CAMPAIGN is there. */
 void queue_open(const struct bench *b, int brokers, int lease_ms, struct queue *q);
 void queue_close(struct queue *q);
+void queue_open_redis(struct queue *q); /* nothing else; closed by queue_close too */
 struct client *queue_connect(const struct queue *q);
 void queue_campaign(struct client *c, const char *name, const char *tenant);
 
@@ -43,13 +44,17 @@ void fleet_kill(struct queue *q);                                               
 
 void submit(struct client *c, const char *key, const char *campaign, const char *tenant);
 void submit_range(struct client *c, long from, long n, const char *campaign, const char *tenant);
-size_t body_bytes(void); /* of such a job */
+uint8_t *make_body(size_t *len); /* of such a job, malloc'ed */
+size_t body_bytes(void);         /* how many it has */
 struct campaign_status look(struct client *c, const char *campaign);
 
 double cpu_us(pid_t pid);                                 /* processor time so far */
 double percentile(double *values, size_t n, double p);    /* sorts them */
 double number_of(const char *command, const char *after); /* behind that word in what it prints; -1: not there */
 double redis_number(const struct queue *q, const char *command, const char *after); /* of redis-cli */
+
+/* scripts.c */
+void measure_scripts(const struct bench *b);
 
 /* measures.c */
 void measure_latency(const struct bench *b);

@@ -5,7 +5,7 @@ $(B)/test/queue-fleet: $(B)/obj/tests/queue/fleet.c.o $(call link_deps,worker)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(SAN) -Wl,--wrap=store_send,--wrap=store_take -o $@.$$$$ $< $(call link,worker) $(LDLIBS_ALL) && mv -f $@.$$$$ $@
-$(B)/test/queue-bench: $(patsubst %,$(B)/obj/tests/queue/%.c.o,bench rig measures beanstalkd) $(patsubst %,$(B)/obj/tests/chaos/%.c.o,$(CHAOS_PARTS) gauges) $(call link_deps,protocol)
+$(B)/test/queue-bench: $(patsubst %,$(B)/obj/tests/queue/%.c.o,bench rig scripts measures beanstalkd) $(patsubst %,$(B)/obj/tests/chaos/%.c.o,$(CHAOS_PARTS) gauges) $(call link_deps,protocol)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(SAN) -o $@.$$$$ $(filter %.o,$^) $(call link,protocol) $(LDLIBS_ALL) && mv -f $@.$$$$ $@

@@ -39,6 +39,15 @@ void queue_campaign(struct client *c, const char *name, const char *tenant)
     check(client_campaign(c, &spec, NULL, &why), &why);
 }
 
+static void start_all(struct queue *q)
+{
+    chaos_init(&q->chaos, "bench");
+    children_start_all(&q->chaos);
+    (void)redis_number(q, "config set auto-aof-rewrite-min-size 256mb", "OK"); /* as deploy/redis.conf has it, */
+    (void)redis_number(q, "config set hash-max-listpack-entries 64", "OK");    /* and this */
+    (void)redis_number(q, "config set maxmemory 16gb", "OK");                  /* ten million jobs fit */
+}
+
 void queue_open(const struct bench *b, int brokers, int lease_ms, struct queue *q)
 {
     enum { LONG_LEASE_MS = 30000 };
@@ -48,14 +57,16 @@ void queue_open(const struct bench *b, int brokers, int lease_ms, struct queue *
                                   .window = "100000000",
                                   .lease_ms = lease_ms ? lease_ms : LONG_LEASE_MS,
                                   .count = {[ROLE_BROKER] = brokers}}};
-    chaos_init(&q->chaos, "bench");
-    children_start_all(&q->chaos);
-    (void)redis_number(q, "config set auto-aof-rewrite-min-size 256mb", "OK"); /* as deploy/redis.conf has it, */
-    (void)redis_number(q, "config set hash-max-listpack-entries 64", "OK");    /* and this */
-    (void)redis_number(q, "config set maxmemory 16gb", "OK");                  /* ten million jobs fit */
+    start_all(q);
     q->client = queue_connect(q);
     queue_campaign(q->client, CHAOS_CAMPAIGN, "default");
     snprintf(q->report, sizeof q->report, "%s/report", q->chaos.dir);
+}
+
+void queue_open_redis(struct queue *q)
+{
+    *q = (struct queue){.jobs = 0};
+    start_all(q);
 }
 
 void queue_close(struct queue *q)
@@ -155,15 +166,20 @@ void submit(struct client *c, const char *key, const char *campaign, const char 
     check(client_submit(c, &job, NULL, &why), &why);
 }
 
-size_t body_bytes(void)
+uint8_t *make_body(size_t *len)
 {
     struct diag why = {.text = ""};
     struct job_texts t;
     struct job job = make_job(&t, "good-000000", CHAOS_CAMPAIGN, "default");
     uint8_t *bytes;
+    check(job_encode(&job, &bytes, len, &why), &why);
+    return bytes;
+}
+
+size_t body_bytes(void)
+{
     size_t len;
-    check(job_encode(&job, &bytes, &len, &why), &why);
-    free(bytes);
+    free(make_body(&len));
     return len;
 }
 
