@@ -67,7 +67,7 @@ int main(int argc, char **argv)
     }
     CHECK(often > once);
     double running = (n_often - n_once) / (often - once);
-    measure_write(argv[1], &(struct measure){"files.annotate", "images/s", n_once / once, running});
-    measure_write(argv[1], &(struct measure){"files.annotate-running", "images/s", running, 0});
+    measure_write(argv[1], &(struct measure){"files.annotate", "images/s", n_once / once, running, 0});
+    measure_write(argv[1], &(struct measure){"files.annotate-running", "images/s", running, 0, 0});
     return 0;
 }

@@ -191,7 +191,7 @@ static void (*const ways[WAYS])(struct world *) = {captions_together, captions_a
 
 static void record(const char *folder, const char *name, const char *unit, int tasks, double seconds, double baseline)
 {
-    measure_write(folder, &(struct measure){name, unit, tasks / seconds, tasks / baseline});
+    measure_write(folder, &(struct measure){name, unit, tasks / seconds, tasks / baseline, 0});
 }
 
 /* From nothing to the first token of a caption: the best of some engines, each closed again. */
@@ -215,7 +215,7 @@ static void measure_load(struct world *w, const struct engine_options *o, const 
         engine_close(w->engine);
     }
     w->engine = kept;
-    measure_write(folder, &(struct measure){"cpu.load", "s", best, 0});
+    measure_write(folder, &(struct measure){"cpu.load", "s", best, 0, 0});
 }
 
 static void free_world(struct world *w)
@@ -263,7 +263,7 @@ int main(int argc, char **argv)
     struct engine_stats stats;
     engine_stats(w.engine, &stats);
     measure_write(argv[1],
-                  &(struct measure){"cpu.outside", "of steps", (double)stats.host_us / (double)stats.step_us, 0});
+                  &(struct measure){"cpu.outside", "of steps", (double)stats.host_us / (double)stats.step_us, 0, 0});
     measure_load(&w, &o, argv[1]);
     free_world(&w);
     return 0;

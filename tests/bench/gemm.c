@@ -102,8 +102,8 @@ int main(int argc, char **argv)
             char name[96], of_peak[128];
             snprintf(name, sizeof name, "linear-%s-%dx%dx%d", dtype_name(types[t]), z[0], z[1], z[2]);
             snprintf(of_peak, sizeof of_peak, "%s-of-peak", name);
-            measure_write(argv[1], &(struct measure){name, "GFLOP/s", r.ours, r.alone});
-            measure_write(argv[1], &(struct measure){of_peak, "GFLOP/s", r.ours, r.peak});
+            measure_write(argv[1], &(struct measure){name, "GFLOP/s", r.ours, r.alone, 0});
+            measure_write(argv[1], &(struct measure){of_peak, "GFLOP/s", r.ours, r.peak, 0});
         }
     return 0;
 }

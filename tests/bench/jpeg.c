@@ -118,7 +118,7 @@ static void measure(const char *folder, const char *name, int width, int height)
         ours = less(ours, watch_seconds(&w, 1));
     }
     double all = (double)pixels * repeats;
-    measure_write(folder, &(struct measure){name, "MP/s", all / ours / 1e6, all / alone / 1e6});
+    measure_write(folder, &(struct measure){name, "MP/s", all / ours / 1e6, all / alone / 1e6, 0});
     free(f.bytes);
 }
 

@@ -58,7 +58,7 @@ static void write_one(const char *folder, const char *what, const char *type, co
 {
     char name[64];
     snprintf(name, sizeof name, "cpu.%s_%s", what, type);
-    measure_write(folder, &(struct measure){name, unit, value, baseline});
+    measure_write(folder, &(struct measure){name, unit, value, baseline, 0});
 }
 
 /* Of an image: its positions, then its answer's tokens, each of which it shares with the others of its batch. */

@@ -71,8 +71,8 @@ static void write_rate(const char *folder, const char *part, const char *of, dou
 {
     char name[64];
     snprintf(name, sizeof name, "cpu.%s%s", part, of);
-    measure_write(folder,
-                  &(struct measure){name, "MP/s", pixels / seconds / 1e6, baseline > 0 ? pixels / baseline / 1e6 : 0});
+    measure_write(
+        folder, &(struct measure){name, "MP/s", pixels / seconds / 1e6, baseline > 0 ? pixels / baseline / 1e6 : 0, 0});
 }
 
 /* of: behind the measures' names. */

@@ -163,7 +163,7 @@ static void measure_tower(struct tower *t, const char *folder)
         double layer = (times[i][1] - times[i][0]) / (LAYERS - FEW);
         double flop = 2.0 * counts[i] * rows * (4.0 * WIDTH * WIDTH + 2.0 * WIDTH * MLP);
         measure_write(folder, &(struct measure){i ? "cpu.vision" : "cpu.vision1", "GFLOP/s",
-                                                layer > 0 ? flop / layer / 1e9 : 0, alone});
+                                                layer > 0 ? flop / layer / 1e9 : 0, alone, 0});
     }
 }
 
@@ -211,8 +211,8 @@ static void measure_sampler(struct tower *t, const char *folder)
         peak = more(peak, peak_gflops(DTYPE_F32, cpu_of(t->be)->threads));
     }
     double macs = folded_macs(c);
-    measure_write(folder, &(struct measure){"cpu.sampler", "GFLOP/s", 2 * macs * REGIONS / seconds / 1e9, peak});
-    measure_write(folder, &(struct measure){"cpu.sampler_work", "GMAC", macs / 1e9, plain_macs(c) / 1e9});
+    measure_write(folder, &(struct measure){"cpu.sampler", "GFLOP/s", 2 * macs * REGIONS / seconds / 1e9, peak, 0});
+    measure_write(folder, &(struct measure){"cpu.sampler_work", "GMAC", macs / 1e9, plain_macs(c) / 1e9, 0});
     for (int i = 0; i < REGIONS; i++)
         drawn_region_fini(&drawn[i]);
     region_fini(&region);

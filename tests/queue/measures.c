@@ -152,13 +152,13 @@ void measure_latency(const struct bench *b)
     take_latency(b, &many);
     queue_close(&many.queue);
     const struct measure all[] = {
-        {"queue.sync_p99_ms", "ms", sync, 0},
-        {"queue.accepted_p50_ms", "ms", percentile(few.accepted, few.n_accepted, 0.5), 0},
-        {"queue.accepted_p99_ms", "ms", percentile(few.accepted, few.n_accepted, 0.99), sync},
-        {"queue.result_p50_ms", "ms", percentile(few.ended, few.n_ended, 0.5), 0},
-        {"queue.result_p99_ms", "ms", percentile(few.ended, few.n_ended, 0.99), sync},
-        {"queue.backlog_accepted_p50_ms", "ms", percentile(many.accepted, many.n_accepted, 0.5), 0},
-        {"queue.backlog_accepted_p99_ms", "ms", percentile(many.accepted, many.n_accepted, 0.99), sync},
+        {"queue.sync_p99_ms", "ms", sync, 0, 0},
+        {"queue.accepted_p50_ms", "ms", percentile(few.accepted, few.n_accepted, 0.5), 0, 0},
+        {"queue.accepted_p99_ms", "ms", percentile(few.accepted, few.n_accepted, 0.99), sync, 0},
+        {"queue.result_p50_ms", "ms", percentile(few.ended, few.n_ended, 0.5), 0, 0},
+        {"queue.result_p99_ms", "ms", percentile(few.ended, few.n_ended, 0.99), sync, 0},
+        {"queue.backlog_accepted_p50_ms", "ms", percentile(many.accepted, many.n_accepted, 0.5), 0, 0},
+        {"queue.backlog_accepted_p99_ms", "ms", percentile(many.accepted, many.n_accepted, 0.99), sync, 0},
     };
     write_all(b, all, sizeof all / sizeof *all);
     free(few.accepted);
@@ -191,7 +191,7 @@ void measure_dead_worker(const struct bench *b)
     double seconds = (double)(clock_ms() - from) / 1000;
     fleet_stop(&q, &p50, &p99);
     queue_close(&q);
-    measure_write(b->folder, &(struct measure){"queue.dead_worker_s", "s", seconds, LEASE / 1000.0});
+    measure_write(b->folder, &(struct measure){"queue.dead_worker_s", "s", seconds, LEASE / 1000.0, 0});
 }
 
 /* ---- depth ---------------------------------------------------------------------------------------------------------
@@ -241,11 +241,11 @@ void measure_depth(const struct bench *b)
     double submitting = longest_script_ms(&q);
     work_at_depth(b, &q);
     const struct measure all[] = {
-        {"queue.bytes_beyond_body", "B/job", (after - before) / (double)b->depth - (double)body_bytes(), 0},
-        {"queue.broker_rss_growth_mb", "MB", grown / 1024, 0},
-        {"queue.longest_submit_ms", "ms", submitting, 0},
-        {"queue.longest_script_ms", "ms", longest_script_ms(&q), 0},
-        {"queue.depth", "jobs", (double)b->depth, 0},
+        {"queue.bytes_beyond_body", "B/job", (after - before) / (double)b->depth - (double)body_bytes(), 0, 0},
+        {"queue.broker_rss_growth_mb", "MB", grown / 1024, 0, 0},
+        {"queue.longest_submit_ms", "ms", submitting, 0, 0},
+        {"queue.longest_script_ms", "ms", longest_script_ms(&q), 0, 0},
+        {"queue.depth", "jobs", (double)b->depth, 0, 0},
     };
     queue_close(&q);
     write_all(b, all, sizeof all / sizeof *all);
@@ -270,5 +270,5 @@ void measure_fairness(const struct bench *b)
     double others = (double)look(q.client, CHAOS_CAMPAIGN).done, p50, p99;
     fleet_stop(&q, &p50, &p99);
     queue_close(&q);
-    measure_write(b->folder, &(struct measure){"queue.others_done_before_small", "jobs", others, 0});
+    measure_write(b->folder, &(struct measure){"queue.others_done_before_small", "jobs", others, 0, 0});
 }

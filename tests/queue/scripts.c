@@ -166,7 +166,7 @@ static void measure_group(const struct bench *b, size_t group)
         double all = (after.all_us - before.all_us) / (double)d.jobs;
         char name[64];
         snprintf(name, sizeof name, "queue.%s_us_of_%zu", names[k], group);
-        measure_write(b->folder, &(struct measure){name, "us", all, 0});
+        measure_write(b->folder, &(struct measure){name, "us", all, 0, 0});
         fprintf(stderr, "  %s %5.1f us, of it in the script %5.1f", names[k], all, script);
     }
     fprintf(stderr, "\n");
