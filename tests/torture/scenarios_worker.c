@@ -36,13 +36,16 @@ static enum status carry(struct link *from, const struct link_peer *to_peer, str
     }
     memcpy(bytes, "frame", 5);
     s = link_send(from, to_peer, bytes, 5);
-    while (s == ST_OK && (s = link_receive(to, &f)) == ST_BUSY && clock_ms() < until)
-        s = link_wait(&there, 1, PATIENCE_MS);
+    enum status shortage = ST_OK; /* what memory was short for is still there */
+    while (s == ST_OK && (s = link_receive(to, &f)) != ST_OK && clock_ms() < until) {
+        shortage = s == ST_NOMEM ? s : shortage;
+        s = s == ST_BUSY ? link_wait(&there, 1, PATIENCE_MS) : ST_OK;
+    }
     if (s == ST_OK) {
         *peer = f.peer;
         link_frame_free(&f);
     }
-    return s;
+    return s == ST_OK ? shortage : s;
 }
 
 /* A question and its answer. */
