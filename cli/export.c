@@ -56,7 +56,7 @@ static const struct setting export_rows[] = {
      .type = SETTING_LIST,
      .offset = offsetof(struct export_flags, roots),
      .value = "NAME=DIR",
-     .help = "where a named root is here; without it as the `ferret up` on --data says"},
+     .help = "where a named root is here; without it as the `ferret up` on --data says, and with --from local=/"},
     {.name = "max-side",
      .type = SETTING_INT,
      .offset = offsetof(struct export_flags, max_side),

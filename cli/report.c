@@ -48,7 +48,7 @@ static const struct setting report_rows[] = {
      .type = SETTING_LIST,
      .offset = offsetof(struct report_flags, roots),
      .value = "NAME=DIR",
-     .help = "where a named root is here; without it as the `ferret up` on --data says"},
+     .help = "where a named root is here; without it as the `ferret up` on --data says, and with --from local=/"},
     {.name = "max-side",
      .type = SETTING_INT,
      .offset = offsetof(struct report_flags, max_side),
@@ -77,6 +77,19 @@ static enum status on_record(void *ctx, const struct json *record, const char *t
     return s == ST_OK ? samples_add(&r->samples, record) : s;
 }
 
+/* A report of the rest must not be taken for one of the whole. */
+static enum status tell_what_left(struct client *client, const char *campaign, struct diag *why)
+{
+    struct campaign_status now = {0};
+    enum status s = client_status(client, campaign, &now, why);
+    if (s == ST_OK && now.trimmed > 0)
+        fprintf(stderr,
+                PROGRAM ": %llu records have left Redis and are not in this report; they are where `export --follow` "
+                        "wrote them: --from DIR\n",
+                (unsigned long long)now.trimmed);
+    return s;
+}
+
 static enum status read_all(struct report *r, struct diag *why)
 {
     struct client *client = NULL;
@@ -86,6 +99,8 @@ static enum status read_all(struct report *r, struct diag *why)
     struct records in = {.client = client, .campaign = r->campaign, .fn = on_record, .ctx = r};
     if (s == ST_OK)
         s = records_all(&in, why);
+    if (s == ST_OK)
+        s = tell_what_left(client, r->campaign, why);
     records_fini(&in);
     client_close(client);
     return s;

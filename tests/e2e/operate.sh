@@ -83,6 +83,8 @@ want "exit code of a purge without --yes" 4 $?
 # Forgotten: out of the queue, and out of files that were written before.
 records() { cat "$WORK"/out/*.jsonl.zst | zstd -dc; }
 timeout 30 "$FERRET" export first --follow -o "$WORK/out" 2>/dev/null || die "export"
+"$FERRET" report first >/dev/null 2>"$WORK/err" || die "report"
+grep -q ' records have left Redis and are not in this report' "$WORK/err" || die "a report of what is left says nothing of the rest: $(cat "$WORK/err")"
 lines=$(records | wc -l)
 records | grep -q '"uri":"local:10.png"' || die "no record of what is to be forgotten"
 "$FERRET" admin forget local:10.png --yes --json >/dev/null || die "forget"
