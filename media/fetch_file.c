@@ -11,13 +11,17 @@
 #include <time.h>
 #include <unistd.h>
 
-static enum status refuse_open(int error, const char *shown, enum fetch_error *kind, struct diag *why)
+static enum status refuse_open(int error, const char *path, const char *shown, enum fetch_error *kind, struct diag *why)
 {
     switch (error) {
     case ENOENT:
     case ENOTDIR:
     case ENAMETOOLONG: return fetch_refuse(kind, FETCH_MISSING, why, "%s: no such file", shown);
     case EXDEV:
+        if (*path == '/') /* most likely a whole path that was put behind the root's name */
+            return fetch_refuse(kind, FETCH_OUTSIDE_ROOT, why, "%s: expected a path below the root, without / in front",
+                                shown);
+        return fetch_refuse(kind, FETCH_OUTSIDE_ROOT, why, "%s: leads out of its root", shown);
     case ELOOP: return fetch_refuse(kind, FETCH_OUTSIDE_ROOT, why, "%s: leads out of its root", shown);
     case EACCES:
     case EPERM: return fetch_refuse(kind, FETCH_DENIED, why, "%s: permission denied", shown);
@@ -103,7 +107,7 @@ static enum status open_beneath(const char *dir, const char *path, const char *s
     int error = errno;
     close(root);
     if (fd < 0)
-        return refuse_open(error, shown, kind, why);
+        return refuse_open(error, path, shown, kind, why);
     *out = fd;
     return ST_OK;
 }

@@ -107,6 +107,17 @@ Test(fetch, nothing_outside_the_root_is_read)
     place_close(&p);
 }
 
+Test(fetch, a_whole_path_behind_a_roots_name_is_told_what_is_wrong_with_it)
+{
+    struct place p = place_open(false, 0);
+    struct bytes b = {0};
+    struct diag why = {0};
+    cr_assert_neq(fetch(p.fetcher, "pics:/etc/passwd", &b, NULL, &why), ST_OK);
+    cr_expect_neq(strstr(why.text, "pics:/etc/passwd: expected a path below the root, without / in front"), NULL, "%s",
+                  why.text);
+    place_close(&p);
+}
+
 Test(fetch, a_link_by_absolute_path_is_followed_where_it_stays_inside)
 {
     struct place p = place_open(false, 0);
