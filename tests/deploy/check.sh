@@ -56,6 +56,15 @@ if with systemd-analyze "$name"; then
     verdict "$name" "$complaints" || failed=1
 fi
 
+name="deploy: OPERATING.md states the exposure that systemd 252 finds"
+if with systemd-analyze "$name" && systemd-analyze --version | grep -q '^systemd 252 '; then
+    for pair in Redis=ferret-redis broker=ferret-broker worker=ferret-worker@; do
+        found=$(LC_ALL=C.UTF-8 systemd-analyze security --offline=yes "./deploy/systemd/${pair#*=}.service" 2>&1 | sed -n 's/.*exposure level for [^:]*: \([0-9.]*\) .*/\1/p')
+        grep -qE "^.*\(systemd 252\):.* ${pair%=*} ${found//./\\.}[,.]" deploy/OPERATING.md || echo "deploy/OPERATING.md: expected ${pair%=*} $found"
+    done >"$complaints"
+    verdict "$name" "$complaints" || failed=1
+fi
+
 name="deploy: settings and metrics in operators' files are those of the programs"
 tests/deploy/names.py "$bin_dir" >"$complaints" 2>&1
 verdict "$name" "$complaints" || failed=1
