@@ -5,6 +5,8 @@ bench-empty:
 	@rm -f build/bench/*.json
 
 $(B)/test/bench/jpeg: LDLIBS_ALL += -ljpeg
+PROFILED := $(shell sed -n 's/^TIMED.[A-Z]*, \(op_[a-z_]*\),.*/\1/p' tests/bench/profile.c)
+$(B)/test/bench/profile: LDLIBS_ALL += $(patsubst %,-Wl$(comma)--wrap=%,$(PROFILED))
 
 .PHONY: bench-table
 bench-table: ## write what the last `make bench` and `make bench-peers` measured into README.md
