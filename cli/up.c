@@ -545,7 +545,10 @@ static enum status run(void *options, const struct settings *settings, int *exit
         u->children.log = (struct log){
             .component = "up", .level = (enum log_level)u->o->log.level, .form = (enum log_form)u->o->log.form};
         const struct setting_group fetch = fetch_flags_group(0);
-        s = settings_flags(settings, &fetch, &u->fetch_flags, &u->n_fetch_flags);
+        struct fetch_choice unused; /* what each worker would refuse is refused once, and by no command line shown */
+        s = fetch_flags_resolve(&u->o->fetch, NULL, &unused, why);
+        if (s == ST_OK)
+            s = settings_flags(settings, &fetch, &u->fetch_flags, &u->n_fetch_flags);
         if (s == ST_OK)
             s = prepare(u, why);
         if (s == ST_OK) {

@@ -86,6 +86,8 @@ struct s3_options {
     enum s3_addressing addressing;
     bool anonymous; /* unsigned, as to public buckets */
 };
+/* ST_INVALID: no address of a server, or one with user, password or query, which the sentence leaves out. */
+MUST_CHECK enum status s3_endpoint_check(const char *endpoint, struct diag *why);
 
 struct fetch_options {
     const struct media_roots *roots; /* borrowed while the fetcher lives; NULL: none */

@@ -143,6 +143,18 @@ static enum status take(char *room, size_t size, const char *text, const char *w
     return ST_OK;
 }
 
+enum status s3_endpoint_check(const char *endpoint, struct diag *why)
+{
+    struct http_address address;
+    http_address_read(endpoint, &address);
+    if (!address.sound)
+        return diag_set(why, ST_INVALID, "S3: the endpoint %s: expected http:// or https:// and a host", address.shown);
+    if (strcmp(endpoint, address.shown) != 0)
+        return diag_set(why, ST_INVALID, "S3: the endpoint %s: expected no user, password or query in it",
+                        address.shown);
+    return ST_OK;
+}
+
 static enum status settle(struct s3_account *a, struct diag *why)
 {
     const struct s3_options *o = a->options;
@@ -160,14 +172,8 @@ static enum status settle(struct s3_account *a, struct diag *why)
         snprintf(a->region, sizeof a->region, "us-east-1");
     for (size_t n = strlen(a->endpoint); n > 0 && a->endpoint[n - 1] == '/'; n--)
         a->endpoint[n - 1] = '\0';
-    struct http_address address;
-    http_address_read(a->endpoint, &address);
-    if (a->endpoint[0] && !address.sound)
-        return diag_set(why, ST_INVALID, "S3: the endpoint %s: expected http:// or https:// and a host", address.shown);
-    if (a->endpoint[0] && strcmp(a->endpoint, address.shown) != 0)
-        return diag_set(why, ST_INVALID, "S3: the endpoint %s: expected no user, password or query in it",
-                        address.shown);
-    return o->access_key || o->anonymous ? ST_OK : read_keys(a, why);
+    s = a->endpoint[0] ? s3_endpoint_check(a->endpoint, why) : ST_OK;
+    return s != ST_OK || o->access_key || o->anonymous ? s : read_keys(a, why);
 }
 
 enum status s3_account_open(const struct s3_options *o, struct s3_account **out, struct diag *why)

@@ -125,5 +125,6 @@ enum status fetch_flags_resolve(const struct fetch_flags *f, const struct media_
         .cache = f->cache,
         .cache_bytes = f->cache_bytes,
     };
-    return read_ports(f, out, why);
+    enum status s = f->s3_endpoint ? s3_endpoint_check(f->s3_endpoint, why) : ST_OK;
+    return s == ST_OK ? read_ports(f, out, why) : diag_wrap(why, s, "--s3-endpoint");
 }

@@ -34,6 +34,14 @@ for command in parity convert inspect; do
     grep -q -- '--model: no such flag' "$WORK/err" || die "ferret $command --model says: $(cat "$WORK/err")"
 done
 
+# An endpoint with a password is refused before a worker has it on its command line, and nothing shows it.
+for command in 'up --workers 1' 'annotate s3://bucket/x.jpg'; do
+    FERRET_DATA=$WORK/up FERRET_S3_ENDPOINT=http://me:geheim@127.0.0.1:1 timeout 20 "$FERRET" $command >"$WORK/err" 2>&1
+    want "exit code of ferret $command with a password in its endpoint" 2 $?
+    grep -q -- '--s3-endpoint: .*http://127.0.0.1:1: expected no user' "$WORK/err" || die "ferret $command says: $(cat "$WORK/err")"
+    ! grep -q geheim "$WORK/err" || die "ferret $command shows the password"
+done
+
 # Every help has examples of its own program.
 commands() { sed -n '/^commands:/,/^$/s/^  \([a-z]*\) .*/\1/p'; }
 helps() {
