@@ -14,6 +14,7 @@ enum {
     SUBMIT_GROUP_BYTES = 1 << 20, /* and one message more */
     CAMPAIGN_NUMBERS = 64,        /* that are remembered */
     SUBMITS_AT_ONCE = 2,
+    SUBMIT_SECOND_JOBS = 64, /* are worth a second call beside the one that is on the way */
     CLAIMS_AT_ONCE = 2, /* of a class, on a shard */
     CLAIM_JOBS = 256,   /* of a call: so long others wait for Redis, and ends of what it hands out come together */
     CLAIM_SESSIONS = 128,

@@ -236,11 +236,12 @@ static void answer_all_busy(struct dispatch *d, const struct submit_batch *b, ui
         answer_busy(d, &b->groups[i].peer, b->groups[i].request, retry_ms, text);
 }
 
-/* One call is always on the way while there is work; a second one only once a whole group has gathered. */
+/* One call is always on the way while there is work; a second one once so many have gathered that it is worth its
+ * costs: who hands in then waits for one sync of the disk, not for two. */
 void submits_flush(struct dispatch *d)
 {
     while (d->first && (d->submits_on_the_way == 0 ||
-                        (d->submits_on_the_way < SUBMITS_AT_ONCE && d->first->n_jobs >= SUBMIT_GROUP_JOBS / 2))) {
+                        (d->submits_on_the_way < SUBMITS_AT_ONCE && d->first->n_jobs >= SUBMIT_SECOND_JOBS))) {
         struct submit_batch *b = d->first;
         d->first = b->next;
         if (!d->first)
