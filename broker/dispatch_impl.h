@@ -9,14 +9,14 @@
 #include "protocol/message.h"
 
 enum {
-    MAX_CALLS = 8192, /* on the way; over it clients get BUSY */
-    SUBMIT_GROUP_JOBS = 512,
+    MAX_CALLS = 8192,        /* on the way; over it clients get BUSY */
+    SUBMIT_GROUP_JOBS = 256, /* of a call: others wait for Redis behind it, longer where it copies pages after a fork */
     SUBMIT_GROUP_BYTES = 1 << 20, /* and one message more */
     CAMPAIGN_NUMBERS = 64,        /* that are remembered */
     SUBMITS_AT_ONCE = 2,
     SUBMIT_SECOND_JOBS = 64, /* are worth a second call beside the one that is on the way */
-    CLAIMS_AT_ONCE = 2, /* of a class, on a shard */
-    CLAIM_JOBS = 256,   /* of a call: so long others wait for Redis, and ends of what it hands out come together */
+    CLAIMS_AT_ONCE = 2,      /* of a class, on a shard */
+    CLAIM_JOBS = 256,        /* of a call: so long others wait for Redis, and ends of what it hands out come together */
     CLAIM_SESSIONS = 128,
     CLAIM_QUANTUM = 16,
     CLAIM_SHARE = 8,        /* a session's while others wait too and nobody knows how much work there is */
