@@ -1,12 +1,14 @@
 #include "base/json.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* struct json is Jansson's json_t under another name; these two are the only places that know it. */
 static json_t *unwrap(const struct json *v)
@@ -83,9 +85,14 @@ enum status jsn_parse(const char *text, size_t len, const char *what, struct jso
 
 static enum status slurp(const char *path, size_t max_bytes, char **out, size_t *len, struct diag *why)
 {
-    FILE *f = fopen(path, "rb");
-    if (!f)
-        return diag_set(why, errno == ENOENT ? ST_MISSING : ST_IO, "%s: %s", path, strerror(errno));
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO of that name is no reason to wait */
+    FILE *f = fd >= 0 ? fdopen(fd, "rb") : NULL;
+    if (!f) {
+        enum status opened = diag_set(why, errno == ENOENT ? ST_MISSING : ST_IO, "%s: %s", path, strerror(errno));
+        if (fd >= 0)
+            close(fd);
+        return opened;
+    }
     struct stat st;
     enum status s = ST_OK;
     char *bytes = NULL;

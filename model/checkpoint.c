@@ -81,7 +81,10 @@ static bool visit_shard(void *ctx, const char *tensor, const struct json *file)
     struct index_visit *v = ctx;
     const char *name = jsn_string(file, "");
     if (name[0] == '\0' || strchr(name, '/') || name[0] == '.') {
-        v->status = diag_set(v->why, ST_FORMAT, "%s: %.200s: \"%.100s\" is no file name", v->path, tensor, name);
+        char *found = jsn_text(file);
+        v->status = diag_set(v->why, ST_FORMAT, "%s: %.200s: expected the name of a file of this folder, found %.100s",
+                             v->path, tensor, found ? found : "another value");
+        free(found);
         return false;
     }
     for (size_t i = 0; i < v->c->n_files; i++)

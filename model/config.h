@@ -61,6 +61,8 @@ struct config {
 
 /* dir: checkpoint folder. tower_dir: folder of the vision tower or NULL (then dir/vision_tower). Every missing,
  * mistyped or impossible value is an error naming file, key, expected and found. The caller owns *out. */
+/* The decoder's part of dir/config.json alone, for a folder that holds a plain language model. */
+MUST_CHECK enum status config_load_decoder(const char *dir, struct decoder_config *out, struct diag *why);
 MUST_CHECK enum status config_load(const char *dir, const char *tower_dir, struct config **out, struct diag *why);
 void config_free(struct config *c);
 

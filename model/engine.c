@@ -132,7 +132,7 @@ static enum status make_scheduler(struct engine *e)
 }
 
 /* The ids in front of the image that the template gives every conversation: their segment outlives the tasks. */
-static enum status keep_template_prefix(struct engine *e, struct diag *why)
+static enum status keep_template_prefix(struct engine *e, const char *model_dir, struct diag *why)
 {
     const char *turn = "x";
     char *prompt = NULL;
@@ -145,7 +145,14 @@ static enum status keep_template_prefix(struct engine *e, struct diag *why)
         struct engine_prefix *prefix;
         while (image < n && ids[image] != TOKEN_IMAGE)
             image++;
-        s = engine_hold_prefix(e, ids, image, &prefix);
+        int patches = e->config->vision.grid * e->config->vision.grid, most = e->config->decoder.max_positions;
+        if (n - 1 + patches >= most)
+            s = diag_set(
+                why, ST_LIMIT,
+                "%s/config.json: ferret_template: %d tokens and %d of an image leave no room in a context of %d",
+                model_dir, n - 1, patches, most);
+        if (s == ST_OK)
+            s = engine_hold_prefix(e, ids, image, &prefix);
     }
     free(prompt);
     free(ids);
@@ -273,7 +280,7 @@ static enum status build(struct engine *e, const struct engine_options *o, struc
     if (s == ST_OK && o->on_features && !(e->host_features = malloc(engine_feature_count(e) * sizeof(float))))
         s = ST_NOMEM;
     if (s == ST_OK)
-        s = keep_template_prefix(e, why);
+        s = keep_template_prefix(e, o->model_dir, why);
     return s == ST_OK ? write_account(e, weights) : s;
 }
 

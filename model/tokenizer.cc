@@ -10,6 +10,7 @@ extern "C" {
 #include <memory>
 #include <new>
 #include <string>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <vector>
 
@@ -143,10 +144,12 @@ enum status load(tokenizer *t, const std::string &path, int region_id, struct di
 {
     if (access(path.c_str(), R_OK) != 0)
         return diag_set(why, errno == ENOENT ? ST_MISSING : ST_IO, "%s: %s", path.c_str(), strerror(errno));
-    auto loaded = t->pieces.Load(path);
-    if (!loaded.ok())
-        return diag_set(why, ST_FORMAT, "%s: not a SentencePiece model: %.200s", path.c_str(),
-                        loaded.ToString().c_str());
+    struct stat st;
+    if (stat(path.c_str(), &st) != 0 || !S_ISREG(st.st_mode))
+        return diag_set(why, ST_IO, "%s: not a regular file", path.c_str());
+    if (!t->pieces.Load(path).ok())
+        return diag_set(why, ST_FORMAT, "%s: expected a SentencePiece model, found %lld bytes of something else",
+                        path.c_str(), (long long)st.st_size);
     int ids[3] = {t->pieces.unk_id(), t->pieces.bos_id(), t->pieces.eos_id()};
     for (int i = 0; i < 3; i++) {
         if (ids[i] < 0)

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/json.h"
@@ -203,9 +204,10 @@ Test(checkpoint, an_index_that_lies_is_refused_by_name)
         {"\"model.embed_tokens.weight\": \"model-00001", "\"model.embed_tokens.weight\": \"model-00002", ST_MISSING,
          "embed_tokens.weight: not in"},
         {"\"model-00002-of-00002.safetensors\"", "\"model-00003-of-00003.safetensors\"", ST_MISSING, "00003-of-00003"},
-        {"\"model-00002-of-00002.safetensors\"", "\"../model-00002-of-00002.safetensors\"", ST_FORMAT, "no file name"},
-        {"\"model-00002-of-00002.safetensors\"", "\"..\"", ST_FORMAT, "no file name"},
-        {"\"model-00002-of-00002.safetensors\"", "7", ST_FORMAT, "no file name"},
+        {"\"model-00002-of-00002.safetensors\"", "\"../model-00002-of-00002.safetensors\"", ST_FORMAT,
+         "expected the name of a file"},
+        {"\"model-00002-of-00002.safetensors\"", "\"..\"", ST_FORMAT, "expected the name of a file"},
+        {"\"model-00002-of-00002.safetensors\"", "7", ST_FORMAT, "expected the name of a file"},
         {"\"weight_map\"", "\"weight_mop\"", ST_FORMAT, "weight_map"},
         {"\"weight_map\"", "weight_map", ST_FORMAT, "index.json"},
     };
@@ -275,21 +277,52 @@ static struct pair copy_pair(const char *delta, const char *base)
     return p;
 }
 
+Test(checkpoint, what_stands_in_a_weight_file_s_place_is_named)
+{
+    char dir[SCRATCH_PATH], path[SCRATCH_PATH];
+    scratch_make(dir);
+    scratch_join(path, dir, "model.safetensors");
+    cr_assert_eq(mkfifo(path, 0600), 0);
+    expect_refusal(dir, NULL, ST_IO, "not a regular file");
+    cr_assert_eq(remove(path), 0);
+    static const char pointer[] = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n";
+    scratch_write(path, pointer, sizeof pointer - 1);
+    expect_refusal(dir, NULL, ST_FORMAT, "Git LFS");
+    scratch_remove(dir);
+}
+
 Test(checkpoint, a_base_of_another_model_is_refused)
 {
     struct pair p = copy_pair("tiny-ferret-b-delta", "tiny-ferret-b-base");
     checkpoint_close(open_ok(p.delta, p.base));
-    scratch_edit(p.base, "config.json", "\"rms_norm_eps\": 1e-0", "\"rms_norm_eps\": 3e-0");
-    expect_refusal(p.delta, p.base, ST_FORMAT, "rms_norm_eps");
     scratch_remove(p.dir);
-    p = copy_pair("tiny-ferret-b-delta", "tiny-ferret-b-base");
-    scratch_edit(p.base, "config.json", "\"max_position_embeddings\": 2048", "\"max_position_embeddings\": 4096");
-    expect_refusal(p.delta, p.base, ST_FORMAT, "max_position_embeddings");
-    scratch_remove(p.dir);
+    static const struct {
+        const char *from, *to;
+        enum status want;
+        const char *word;
+    } rows[] = {
+        {"\"rms_norm_eps\": 1e-0", "\"rms_norm_eps\": 3e-0", ST_FORMAT, "rms_norm_eps: expected"},
+        {"embeddings\": 2048", "embeddings\": 4096", ST_FORMAT, "max_position_embeddings: expected"},
+        {"heads\": 2", "heads\": 4", ST_FORMAT, "num_attention_heads: expected 2 as in the delta, found 4"},
+        {"layers\": 2", "layers\": 3", ST_FORMAT, "num_hidden_layers: expected 2"},
+        {"{", "{\"rope_theta\": 500000,", ST_FORMAT, "rope_theta: expected 10000"},
+        {"{", "{\"rope_scaling\": {\"a\": 1},", ST_UNSUPPORTED, "rope_scaling: expected"},
+        {"\"silu\"", "\"gelu\"", ST_UNSUPPORTED, "hidden_act: expected \"silu\""},
+        {"size\": 768", "size\": 700", ST_FORMAT, "vocab_size: expected 705 to 768"},
+        {"size\": 768", "size\": 769", ST_FORMAT, "vocab_size: expected 705 to 768"},
+        {"size\": 768", "size\": 767", ST_SHAPE, "expected floats [767, 48]"}, /* and 768 rows are there */
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        p = copy_pair("tiny-ferret-b-delta", "tiny-ferret-b-base");
+        scratch_edit(p.base, "config.json", rows[i].from, rows[i].to);
+        expect_refusal(p.delta, p.base, rows[i].want, rows[i].word);
+        scratch_remove(p.dir);
+    }
     char other[SCRATCH_PATH], delta[SCRATCH_PATH];
     fixture_path(delta, "tiny-ferret-b-delta");
     fixture_path(other, "tiny-ferret-a"); /* other widths */
-    expect_refusal(delta, other, ST_SHAPE, "the delta has");
+    expect_refusal(delta, other, ST_FORMAT, "expected 2 as in the delta, found 3");
+    expect_refusal(delta, delta, ST_FORMAT, "vocab_size: expected 705 to 768");
 }
 
 Test(checkpoint, a_base_that_lacks_a_decoder_tensor_is_refused)
@@ -297,7 +330,7 @@ Test(checkpoint, a_base_that_lacks_a_decoder_tensor_is_refused)
     struct pair p = copy_pair("tiny-ferret-b-delta", "tiny-ferret-b-base");
     rename_in(p.base, "pytorch_model.bin.index.json", "index");
     rename_in(p.base, "pytorch_model-00001-of-00002.bin", "pytorch_model.bin"); /* half of it, whole by itself */
-    expect_refusal(p.delta, p.base, ST_MISSING, "the base of the delta has no such tensor");
+    expect_refusal(p.delta, p.base, ST_MISSING, "k_proj.weight: expected [48, 48], to which");
     scratch_remove(p.dir);
 }
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "tests/unit/model/scratch.h"
 
@@ -287,6 +288,58 @@ Test(config, tower_numbers_are_found_at_the_top_and_under_vision_config)
     config_free(c);
     put(f.tower, "config.json", "{\"vision_config\": []}");
     expect_refusal(&f, ST_SHAPE, "vision_config");
+    remove_folders(&f);
+}
+
+Test(config, a_slip_in_an_object_of_our_own_is_refused_with_its_path)
+{
+    static const struct {
+        const char *member, *word;
+    } rows[] = {
+        {"\"ferret_tasks\": {\"foo\": \"x\"}", "ferret_tasks.foo: expected one of caption, describe"},
+        {"\"ferret_template\": {\"sys\": \"x\"}", "ferret_template.sys: expected one of system, roles"},
+        {"\"ferret_sampler\": {\"transpose\": false}", "ferret_sampler.transpose: expected one of points"},
+        {"\"ferret_sampler\": {\"points\": \"x\"}", "ferret_sampler.points: expected an integer"},
+        {"\"ferret_template\": {\"system\": \"a <image> b\"}", "ferret_template.system: expected a text without"},
+        {"\"ferret_template\": {\"roles\": [\"<region_fea>\", \"b\"]}", "ferret_template.roles: expected a text"},
+        {"\"ferret_tasks\": {\"caption\": \"<region_fea>\"}", "ferret_tasks.caption: expected a text without"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct folders f = make_folders();
+        char text[1024];
+        snprintf(text, sizeof text, "{%s, %s", rows[i].member, main_text + 1);
+        put(f.main, "config.json", text);
+        expect_refusal(&f, strstr(rows[i].word, "integer") ? ST_SHAPE : ST_FORMAT, rows[i].word);
+        remove_folders(&f);
+    }
+}
+
+Test(config, a_tower_that_asks_for_other_pixels_is_refused)
+{
+    static const char *const rows[][2] = {{"{\"do_normalize\": false}", "do_normalize: expected true"},
+                                          {"{\"do_rescale\": false}", "do_rescale: expected true"},
+                                          {"{\"do_resize\": false}", "do_resize: expected true"}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct folders f = make_folders();
+        put(f.tower, "preprocessor_config.json", rows[i][0]);
+        expect_refusal(&f, ST_UNSUPPORTED, rows[i][1]);
+        remove_folders(&f);
+    }
+    struct folders f = make_folders();
+    put(f.tower, "preprocessor_config.json", "{\"crop_size\": {\"height\": 30, \"width\": 84}}");
+    expect_refusal(&f, ST_SHAPE, "crop_size: expected an integer from 84");
+    put(f.tower, "preprocessor_config.json", "{\"crop_size\": 84, \"do_normalize\": true, \"do_center_crop\": true}");
+    config_free(load(&f));
+    remove_folders(&f);
+}
+
+Test(config, a_pipe_in_the_place_of_a_file_is_refused_at_once)
+{
+    struct folders f = make_folders();
+    char path[SCRATCH_PATH];
+    scratch_join(path, f.main, "config.json");
+    cr_assert(remove(path) == 0 && mkfifo(path, 0600) == 0);
+    expect_refusal(&f, ST_IO, "not a regular file");
     remove_folders(&f);
 }
 

@@ -311,6 +311,30 @@ Test(engine, what_cannot_be_opened_is_named)
     engine_close(NULL);
 }
 
+Test(engine, a_template_that_leaves_no_room_for_an_answer_is_refused_at_load)
+{
+    enum { WORDS = 3000 };
+    static char member[4 * WORDS + 64];
+    char dir[SCRATCH_PATH], model[SCRATCH_PATH];
+    scratch_make(dir);
+    scratch_copy("tiny-ferret-a", dir, "model");
+    scratch_join(model, dir, "model");
+    int n = sprintf(member, "{\"ferret_template\": {\"system\": \"");
+    for (int i = 0; i < WORDS; i++)
+        n += sprintf(member + n, "a b ");
+    sprintf(member + n, "\"},");
+    scratch_edit(model, "config.json", "{", member);
+    struct engine_options o = {
+        .model_dir = model,
+        .tower_dir = tower_dir,
+        .backend = {.device = "cpu", .dtype = DTYPE_F32, .isa = "auto", .memory_bytes = (size_t)256 << 20}};
+    struct engine *e = NULL;
+    struct diag why = {{0}};
+    cr_assert_eq(engine_open(&o, &e, &why), ST_LIMIT, "%s", why.text);
+    cr_assert(strstr(why.text, model) && strstr(why.text, "ferret_template") && strstr(why.text, "no room"));
+    scratch_remove(dir);
+}
+
 /* Sequences and rows of a step are halved until they fit; half as many at once change no bit of an answer. */
 Test(engine, a_batch_that_does_not_fit_is_halved_and_answers_alike)
 {
