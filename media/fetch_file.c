@@ -22,7 +22,14 @@ static enum status refuse_open(int error, const char *path, const char *shown, e
             return fetch_refuse(kind, FETCH_OUTSIDE_ROOT, why, "%s: expected a path below the root, without / in front",
                                 shown);
         return fetch_refuse(kind, FETCH_OUTSIDE_ROOT, why, "%s: leads out of its root", shown);
-    case ELOOP: return fetch_refuse(kind, FETCH_OUTSIDE_ROOT, why, "%s: leads out of its root", shown);
+    case ELOOP:
+        return fetch_refuse(kind, FETCH_MISSING, why,
+                            "%s: a symbolic link that leads to itself, or over more links than are followed", shown);
+    case EMLINK: /* of open_by_steps */
+        return fetch_refuse(kind, FETCH_OUTSIDE_ROOT, why,
+                            "%s: a symbolic link, and none is followed here: the kernel or the container refuses "
+                            "openat2, which keeps links inside the root",
+                            shown);
     case EACCES:
     case EPERM: return fetch_refuse(kind, FETCH_DENIED, why, "%s: permission denied", shown);
     case ENXIO:
@@ -34,7 +41,16 @@ static enum status refuse_open(int error, const char *path, const char *shown, e
 /* Not blocking: opening a FIFO must not wait for its other end. */
 enum { OPEN_FLAGS = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC };
 
-/* For kernels and containers without openat2: component after component, no link followed. Takes dir. */
+/* Instead of what the system says of a link that it is not to follow, which it says of other things too. */
+static int error_of_step(int dir, const char *part, int error)
+{
+    struct stat st;
+    bool is_link = (error == ELOOP || error == ENOTDIR) && fstatat(dir, part, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+                   S_ISLNK(st.st_mode);
+    return is_link ? EMLINK : error;
+}
+
+/* For kernels and containers without openat2: component after component, no link followed (EMLINK). Takes dir. */
 static int open_by_steps(int dir, const char *path)
 {
     while (dir >= 0 && *path) {
@@ -49,7 +65,7 @@ static int open_by_steps(int dir, const char *path)
         part[n] = '\0';
         bool last = path[n] == '\0';
         int next = openat(dir, part, OPEN_FLAGS | O_NOFOLLOW | (last ? 0 : O_DIRECTORY));
-        int error = errno;
+        int error = next < 0 ? error_of_step(dir, part, errno) : 0;
         close(dir);
         errno = error;
         dir = next;
@@ -58,15 +74,29 @@ static int open_by_steps(int dir, const char *path)
     return dir;
 }
 
-/* The kernel keeps the whole way beneath the folder. */
-static int open_in_kernel(int dir, const char *path)
+static int call_openat2(int dir, const char *path, uint64_t flags, uint64_t resolve)
 {
-    struct open_how how = {.flags = OPEN_FLAGS, .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
+    struct open_how how = {.flags = flags, .resolve = resolve};
     int fd;
     do
         fd = (int)syscall(SYS_openat2, dir, path, &how, sizeof how);
     while (fd < 0 && (errno == EINTR || errno == EAGAIN)); /* EAGAIN: a rename raced with ".." */
     return fd;
+}
+
+/* The kernel keeps the whole way beneath the folder. ELOOP is for links that lead in a circle: one of the kernel's own
+ * making (/proc/self/fd/0), which gets ELOOP too, is told by what becomes of it without the ban on those. */
+static int open_in_kernel(int dir, const char *path)
+{
+    int fd = call_openat2(dir, path, OPEN_FLAGS, RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS);
+    if (fd >= 0 || errno != ELOOP)
+        return fd;
+    int probe = call_openat2(dir, path, O_PATH | O_CLOEXEC, RESOLVE_BENEATH);
+    bool is_circle = probe < 0 && errno == ELOOP;
+    if (probe >= 0)
+        close(probe);
+    errno = is_circle ? ELOOP : EXDEV;
+    return -1;
 }
 
 /* A link that is written as an absolute path leads out of the folder in the kernel's eyes even where it points back

@@ -155,13 +155,16 @@ def repeated_ids(work):
 
 
 def links(work):
-    """Two links to one file are two inputs, each under the name it was given."""
+    """Two links to one file are two inputs, each under the name it was given; one that leads nowhere is no file."""
     folder = work / 'links'
     folder.mkdir()
     for name in ('a.png', 'b.png'):
         (folder / name).symlink_to(ROOT / 'tests/e2e/corpus/files/tiny.png')
     records, _ = annotate(folder, code=0)
     want('records of links', {str(folder / 'a.png'), str(folder / 'b.png')}, set(records))
+    (folder / 'circle.png').symlink_to('circle.png')
+    records, _ = annotate(folder / 'circle.png', code=1)
+    want('a link to itself', ['missing_file'], [outcome(record) for record in records.values()])
 
 
 def roots(work):

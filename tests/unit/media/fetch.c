@@ -58,6 +58,16 @@ static void place_close(struct place *p)
     cr_assert_eq(system(command), 0);
 }
 
+static void expect_words(const struct place *p, const char *uri, enum fetch_error want, const char *words)
+{
+    struct bytes b = {0};
+    struct diag why = {0};
+    enum fetch_error kind = FETCH_ERROR_COUNT_;
+    cr_expect_neq(fetch(p->fetcher, uri, &b, &kind, &why), ST_OK, "%s", uri);
+    cr_expect_str_eq(fetch_error_word(kind), fetch_error_word(want), "%s: %s", uri, why.text);
+    cr_expect_neq(strstr(why.text, words), NULL, "%s", why.text);
+}
+
 static void expect(const struct place *p, const char *uri, enum fetch_error want, const char *text)
 {
     struct bytes b = {0};
@@ -110,11 +120,8 @@ Test(fetch, nothing_outside_the_root_is_read)
 Test(fetch, a_whole_path_behind_a_roots_name_is_told_what_is_wrong_with_it)
 {
     struct place p = place_open(false, 0);
-    struct bytes b = {0};
-    struct diag why = {0};
-    cr_assert_neq(fetch(p.fetcher, "pics:/etc/passwd", &b, NULL, &why), ST_OK);
-    cr_expect_neq(strstr(why.text, "pics:/etc/passwd: expected a path below the root, without / in front"), NULL, "%s",
-                  why.text);
+    expect_words(&p, "pics:/etc/passwd", FETCH_OUTSIDE_ROOT,
+                 "pics:/etc/passwd: expected a path below the root, without / in front");
     place_close(&p);
 }
 
@@ -131,6 +138,35 @@ Test(fetch, a_link_by_absolute_path_is_followed_where_it_stays_inside)
     expect(&p, "pics:inside.jpg", FETCH_OK, "hello");
     expect(&p, "pics:gone.jpg", FETCH_MISSING, NULL);
     place_close(&p);
+}
+
+Test(fetch, links_in_a_circle_are_a_missing_file_and_the_kernels_own_stay_closed)
+{
+    struct place p = place_open(false, 0);
+    char link[128];
+    static const char *const circles[][2] = {{"self.jpg", "self.jpg"}, {"a.jpg", "b.jpg"}, {"b.jpg", "a.jpg"}};
+    for (size_t i = 0; i < sizeof circles / sizeof *circles; i++) {
+        snprintf(link, sizeof link, "%s/root/%s", p.dir, circles[i][0]);
+        cr_assert_eq(symlink(circles[i][1], link), 0);
+    }
+    snprintf(link, sizeof link, "%s/root/whole.jpg", p.dir);
+    cr_assert_eq(symlink(link, link), 0);
+    expect_words(&p, "pics:self.jpg", FETCH_MISSING, "a symbolic link that leads to itself");
+    expect_words(&p, "pics:b.jpg", FETCH_MISSING, "a symbolic link that leads to itself");
+    expect_words(&p, "pics:self.jpg/x.jpg", FETCH_MISSING, "a symbolic link that leads to itself");
+    expect_words(&p, "pics:whole.jpg", FETCH_MISSING, "a symbolic link that leads to itself");
+    place_close(&p);
+    int fd = open("/dev/null", O_RDONLY);
+    struct place kernel = {0};
+    cr_assert(fd >= 0);
+    cr_assert_eq(media_roots_new(&(const char *){"proc=/proc"}, 1, &kernel.roots, NULL), ST_OK);
+    cr_assert_eq(fetcher_open(&(struct fetch_options){.roots = kernel.roots, .no_http = true}, &kernel.fetcher, NULL),
+                 ST_OK);
+    snprintf(link, sizeof link, "proc:%d/fd/%d", (int)getpid(), fd);
+    expect_words(&kernel, link, FETCH_OUTSIDE_ROOT, "leads out of its root");
+    close(fd);
+    fetcher_close(kernel.fetcher);
+    media_roots_free(kernel.roots);
 }
 
 Test(fetch, what_is_no_regular_file_ends_at_once_with_its_name, .timeout = 10)
