@@ -76,44 +76,66 @@ static enum status find_token(const char *given, const char *data, struct up_htt
 /* ---- ports ---------------------------------------------------------------------------------------------------------
  */
 
-static bool is_free(const char *host, int port)
+/* 0, or why a program can't listen there. */
+static int error_of_port(const char *host, int port)
 {
     char service[16];
     snprintf(service, sizeof service, "%d", port);
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV}, *list = NULL;
     if (getaddrinfo(host, service, &hints, &list) != 0)
-        return true; /* the broker says what is wrong with it */
+        return 0; /* the broker says what is wrong with it */
     int fd = socket(list->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0), yes = 1;
-    bool free_port = fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) == 0 &&
-                     bind(fd, list->ai_addr, list->ai_addrlen) == 0 && listen(fd, 1) == 0;
+    bool listens = fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) == 0 &&
+                   bind(fd, list->ai_addr, list->ai_addrlen) == 0 && listen(fd, 1) == 0;
+    int error = listens ? 0 : errno;
     if (fd >= 0)
         close(fd);
     freeaddrinfo(list);
-    return free_port;
+    return error;
 }
 
-/* The first that is taken of a run of n, or 0. */
-static int first_taken(const char *host, int port, int n)
+/* The first of a run of n where none can listen, with the reason; or 0. */
+static int first_refused(const char *host, int port, int n, int *error)
 {
+    *error = 0;
     for (int i = 0; i < n; i++)
-        if (!is_free(host, port + i))
+        if ((*error = error_of_port(host, port + i)) != 0)
             return port + i;
     return 0;
+}
+
+static enum status refuse_port(const char *host, int port, int n, int error, struct diag *why)
+{
+    enum { FIRST_UNPRIVILEGED = 1024 };
+    switch (error) {
+    case EADDRINUSE:
+        return diag_set(why, ST_REFUSED,
+                        "http: %s:%d is taken, perhaps by another `ferret up`; %d ports in a row are needed: give "
+                        "another one, or none for the next free ones",
+                        host, port, n);
+    case EADDRNOTAVAIL:
+        return diag_set(why, ST_INVALID,
+                        "http: %s is no address of this machine; expected one of its own, such as %s, or 0.0.0.0 for "
+                        "all of them",
+                        host, UP_HTTP_DEFAULT);
+    case EACCES:
+        return diag_set(why, ST_REFUSED, "http: %s:%d: permission denied%s", host, port,
+                        port < FIRST_UNPRIVILEGED ? "; a port below 1024 takes a right (CAP_NET_BIND_SERVICE): give a "
+                                                    "higher one"
+                                                  : "");
+    default: return diag_set(why, ST_IO, "http: %s:%d: %s", host, port, strerror(error));
+    }
 }
 
 static enum status find_ports(struct up_http *h, bool may_move, int n, struct diag *why)
 {
     enum { TRIES = 200, LAST_PORT = 65535 };
-    int taken = first_taken(h->host, h->port, n);
-    for (int i = 0; may_move && taken && i < TRIES && taken + n < LAST_PORT; i++) {
-        h->port = taken + 1;
-        taken = first_taken(h->host, h->port, n);
+    int error, refused = first_refused(h->host, h->port, n, &error);
+    for (int i = 0; may_move && error == EADDRINUSE && i < TRIES && refused + n < LAST_PORT; i++) {
+        h->port = refused + 1;
+        refused = first_refused(h->host, h->port, n, &error);
     }
-    return taken ? diag_set(why, ST_REFUSED,
-                            "http: %s:%d is taken, perhaps by another `ferret up`; %d ports in a row are needed: give "
-                            "another one, or none for the next free ones",
-                            h->host, taken, n)
-                 : ST_OK;
+    return error ? refuse_port(h->host, refused, n, error, why) : ST_OK;
 }
 
 enum status up_http_prepare(const struct service_flags *flags, const char *data, int n, struct up_http *out,

@@ -63,6 +63,18 @@ for p in $port $((port + 1)) $((port + 2)); do is_well "$p" || die "nobody answe
 "$FERRET" up --data "$WORK/other" --http 127.0.0.1:$((port - 1)) 2>"$WORK/err"
 want "exit code of an up whose second port is taken" 4 $?
 grep -q "http: 127.0.0.1:$port is taken" "$WORK/err" || die "an up on a port that is taken says: $(cat "$WORK/err")"
+# What is wrong with an address is not always that it is taken.
+timeout 20 "$FERRET" up --data "$WORK/other" --http 192.0.2.1:$port 2>"$WORK/err"
+want "exit code of an up at another machine's address" 2 $?
+grep -q 'http: 192.0.2.1 is no address of this machine' "$WORK/err" || die "an up at another machine's address says: $(cat "$WORK/err")"
+if [ "$(cat /proc/sys/net/ipv4/ip_unprivileged_port_start)" -ge 1024 ]; then
+    plain=()
+    [ "$(id -u)" != 0 ] || plain=(setpriv --bounding-set -net_bind_service --inh-caps -net_bind_service)
+    timeout 20 "${plain[@]}" "$FERRET" up --data "$WORK/other" --http 127.0.0.1:81 2>"$WORK/err"
+    want "exit code of an up at a port without the right to it" 4 $?
+    grep -q 'http: 127.0.0.1:81: permission denied; a port below 1024' "$WORK/err" ||
+        die "an up at a port without the right to it says: $(cat "$WORK/err")"
+fi
 kill -STOP "$(broker_pid 0)"
 "$FERRET" submit "$ROOT/tests/e2e/corpus/files/alpha.png" --campaign beside >/dev/null || die "submit with one broker of two"
 is_done() { [ "$(campaign_field beside done)" = 1 ]; }
