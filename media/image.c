@@ -1,5 +1,6 @@
 #include "media/image.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -82,6 +83,24 @@ static enum status check_sizes(struct decode *d)
     if (shorter < DEGENERATE_SIDE || longer / DEGENERATE_RATIO > shorter)
         im->notes |= IMAGE_NOTE_DEGENERATE;
     return ST_OK;
+}
+
+/* The sides of a PNG's header, which its decoder refuses without a word where they are no sides of a PNG. */
+static enum status check_sides(struct decode *d)
+{
+    const struct file_facts *f = &d->facts;
+    if (!f->has_sides)
+        return ST_OK;
+    if (f->width < 1 || f->width > INT32_MAX || f->height < 1 || f->height > INT32_MAX) {
+        d->kind = IMAGE_CORRUPT;
+        return diag_set(d->why, ST_FORMAT,
+                        "image: png is damaged: its header says %" PRIu32 " x %" PRIu32 " pixels, expected 1 to %d a "
+                        "side",
+                        f->width, f->height, INT32_MAX);
+    }
+    d->image.stored_width = (int)f->width;
+    d->image.stored_height = (int)f->height;
+    return check_sizes(d);
 }
 
 static enum status check_header(struct decode *d)
@@ -402,7 +421,9 @@ static enum status decode_bmp(struct decode *d)
 
 static enum status decode_by_libvips(struct decode *d)
 {
-    enum status s = loader_open(d, VIPS_FAIL_ON_ERROR);
+    enum status s = check_sides(d);
+    if (s == ST_OK)
+        s = loader_open(d, VIPS_FAIL_ON_ERROR);
     if (s == ST_OK)
         s = check_header(d);
     return s == ST_OK ? decode_pixels(d) : s;

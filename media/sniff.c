@@ -156,8 +156,14 @@ static struct file_facts jpeg_facts(const uint8_t *bytes, size_t len)
 
 static struct file_facts png_facts(const uint8_t *bytes, size_t len)
 {
+    enum { HEADER_AT = 8, WIDTH_AT = 16, HEIGHT_AT = 20, HEADER_END = 33 };
     struct file_facts f = {.ending = ENDING_MISSING};
-    for (size_t at = 8; at + 12 <= len;) {
+    if (len >= HEADER_END && memcmp(bytes + HEADER_AT, "\0\0\0\x0DIHDR", 8) == 0) {
+        f.has_sides = true;
+        f.width = big_endian(bytes + WIDTH_AT);
+        f.height = big_endian(bytes + HEIGHT_AT);
+    }
+    for (size_t at = HEADER_AT; at + 12 <= len;) {
         const uint8_t *chunk = bytes + at;
         uint64_t size = big_endian(chunk);
         if (memcmp(chunk + 4, "acTL", 4) == 0 && size >= 4 && at + 12 <= len) {

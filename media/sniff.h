@@ -14,8 +14,10 @@ struct file_facts {
     bool progressive; /* JPEG in several scans */
     int scans;        /* JPEG: scans begun */
     int frames;       /* APNG; 0: not told here */
-    int rows;         /* GIF: of the first frame, as its header says; 0: not told here */
-    int rows_there;   /* GIF: those that there are data for */
+    bool has_sides;   /* PNG with its header whole: width and height are as that says */
+    uint32_t width, height;
+    int rows;       /* GIF: of the first frame, as its header says; 0: not told here */
+    int rows_there; /* GIF: those that there are data for */
 };
 /* format: as image_sniff gives it. */
 struct file_facts file_facts(const char *format, const uint8_t *bytes, size_t len);

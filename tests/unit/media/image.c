@@ -198,7 +198,32 @@ Test(image, sizes_over_the_policy_are_refused_from_the_header_alone)
 Test(image, a_header_that_promises_more_than_the_data_hold_is_refused)
 {
     refused(file_plain_png(600, 600, 20), IMAGE_CORRUPT);
-    refused(file_plain_png(0, 10, 1), IMAGE_CORRUPT);
+}
+
+Test(image, sides_that_no_png_has_are_named)
+{
+    static const struct {
+        uint32_t width, height;
+        enum image_error kind;
+        const char *words;
+    } cases[] = {
+        {0, 10, IMAGE_CORRUPT, "its header says 0 x 10 pixels, expected 1 to 2147483647 a side"},
+        {10, 0, IMAGE_CORRUPT, "its header says 10 x 0 pixels, expected 1 to 2147483647 a side"},
+        {10, 1U << 31, IMAGE_CORRUPT, "its header says 10 x 2147483648 pixels, expected 1 to 2147483647 a side"},
+        {INT32_MAX, 10, IMAGE_TOO_LARGE, "2147483647 x 10 pixels, the limits are "},
+        {10, INT32_MAX, IMAGE_TOO_LARGE, "10 x 2147483647 pixels, the limits are "},
+    };
+    struct image_policy policy = image_policy_default(IMAGE_POLICY_DEFAULT);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct file f = file_plain_png((int)cases[i].width, (int)cases[i].height, 0);
+        struct image im;
+        enum image_error kind = IMAGE_ERROR_COUNT_;
+        struct diag why = {0};
+        cr_expect_neq(image_decode(f.bytes, f.len, &policy, &im, &kind, &why), ST_OK);
+        cr_expect_str_eq(image_error_word(kind), image_error_word(cases[i].kind), "%s", why.text);
+        cr_expect_neq(strstr(why.text, cases[i].words), NULL, "%s", why.text);
+        file_free(&f);
+    }
 }
 
 Test(image, a_cut_jpeg_is_used_from_half_of_its_rows_on)
