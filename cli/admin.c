@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/version.h"
 #include "cli/admin.h"
 #include "cli/commands.h"
 #include "cli/job_arg.h"
@@ -456,7 +457,12 @@ int cmd_admin(int argc, char **argv)
         return usage(stdout, EXIT_OK);
     if (strcmp(name, "--print-flags") == 0)
         return print_commands();
-    if (*name)
-        fprintf(stderr, "ferret admin: \"%s\": no such command\n", name);
-    return usage(stderr, EXIT_USAGE);
+    if (strcmp(name, "--version") == 0) {
+        printf("ferret admin %s\n", FERRETRY_VERSION);
+        return EXIT_OK;
+    }
+    if (!*name)
+        return usage(stderr, EXIT_USAGE);
+    command_unknown("ferret admin", name);
+    return EXIT_USAGE;
 }

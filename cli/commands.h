@@ -71,6 +71,8 @@ typedef enum status (*command_fn)(void *options, const struct settings *settings
 /* Reads the flags into *options, which the caller has zeroed, runs, and says what went wrong in one line on stderr.
  * Returns the exit code (base/program.h). */
 int command_run(const struct settings_program *program, int argc, char *const *argv, void *options, command_fn run);
+/* Says on stderr what is wrong with the word where a command of `program` must stand. */
+void command_unknown(const char *program, const char *word);
 
 /* ---- people ----------------------------------------------------------------------------------------------------- */
 

@@ -264,6 +264,16 @@ int command_run(const struct settings_program *program, int argc, char *const *a
     return program_exit_code(s);
 }
 
+void command_unknown(const char *program, const char *word)
+{
+    if (word[0] == '-')
+        fprintf(stderr, "%s: %s: expected a command in front of its flags: %s COMMAND %s\n", program, word, program,
+                word);
+    else
+        fprintf(stderr, "%s: \"%s\": no such command\n", program, word);
+    fprintf(stderr, "`%s --help` lists the commands\n", program);
+}
+
 enum status print_object(struct json *o, enum status s)
 {
     char *text = s == ST_OK ? jsn_text(o) : NULL;

@@ -83,8 +83,9 @@ static int run(int argc, char **argv)
     const struct command *command = find_command(help ? argv[2] : name);
     if (!command) {
         if (*name)
-            fprintf(stderr, "ferret: \"%s\": no such command\n", help ? argv[2] : name);
-        usage(stderr);
+            command_unknown("ferret", help ? argv[2] : name);
+        else
+            usage(stderr);
         return EXIT_USAGE;
     }
     if (help) {

@@ -42,7 +42,7 @@ for command in 'up --workers 1' 'annotate s3://bucket/x.jpg'; do
     ! grep -q geheim "$WORK/err" || die "ferret $command shows the password"
 done
 
-# Every help has examples of its own program.
+# Every help has examples of its own program, and every program and command knows its version.
 commands() { sed -n '/^commands:/,/^$/s/^  \([a-z]*\) .*/\1/p'; }
 helps() {
     local name
@@ -58,7 +58,19 @@ while read -r words; do
     # shellcheck disable=SC2086 # words
     text=$($words --help) || die "$words --help fails"
     grep -A1 '^examples:' <<<"$text" | grep -q "^  ${words%% *} " || die "$words --help has no examples"
+    # shellcheck disable=SC2086
+    version=$($words --version) || die "$words --version fails"
+    grep -qxE "ferret[a-z -]* [0-9]+(\.[0-9]+){2}.*" <<<"$version" || die "$words --version says: $version"
 done < <(helps)
+
+# Settings are a command's.
+for words in 'ferret' 'ferret admin'; do
+    # shellcheck disable=SC2086
+    $words --print-config >"$WORK/out" 2>"$WORK/err"
+    want "exit code of $words --print-config" 2 $?
+    grep -q "expected a command in front of its flags: $words COMMAND --print-config" "$WORK/err" ||
+        die "$words --print-config says: $(cat "$WORK/err")"
+done
 
 # What is a folder can't be stdout.
 "$FERRET" convert "$ROOT/model/pretrained" -o - 2>"$WORK/err"
