@@ -293,6 +293,9 @@ struct tasks {
     struct array *seed;        /* i32 pairs [2*slots]: low and high half of the task's 64-bit seed */
     struct array *stop_ids;    /* i32 [slots * MAX_STOP_IDS], -1 = unused */
     struct array *repetition;  /* i32: 1 = the repetition stop is on */
+    struct array *boxes;       /* i32: 1 = boxes are kept well-formed (kernels/box_automaton.h); NULL: nobody's are, */
+    struct array *box_state;   /* i32 [slots * BOX_STATE_WORDS]: zeros where a task starts */
+    struct array *box_class;   /* i32 [vocab]: enum box_class of each token */
     struct array *tokens;      /* i32 [slots * history]: sampled tokens */
     struct array *newest;      /* i32 [slots * SAMPLED_WORDS]: a struct sampled a slot */
 };
@@ -300,8 +303,8 @@ struct tasks {
 struct sampled {
     int32_t token, finish;
     float logprob; /* natural log of the token's probability under the untempered softmax */
-    float margin;  /* largest logit minus the second largest */
-    float top;     /* the largest logit */
+    float margin;  /* largest logit minus the second largest, of those that may be sampled; infinite for one alone */
+    float top;     /* the largest logit, likewise */
 };
 enum { SAMPLED_WORDS = sizeof(struct sampled) / sizeof(int32_t) };
 enum finish {
@@ -311,12 +314,13 @@ enum finish {
     FINISH_REPETITION,
     FINISH_NON_FINITE, /* the row's top logit or the token's log-probability is NaN or infinite; before all others */
 };
-/* Repetition stop: the last `p * r` tokens are r equal cycles of p tokens, for some p <= REPETITION_MAX_CYCLE, r >=
- * REPETITION_MIN_CYCLES, p * r >= REPETITION_MIN_TOKENS. */
+/* Repetition stop, outside of boxes that are kept well-formed: the last `p * r` tokens are r equal cycles of p tokens,
+ * for some p <= REPETITION_MAX_CYCLE, r >= REPETITION_MIN_CYCLES, p * r >= REPETITION_MIN_TOKENS. */
 enum { REPETITION_MAX_CYCLE = 48, REPETITION_MIN_CYCLES = 4, REPETITION_MIN_TOKENS = 24 };
 /* For each sampled row i with slot s = sample_slot[i]: picks the next token from logits[i] (argmax or temperature/top-p
  * with the counter-based generator u = uniform(seed, count), see kernels/random.h), appends the token, updates last,
- * count, finish and newest. suppress: a token id never sampled, or -1. */
+ * count, finish, box_state and newest. suppress: a token id never sampled, or -1. Where a task's boxes are kept
+ * well-formed, tokens that may not follow are never sampled either; log-probabilities count them. */
 void op_sample(struct backend *be, const struct act *logits, const struct step *step, struct tasks *tasks, int vocab,
                int suppress);
 

@@ -1,6 +1,7 @@
 /* Checks of every operation: shapes, ranges and handle kinds, once for all backends. A failed assert is a mistake of
  * the caller's code, never of data from outside. */
 #include "kernels/backend_impl.h"
+#include "kernels/box_automaton.h"
 
 #include <assert.h>
 
@@ -214,6 +215,7 @@ static void check_tasks(const struct tasks *t)
     assert(has(t->seed, ARRAY_I32, 2 * slots) && has(t->stop_ids, ARRAY_I32, slots * MAX_STOP_IDS));
     assert(has(t->repetition, ARRAY_I32, slots) && has(t->tokens, ARRAY_I32, ring));
     assert(has(t->newest, ARRAY_I32, slots * SAMPLED_WORDS));
+    assert(!t->boxes || (has(t->boxes, ARRAY_I32, slots) && has(t->box_state, ARRAY_I32, slots * BOX_STATE_WORDS)));
 }
 
 void op_sample(struct backend *be, const struct act *logits, const struct step *step, struct tasks *tasks, int vocab,
@@ -223,5 +225,6 @@ void op_sample(struct backend *be, const struct act *logits, const struct step *
     assert(step->n_sampled >= 0 && step->n_sampled <= logits->max_rows);
     assert(has(step->sample_slot, ARRAY_I32, (size_t)step->n_sampled));
     check_tasks(tasks);
+    assert(!tasks->boxes || has(tasks->box_class, ARRAY_I32, (size_t)vocab));
     be->ops->sample(be, logits, step, tasks, vocab, suppress);
 }

@@ -2,6 +2,9 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
+
+#include "kernels/box_automaton.h"
 
 static enum status init_acts(struct decoder *d, int max_rows, int max_sampled, struct diag *why)
 {
@@ -51,6 +54,9 @@ static enum status init_arrays(struct decoder *d, int max_rows, int samples, int
         {&t->seed, ARRAY_I32, 2 * slots},
         {&t->stop_ids, ARRAY_I32, slots * MAX_STOP_IDS},
         {&t->repetition, ARRAY_I32, slots},
+        {&t->boxes, ARRAY_I32, slots},
+        {&t->box_state, ARRAY_I32, slots * BOX_STATE_WORDS},
+        {&t->box_class, ARRAY_I32, (size_t)d->config->vocab},
         {&t->tokens, ARRAY_I32, ring},
         {&t->newest, ARRAY_I32, slots * SAMPLED_WORDS},
     };
@@ -73,6 +79,18 @@ enum status decoder_init(struct decoder *d, struct backend *be, const struct con
     return s == ST_OK ? init_arrays(d, most.rows, most.samples, max_sampled, n_pages, why) : s;
 }
 
+enum status decoder_box_classes(struct decoder *d, const int32_t *classes, int n, struct diag *why)
+{
+    size_t vocab = (size_t)d->config->vocab;
+    int32_t *all = calloc(vocab, sizeof *all);
+    if (!all)
+        return ST_NOMEM;
+    memcpy(all, classes, (size_t)n * sizeof *all);
+    enum status s = array_write(d->be, d->tasks.box_class, 0, vocab, all, why);
+    free(all);
+    return s;
+}
+
 void decoder_fini(struct decoder *d)
 {
     free(d->staging);
@@ -82,7 +100,8 @@ void decoder_fini(struct decoder *d)
 enum status decoder_start_slot(struct decoder *d, const struct slot_start *s, struct diag *why)
 {
     struct tasks *t = &d->tasks;
-    const int32_t zero = 0, max_tokens = s->max_tokens, repetition = s->repetition_stop;
+    const int32_t zero = 0, max_tokens = s->max_tokens, repetition = s->repetition_stop, boxes = s->boxes;
+    const int32_t outside[BOX_STATE_WORDS] = {0};
     const uint32_t seed[2] = {(uint32_t)s->seed, (uint32_t)(s->seed >> 32)};
     int32_t stop[MAX_STOP_IDS] = {d->config->eos_id};
     for (int i = 1; i < MAX_STOP_IDS; i++)
@@ -101,6 +120,8 @@ enum status decoder_start_slot(struct decoder *d, const struct slot_start *s, st
         {t->top_p, 1, &s->top_p},
         {t->stop_ids, MAX_STOP_IDS, stop},
         {t->repetition, 1, &repetition},
+        {t->boxes, 1, &boxes},
+        {t->box_state, BOX_STATE_WORDS, outside},
     };
     enum status status = ST_OK;
     for (size_t i = 0; status == ST_OK && i < sizeof writes / sizeof writes[0]; i++)

@@ -38,7 +38,10 @@ struct slot_start {
     float temperature, top_p;
     uint64_t seed;
     bool repetition_stop;
+    bool boxes; /* kept well-formed: decoder_box_classes came before */
 };
+/* What each of the first n tokens is to a box (enum box_class), 0 < n <= vocab; the others are text. */
+MUST_CHECK enum status decoder_box_classes(struct decoder *d, const int32_t *classes, int n, struct diag *why);
 /* Sets a slot's state for a new task. */
 MUST_CHECK enum status decoder_start_slot(struct decoder *d, const struct slot_start *s, struct diag *why);
 /* Lets the backend keep what steps of each size do, as far as it has room (backend_step_record). Behind backend_kv; the

@@ -237,6 +237,8 @@ static enum status make_parts(struct engine *e, const struct engine_options *o, 
     if (s == ST_OK)
         s = decoder_init(&e->decoder, e->be, e->config, &e->weights.decoder, e->max_rows, e->max_sequences,
                          most_pages(e), why);
+    if (s == ST_OK && e->box_classes)
+        s = decoder_box_classes(&e->decoder, e->box_classes, tokenizer_vocab(e->tokenizer), why);
     return s == ST_OK ? make_cache(e, why) : s;
 }
 
@@ -260,11 +262,32 @@ static enum status make_what_fits(struct engine *e, const struct engine_options 
     }
 }
 
+/* A tokenizer that can't write them is no error before a task asks for well-formed boxes. */
+static enum status class_tokens(struct engine *e)
+{
+    int n = tokenizer_vocab(e->tokenizer);
+    if (n > e->config->decoder.vocab) {
+        diag_set(&e->boxes_why, ST_UNSUPPORTED,
+                 "well-formed boxes: the tokenizer has more ids than the model has rows");
+        return ST_OK;
+    }
+    if (!(e->box_classes = malloc((size_t)n * sizeof *e->box_classes)))
+        return ST_NOMEM;
+    enum status s = tokenizer_box_classes(e->tokenizer, e->box_classes, &e->boxes_why);
+    if (s == ST_OK || s == ST_NOMEM)
+        return s;
+    free(e->box_classes);
+    e->box_classes = NULL;
+    return ST_OK;
+}
+
 static enum status build(struct engine *e, const struct engine_options *o, struct diag *why)
 {
     enum status s = config_load(o->model_dir, o->tower_dir, &e->config, why);
     if (s == ST_OK)
         s = tokenizer_open(o->model_dir, e->config->region_id, &e->tokenizer, why);
+    if (s == ST_OK)
+        s = class_tokens(e);
     if (s == ST_OK)
         s = backend_open(&o->backend, &e->be, why);
     if (s == ST_OK)
@@ -329,6 +352,7 @@ void engine_close(struct engine *e)
     free(e->sampled);
     free(e->account);
     free(e->host_features);
+    free(e->box_classes);
     free(e);
 }
 

@@ -59,6 +59,7 @@ struct engine_task {
     const char *const *stop_texts; /* extra stop strings; the answer is cut in front of the first; n_stops may be 0 */
     int n_stops;
     bool repetition_stop;
+    bool well_formed_boxes; /* each "[" of the answer begins "[x1, y1, x2, y2]" as kernels/box_automaton.h says */
 };
 struct engine_image {
     uint64_t id;           /* the caller's; unique among unfinished images */

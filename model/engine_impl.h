@@ -37,7 +37,7 @@ struct task_job {
     struct drawn_region *regions;
     float temperature, top_p;
     uint64_t seed;
-    bool repetition_stop;
+    bool repetition_stop, well_formed_boxes;
     char **stops;
     int n_stops;
     struct detokenizer *detokenizer; /* where there are stops */
@@ -83,6 +83,8 @@ struct engine {
     char hash[65];
     char *account;
 
+    int32_t *box_classes;  /* of the tokenizer's ids, or NULL, and */
+    struct diag boxes_why; /* why boxes can't be kept well-formed */
     bool too_few_pages;
     int halvings; /* of what was asked for, since it did not fit */
     int max_sequences, max_rows, image_slots, encode_batch, region_batch, n_pages, max_waiting_images;

@@ -143,7 +143,8 @@ static enum status start_tasks(struct engine *e, const struct plan *p, struct di
                                    .temperature = t->temperature,
                                    .top_p = t->top_p,
                                    .seed = t->seed,
-                                   .repetition_stop = t->repetition_stop};
+                                   .repetition_stop = t->repetition_stop,
+                                   .boxes = t->well_formed_boxes};
         t->started_us = clock_us();
         s = decoder_start_slot(&e->decoder, &start, why);
     }

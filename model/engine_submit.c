@@ -132,6 +132,7 @@ static enum status make_task(struct engine *e, struct image_job *image, const st
     t->top_p = task->top_p;
     t->seed = task->seed;
     t->repetition_stop = task->repetition_stop;
+    t->well_formed_boxes = task->well_formed_boxes;
     t->submitted_us = clock_us();
     t->sched.max_tokens = task->max_tokens;
     t->sched.n_regions = task->n_regions;
@@ -140,6 +141,10 @@ static enum status make_task(struct engine *e, struct image_job *image, const st
     *outcome = OUTCOME_INVALID;
     if (task->max_tokens < 1 || task->n_regions < 0 || !(task->temperature >= 0) || !(task->top_p > 0)) {
         refuse(t, OUTCOME_INVALID, "max_tokens below 1, temperature below 0 or top_p not above 0");
+        return ST_OK;
+    }
+    if (task->well_formed_boxes && !e->box_classes) {
+        refuse(t, OUTCOME_INVALID, e->boxes_why.text);
         return ST_OK;
     }
     struct diag why = {0};

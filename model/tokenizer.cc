@@ -1,4 +1,5 @@
 extern "C" {
+#include "kernels/box_automaton.h"
 #include "model/tokenizer.h"
 }
 
@@ -138,6 +139,23 @@ bool printer::print_bytes(bool is_last, std::string *out)
     bytes_.erase(0, n > 0 ? (size_t)n : 1);
     printed_ = true;
     return true;
+}
+
+/* Bytes of "[" and "]" are brackets too. */
+enum box_class box_class_of(const std::string &piece)
+{
+    size_t opens = 0, closes = 0, n = piece.size();
+    for (char c : piece) {
+        opens += c == '[';
+        closes += c == ']';
+    }
+    if (piece == "<0x5B>" || piece == "<0x5D>" || opens > 1 || closes > 1)
+        return BOX_BROKEN;
+    if ((opens && piece[n - 1] != '[') || (closes && piece[0] != ']'))
+        return BOX_BROKEN;
+    if (opens || closes)
+        return opens && closes ? BOX_CLOSE_OPEN : opens ? BOX_OPEN : BOX_CLOSE;
+    return piece == "," ? BOX_COMMA : piece == space_mark ? BOX_SPACE : BOX_TEXT;
 }
 
 enum status load(tokenizer *t, const std::string &path, int region_id, struct diag *why)
@@ -372,6 +390,27 @@ try {
     d->p.flush(&d->piece);
     *piece = d->piece.c_str();
     *len = d->piece.size();
+    return ST_OK;
+} catch (const std::bad_alloc &) {
+    return ST_NOMEM;
+}
+
+enum status tokenizer_box_classes(const struct tokenizer *t, int32_t *classes, struct diag *why)
+try {
+    static const char *const names[BOX_CLASSES] = {"", "\",\"", "a blank", "\"[\"", "\"]\""};
+    bool found[BOX_CLASSES] = {};
+    for (int32_t id = 0; id < tokenizer_vocab(t); id++) {
+        int digit = tokenizer_digit(t, id);
+        bool is_piece = id < t->pieces.GetPieceSize() && !t->pieces.IsControl(id) && !t->pieces.IsUnknown(id);
+        classes[id] = digit >= 0 ? BOX_DIGIT + digit : is_piece ? box_class_of(t->pieces.IdToPiece(id)) : BOX_TEXT;
+        found[classes[id]] = true;
+    }
+    for (int c = BOX_COMMA; c < BOX_CLASSES; c++) {
+        bool needed = c <= BOX_CLOSE || c >= BOX_DIGIT;
+        if (needed && !found[c])
+            return diag_set(why, ST_UNSUPPORTED, "well-formed boxes: the tokenizer has no token for %s%.1s by itself",
+                            c < BOX_DIGIT ? names[c] : "the digit ", c < BOX_DIGIT ? "" : &"0123456789"[c - BOX_DIGIT]);
+    }
     return ST_OK;
 } catch (const std::bad_alloc &) {
     return ST_NOMEM;

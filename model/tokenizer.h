@@ -39,6 +39,9 @@ void detokenizer_free(struct detokenizer *d);
 MUST_CHECK enum status detokenizer_feed(struct detokenizer *d, int32_t id, const char **piece, size_t *len);
 MUST_CHECK enum status detokenizer_end(struct detokenizer *d, const char **piece, size_t *len);
 
+/* What each id is to a box, enum box_class of kernels/box_automaton.h: classes [tokenizer_vocab]. ST_UNSUPPORTED, with
+ * the reason, where boxes can't be written with these pieces one token a digit, bracket, comma and blank. */
+MUST_CHECK enum status tokenizer_box_classes(const struct tokenizer *t, int32_t *classes, struct diag *why);
 /* Value 0..9 of an id that is exactly one digit, else -1. */
 int tokenizer_digit(const struct tokenizer *t, int32_t id);
 

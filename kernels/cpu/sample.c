@@ -1,4 +1,5 @@
 /* Picking the next token of each task. All numbers of a row come from that row alone. */
+#include "kernels/box_automaton.h"
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/ops.h"
 #include "kernels/random.h"
@@ -18,17 +19,50 @@ struct sample_job {
     int vocab, suppress;
 };
 
+/* Which ids may be sampled: not the suppressed one, and those of the classes in the mask where there are classes. */
+struct choice {
+    int suppress;
+    const int32_t *classes;
+    uint32_t mask;
+};
+
+static bool may_follow(const struct choice *c, int id)
+{
+    return id != c->suppress && (!c->classes || (c->mask >> c->classes[id] & 1));
+}
+
+static struct box_state *box_of(const struct tasks *t, int slot)
+{
+    if (!t->boxes || !array_i32(t->boxes)[slot])
+        return NULL;
+    return (struct box_state *)(void *)(array_i32(t->box_state) + (ptrdiff_t)slot * BOX_STATE_WORDS);
+}
+
+/* Before count becomes one more. */
+static struct choice choice_of(const struct sample_job *j, int slot)
+{
+    const struct box_state *box = box_of(j->tasks, slot);
+    struct choice c = {.suppress = j->suppress};
+    if (box) {
+        c.classes = array_i32(j->tasks->box_class);
+        c.mask = box_allowed(box, array_i32(j->tasks->max_tokens)[slot] - array_i32(j->tasks->count)[slot] - 1);
+    }
+    return c;
+}
+
 /* Largest logit that may be sampled, the first of equals, and the runner-up's value. */
 struct best {
     int id;
     float first, second;
 };
 
-static struct best find_best(const float *x, int vocab, int suppress)
+static struct best find_best(const float *x, int vocab, const struct choice *c)
 {
-    struct best b = {.id = suppress == 0 ? 1 : 0, .first = -INFINITY, .second = -INFINITY};
-    for (int i = 0; i < vocab; i++) {
-        if (i == suppress || !(x[i] > b.second))
+    struct best b = {.first = -INFINITY, .second = -INFINITY};
+    while (b.id < vocab - 1 && !may_follow(c, b.id))
+        b.id++;
+    for (int i = b.id; i < vocab; i++) {
+        if (!(x[i] > b.second) || !may_follow(c, i))
             continue;
         if (x[i] > b.first) {
             b.second = b.first;
@@ -105,7 +139,8 @@ static int draw_top(const float *weight, int vocab, float top_p, float u, int32_
     return heap[n < vocab ? n : 0];
 }
 
-static int pick(const struct sample_job *j, int thread, const float *x, const struct best *best, int slot)
+static int pick(const struct sample_job *j, int thread, const float *x, const struct choice *c, const struct best *best,
+                int slot)
 {
     const struct tasks *t = j->tasks;
     float temperature = array_f32(t->temperature)[slot], top_p = array_f32(t->top_p)[slot];
@@ -116,8 +151,10 @@ static int pick(const struct sample_job *j, int thread, const float *x, const st
     float u = random_uniform(bits, (uint64_t)array_i32(t->count)[slot]);
     float *weight = j->cpu->scratch[thread].wide;
     j->cpu->simd->exp_row(weight, x, j->vocab, best->first, 1.0f / temperature);
-    if (j->suppress >= 0)
-        weight[j->suppress] = 0;
+    if (c->suppress >= 0)
+        weight[c->suppress] = 0;
+    for (int i = 0; c->classes && i < j->vocab; i++)
+        weight[i] = may_follow(c, i) ? weight[i] : 0;
     if (top_p >= 1.0f)
         return draw_all(weight, j->vocab, u);
     return draw_top(weight, j->vocab, top_p, u, (int32_t *)(void *)(weight + j->cpu->max_cols));
@@ -141,13 +178,14 @@ static bool repeats(const int32_t *tokens, int count)
 /* count: tokens with the newest one, which is `s`. */
 static enum finish finish_of(const struct tasks *t, int slot, const struct sampled *s, const int32_t *tokens, int count)
 {
+    const struct box_state *box = box_of(t, slot);
     if (!isfinite(s->top) || !isfinite(s->logprob))
         return FINISH_NON_FINITE;
     const int32_t *stop = array_i32(t->stop_ids) + slot * MAX_STOP_IDS;
     for (int i = 0; i < MAX_STOP_IDS; i++)
         if (stop[i] >= 0 && stop[i] == s->token)
             return FINISH_STOP;
-    if (array_i32(t->repetition)[slot] && repeats(tokens, count))
+    if (array_i32(t->repetition)[slot] && !(box && box->place) && repeats(tokens, count))
         return FINISH_REPETITION;
     return count >= array_i32(t->max_tokens)[slot] || count >= t->history ? FINISH_LENGTH : FINISH_NONE;
 }
@@ -162,8 +200,9 @@ static void sample_row(const struct sample_job *j, int thread, int row)
     if (array_i32(t->finish)[slot] != FINISH_NONE)
         return;
     assert(*count >= 0 && *count < t->history);
-    struct best best = find_best(x, j->vocab, j->suppress);
-    int token = pick(j, thread, x, &best, slot);
+    struct choice choice = choice_of(j, slot);
+    struct best best = find_best(x, j->vocab, &choice);
+    int token = pick(j, thread, x, &choice, &best, slot);
     /* The model's own distribution: the suppressed token counts in it, though it is never picked. */
     float max = j->cpu->simd->max_row(x, j->vocab);
     double log_sum = log(j->cpu->simd->exp_sum(x, j->vocab, max, 1.0f));
@@ -175,6 +214,8 @@ static void sample_row(const struct sample_job *j, int thread, int row)
     tokens[*count] = token;
     array_i32(t->last)[slot] = token;
     *count += 1;
+    if (choice.classes)
+        *box_of(t, slot) = box_next(*box_of(t, slot), choice.classes[token]);
     s.finish = finish_of(t, slot, &s, tokens, *count);
     array_i32(t->finish)[slot] = s.finish;
     memcpy(array_i32(t->newest) + (ptrdiff_t)slot * SAMPLED_WORDS, &s, sizeof s);

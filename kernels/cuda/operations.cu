@@ -196,7 +196,10 @@ void sample(struct backend *be, const struct act *logits, const struct step *ste
                        ints_of(t->stop_ids),
                        ints_of(t->repetition),
                        floats_of(t->temperature),
-                       floats_of(t->top_p)};
+                       floats_of(t->top_p),
+                       t->boxes ? ints_of(t->boxes) : nullptr,
+                       t->boxes ? reinterpret_cast<struct box_state *>(ints_of(t->box_state)) : nullptr,
+                       t->boxes ? ints_of(t->box_class) : nullptr};
     int at_once = static_cast<int>(c.product_bytes / (static_cast<size_t>(vocab) * sizeof(float)));
     for (int i = 0, n; i < step->samples; i += n) {
         n = step->samples - i < at_once ? step->samples - i : at_once;

@@ -11,6 +11,7 @@
 #pragma GCC diagnostic ignored "-Wshadow"
 extern "C" {
 #include "kernels/backend.h"
+#include "kernels/box_automaton.h"
 }
 #pragma GCC diagnostic pop
 
@@ -145,6 +146,9 @@ struct tasks_view {
     struct sampled *newest;
     const int32_t *max_tokens, *seed, *stop_ids, *repetition;
     const float *temperature, *top_p;
+    const int32_t *boxes; /* NULL: nobody's are constrained */
+    struct box_state *box_state;
+    const int32_t *box_class;
 };
 /* Sampled rows [first, first + n) of the step, as far as they are real; logits are `stride` apart; weights: room for
  * n * vocab numbers */

@@ -10,6 +10,29 @@ namespace
 /* Below this temperature a draw would overflow and always be the maximum anyway (spec 7.1). */
 const float GREEDY_BELOW = 0.01f;
 
+/* Which ids may be sampled: not the suppressed one, and those of the classes in the mask where there are classes. */
+struct choice {
+    int suppress;
+    const int32_t *classes;
+    uint32_t mask;
+
+    __device__ bool holds(int id) const
+    {
+        return id != suppress && (!classes || (mask >> classes[id] & 1));
+    }
+};
+
+/* Before count becomes one more. */
+__device__ choice choice_of(const tasks_view &t, int slot, int suppress)
+{
+    choice c = {suppress, nullptr, 0};
+    if (t.boxes && t.boxes[slot]) {
+        c.classes = t.box_class;
+        c.mask = box_allowed(t.box_state + slot, t.max_tokens[slot] - t.count[slot] - 1);
+    }
+    return c;
+}
+
 /* Largest logit that may be sampled, the first of equals, and the runner-up's value. */
 struct best {
     float first, second;
@@ -24,12 +47,12 @@ __device__ best merged(best a, best b)
     return w;
 }
 
-__device__ best find_best(const float *x, int vocab, int suppress)
+__device__ best find_best(const float *x, int vocab, const choice &c)
 {
     __shared__ best parts[BLOCK / 32];
     best b = {-INFINITY, -INFINITY, 0x7FFFFFFF};
     for (int i = threadIdx.x; i < vocab; i += BLOCK)
-        if (i != suppress)
+        if (c.holds(i))
             b = merged(b, {x[i], -INFINITY, i});
     for (int o = 16; o; o >>= 1) {
         best other;
@@ -46,6 +69,14 @@ __device__ best find_best(const float *x, int vocab, int suppress)
     for (int w = 1; w < BLOCK / 32; w++)
         b = merged(b, parts[w]);
     return b;
+}
+
+__device__ float largest(const float *x, int vocab)
+{
+    float most = -INFINITY;
+    for (int i = threadIdx.x; i < vocab; i += BLOCK)
+        most = x[i] > most ? x[i] : most;
+    return block_reduce<BLOCK>(most, -INFINITY, larger());
 }
 
 /* The ids of thread t: a run of its own, so that walking threads in order walks ids in order. */
@@ -135,7 +166,7 @@ __device__ int draw_top(const float *weight, int vocab, float top_p, float u)
     return walk(vocab, target - above, [=](int i) { return weight[i] == drawn ? static_cast<double>(drawn) : 0.0; });
 }
 
-__device__ int pick(const float *x, float *weight, const tasks_view &t, int vocab, int suppress, const best &b,
+__device__ int pick(const float *x, float *weight, const tasks_view &t, int vocab, const choice &c, const best &b,
                     int slot)
 {
     float temperature = t.temperature[slot], top_p = t.top_p[slot];
@@ -145,7 +176,7 @@ __device__ int pick(const float *x, float *weight, const tasks_view &t, int voca
                     static_cast<uint64_t>(static_cast<uint32_t>(t.seed[2 * slot + 1])) << 32;
     float u = uniform(seed, static_cast<uint64_t>(t.count[slot])), factor = 1.0f / temperature;
     for (int i = threadIdx.x; i < vocab; i += BLOCK)
-        weight[i] = i == suppress ? 0.0f : expf((x[i] - b.first) * factor);
+        weight[i] = !c.holds(i) ? 0.0f : expf((x[i] - b.first) * factor);
     __syncthreads();
     if (top_p < 1.0f)
         return draw_top(weight, vocab, top_p, u);
@@ -167,7 +198,7 @@ __device__ bool repeats(const int32_t *tokens, int count)
 }
 
 /* count: tokens with the newest one, which is `s`. */
-__device__ int finish_of(const tasks_view &t, int slot, const struct sampled &s, int count, bool repeated)
+__device__ int finish_of(const tasks_view &t, int slot, const struct sampled &s, int count, bool repeated, bool in_box)
 {
     if (s.top - s.top != 0 || s.logprob - s.logprob != 0) /* NaN or infinite */
         return FINISH_NON_FINITE;
@@ -176,7 +207,7 @@ __device__ int finish_of(const tasks_view &t, int slot, const struct sampled &s,
         if (stop >= 0 && stop == s.token)
             return FINISH_STOP;
     }
-    if (t.repetition[slot] && repeated)
+    if (t.repetition[slot] && repeated && !in_box)
         return FINISH_REPETITION;
     return count >= t.max_tokens[slot] || count >= t.history ? FINISH_LENGTH : FINISH_NONE;
 }
@@ -194,10 +225,13 @@ __global__ void __launch_bounds__(BLOCK)
     const float *x = logits + static_cast<size_t>(row) * stride;
     int count = t.count[slot];
     size_t at = static_cast<size_t>(slot) * t.history;
-    best b = find_best(x, vocab, suppress);
-    int token = pick(x, weights + static_cast<size_t>(blockIdx.x) * vocab, t, vocab, suppress, b, slot);
-    /* The model's own distribution: the suppressed token counts in it, though it is never picked. */
+    choice c = choice_of(t, slot, suppress);
+    best b = find_best(x, vocab, c);
+    int token = pick(x, weights + static_cast<size_t>(blockIdx.x) * vocab, t, vocab, c, b, slot);
+    /* The model's own distribution: what may not be picked counts in it. */
     float max = suppress >= 0 && x[suppress] > b.first ? x[suppress] : b.first;
+    if (c.classes)
+        max = largest(x, vocab);
     double sum = 0;
     for (int i = threadIdx.x; i < vocab; i += BLOCK)
         sum += static_cast<double>(expf(x[i] - max));
@@ -207,10 +241,13 @@ __global__ void __launch_bounds__(BLOCK)
     __syncthreads(); /* the new token is there for all */
     int repeated = __syncthreads_or(repeats(t.tokens + at, count + 1));
     if (threadIdx.x == 0) {
+        struct box_state box = {};
+        if (c.classes)
+            t.box_state[slot] = box = box_next(t.box_state[slot], c.classes[token]);
         struct sampled s = {token, FINISH_NONE,
                             static_cast<float>(static_cast<double>(x[token]) - static_cast<double>(max) - log(sum)),
                             b.first - b.second, b.first};
-        s.finish = finish_of(t, slot, s, count + 1, repeated != 0);
+        s.finish = finish_of(t, slot, s, count + 1, repeated != 0, box.place != 0);
         t.last[slot] = token;
         t.count[slot] = count + 1;
         t.finish[slot] = s.finish;

@@ -79,7 +79,8 @@ static struct engine_task task_of(const struct world *w, int i)
                                 .max_tokens = MAX_TOKENS - i % 4,
                                 .temperature = drawn ? 0.9f : 0,
                                 .top_p = drawn ? 0.9f : 1,
-                                .seed = seed_of(i)};
+                                .seed = seed_of(i),
+                                .well_formed_boxes = i == 1};
 }
 
 static enum status submit(const struct world *w, struct engine *e, struct diag *why)

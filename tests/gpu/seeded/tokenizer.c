@@ -42,6 +42,18 @@ static int32_t word_id(const struct tokenizer *t, const char *word, size_t len)
     return (int32_t)(FIRST_WORD + h % WORDS);
 }
 
+int tokenizer_vocab(const struct tokenizer *t)
+{
+    (void)t;
+    return FIRST_WORD + WORDS;
+}
+
+enum status tokenizer_box_classes(const struct tokenizer *t, int32_t *classes, struct diag *why)
+{
+    (void)t, (void)classes;
+    return diag_set(why, ST_UNSUPPORTED, "seeded words write no boxes");
+}
+
 enum status tokenizer_encode_prompt(const struct tokenizer *t, const char *prompt, size_t len, int32_t **ids, int *n,
                                     struct diag *why)
 {

@@ -1,4 +1,5 @@
 #include "tests/unit/kernels/harness.h"
+#include "kernels/box_automaton.h"
 #include "kernels/random.h"
 
 #include <criterion/criterion.h>
@@ -232,6 +233,71 @@ Test(sample, repetition_stops_at_four_cycles_and_24_tokens)
     cr_expect(stops_after(11, false) == 44);
     cr_expect(stops_after(26, false) == 0, "104 tokens would be needed");
     cr_expect(stops_after(1, true) == 0);
+}
+
+/* A vocabulary of boxes: each id is its class, logits say how much it is wanted. */
+static void keep_boxes(struct bench *b)
+{
+    int32_t on[SLOTS] = {1, 1, 1, 1}, classes[64] = {0};
+    for (int i = 0; i < BOX_CLASSES; i++)
+        classes[i] = i;
+    b->t.boxes = ints(b->be, on, SLOTS);
+    b->t.box_state = ints(b->be, NULL, SLOTS * BOX_STATE_WORDS);
+    b->t.box_class = ints(b->be, classes, 64);
+}
+
+Test(sample, boxes_are_kept_well_formed_greedily_and_drawn_and_only_where_asked_for)
+{
+    static const int32_t off = 0;
+    for (int drawn = 0; drawn < 2; drawn++) {
+        struct bench b = bench_open();
+        float logits[64];
+        struct box_state s = {0, 0, 0, 0};
+        keep_boxes(&b);
+        set_float(&b, b.t.temperature, 1, drawn ? 1.0f : 0.0f);
+        int boxes = 0;
+        for (int i = 0; i < 100; i++) {
+            for (int c = 0; c < 64; c++)
+                logits[c] =
+                    6 * random_uniform((uint64_t)i, (uint64_t)c) + (c == BOX_BROKEN || c == BOX_OPEN ? 3.0f : 0);
+            int room = 100 - i - 1, token = sample_once(&b, logits, 64, 1),
+                class = token < BOX_CLASSES ? token : BOX_TEXT;
+            cr_assert(box_allowed(&s, room) >> class & 1, "token %d at %d", i, token);
+            s = box_next(s, class);
+            boxes += class == BOX_OPEN || class == BOX_CLOSE_OPEN;
+            struct sampled n = newest(&b, 1);
+            cr_expect(n.token == token && n.logprob <= 0 && n.margin >= 0);
+        }
+        cr_expect(boxes > 0 && s.place == 0, "%d boxes", boxes);
+        cr_expect(newest(&b, 1).finish == FINISH_LENGTH);
+        cr_assert(array_write(b.be, b.t.boxes, 2, 1, &off, NULL) == ST_OK);
+        memset(logits, 0, sizeof logits);
+        logits[BOX_BROKEN] = 5;
+        cr_expect(sample_once(&b, logits, 64, 2) == BOX_BROKEN);
+        backend_close(b.be);
+    }
+}
+
+Test(sample, a_repetition_does_not_end_a_task_inside_a_box)
+{
+    struct bench b = bench_open();
+    static const char box[] = "[1, 1, 1, 1]";
+    keep_boxes(&b);
+    set_int(&b, b.t.repetition, 0, 1);
+    enum finish finish = FINISH_NONE;
+    int n = 0;
+    for (; finish == FINISH_NONE && n < 90; n++) {
+        char c = box[n % 12];
+        int class = c == '['   ? BOX_OPEN
+                    : c == ']' ? BOX_CLOSE
+                    : c == ',' ? BOX_COMMA
+                    : c == ' ' ? BOX_SPACE
+                               : BOX_DIGIT + 1;
+        greedy_like(&b, class, 0);
+        finish = (enum finish)newest(&b, 0).finish;
+    }
+    cr_expect(finish == FINISH_REPETITION && n % 12 == 0, "%d tokens", n);
+    backend_close(b.be);
 }
 
 Test(sample, a_row_draws_the_same_whatever_shares_its_step)

@@ -176,6 +176,61 @@ Test(engine, a_stop_text_cuts_the_answer)
     engine_close(e);
 }
 
+/* Boxes of an answer, -1 where a bracket belongs to none that is well-formed. */
+static int boxes_of(const char *text)
+{
+    int n = 0;
+    for (const char *at = text; (at = strpbrk(at, "[]")); n++) {
+        int v[4], end = 0;
+        if (sscanf(at, "[%d, %d, %d, %d]%n", &v[0], &v[1], &v[2], &v[3], &end) != 4 || end == 0)
+            return -1;
+        for (int i = 0; i < 4; i++)
+            if (v[i] < 0 || v[i] > 999 || v[i] < v[i % 2])
+                return -1;
+        at += end;
+    }
+    return n;
+}
+
+Test(engine, boxes_are_well_formed_where_asked_for_alone_and_in_company)
+{
+    enum { TASKS = 4, TOKENS = 150 };
+    struct engine *e = open_engine(TASKS, 4);
+    char *prompt = render(e, "What is this?");
+    struct engine_task tasks[2 * TASKS];
+    struct engine_result asked[TASKS], all[2 * TASKS];
+    int boxes = 0, broken = 0;
+    for (int i = 0; i < 2 * TASKS; i++) {
+        tasks[i] = ask((uint64_t)i, prompt, TOKENS);
+        tasks[i].temperature = 2;
+        tasks[i].seed = (uint64_t)i % TASKS;
+        tasks[i].well_formed_boxes = i < TASKS;
+    }
+    for (int i = 0; i < TASKS; i++)
+        asked[i] = run_one(e, &tasks[i]);
+    submit(e, 1, tasks, 2 * TASKS);
+    run(e, all, 2 * TASKS);
+    for (int i = 0; i < 2 * TASKS; i++) {
+        const struct engine_result *r = &all[i], *alone = &asked[r->task_id % TASKS];
+        cr_assert_eq(r->outcome, OUTCOME_OK, "%s", r->why);
+        int n = boxes_of(r->text);
+        broken += r->task_id >= TASKS && n < 0;
+        if (r->task_id >= TASKS)
+            continue;
+        cr_expect_geq(n, 0, "%s", r->text);
+        boxes += n;
+        cr_expect(r->n_tokens == alone->n_tokens &&
+                  memcmp(r->logprob, alone->logprob, (size_t)r->n_tokens * sizeof *r->logprob) == 0);
+    }
+    cr_expect(boxes > 0 && broken > 0, "%d boxes; without the automaton %d answers have broken ones", boxes, broken);
+    for (int i = 0; i < 2 * TASKS; i++)
+        engine_result_fini(&all[i]);
+    for (int i = 0; i < TASKS; i++)
+        engine_result_fini(&asked[i]);
+    free(prompt);
+    engine_close(e);
+}
+
 Test(engine, more_images_than_may_wait_are_refused)
 {
     struct engine *e = open_engine(2, 2);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "kernels/box_automaton.h"
 #include "model/text_clean.h"
 #include "tests/unit/model/scratch.h"
 
@@ -264,6 +265,29 @@ Test(tokenizer, ids_out_of_range_are_refused)
     }
     cr_assert_null(text);
     detokenizer_free(d);
+    tokenizer_close(t);
+}
+
+Test(tokenizer, each_token_is_what_its_text_is_to_a_box)
+{
+    struct tokenizer *t = open_own();
+    int32_t *classes = calloc((size_t)tokenizer_vocab(t), sizeof *classes), *ids = NULL;
+    struct diag why = {{0}};
+    int n = 0, boxes = 0;
+    cr_assert_eq(tokenizer_box_classes(t, classes, &why), ST_OK, "%s", why.text);
+    const char *text = "a duck [83, 111, 416, 597], and two [1, 2, 3, 4][5, 6, 7, 8].";
+    cr_assert_eq(tokenizer_encode(t, text, strlen(text), &ids, &n, NULL), ST_OK);
+    struct box_state s = {0, 0, 0, 0};
+    for (int i = 0; i < n; i++) {
+        cr_assert(box_allowed(&s, 100) >> classes[ids[i]] & 1, "token %d of \"%s\"", i, text);
+        s = box_next(s, classes[ids[i]]);
+        boxes += classes[ids[i]] == BOX_CLOSE || classes[ids[i]] == BOX_CLOSE_OPEN;
+        cr_expect(tokenizer_digit(t, ids[i]) < 0 || classes[ids[i]] == BOX_DIGIT + tokenizer_digit(t, ids[i]));
+    }
+    cr_expect(s.place == 0 && boxes == 3, "%d boxes", boxes);
+    cr_expect_eq(classes[OWN_REGION], BOX_TEXT);
+    free(ids);
+    free(classes);
     tokenizer_close(t);
 }
 
