@@ -368,16 +368,16 @@ Test(engine, what_cannot_be_opened_is_named)
 
 Test(engine, a_template_that_leaves_no_room_for_an_answer_is_refused_at_load)
 {
-    enum { WORDS = 3000 };
-    static char member[4 * WORDS + 64];
-    char dir[SCRATCH_PATH], model[SCRATCH_PATH];
+    enum { WORDS = 6000 };
+    static char member[2 * WORDS + 64] = "{\"ferret_template\": {\"system\": \"", dir[SCRATCH_PATH],
+                                   model[SCRATCH_PATH];
     scratch_make(dir);
     scratch_copy("tiny-ferret-a", dir, "model");
     scratch_join(model, dir, "model");
-    int n = sprintf(member, "{\"ferret_template\": {\"system\": \"");
-    for (int i = 0; i < WORDS; i++)
-        n += sprintf(member + n, "a b ");
-    sprintf(member + n, "\"},");
+    char *at = member + strlen(member);
+    for (int i = 0; i < WORDS; i++, at += 2)
+        memcpy(at, "a ", 2);
+    memcpy(at, "\"},", 4);
     scratch_edit(model, "config.json", "{", member);
     struct engine_options o = {
         .model_dir = model,

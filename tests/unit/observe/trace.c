@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -76,7 +77,7 @@ Test(trace, events_have_what_the_format_wants)
 /* In a process of its own, whose writer becomes our child when it is killed. */
 Test(trace, a_process_that_is_killed_leaves_a_whole_file)
 {
-    enum { ROUNDS = 5 };
+    enum { ROUNDS = 5, SOME_BYTES = 64 << 10, PATIENCE_MS = 10000 };
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     for (int round = 0; round < ROUNDS; round++) {
         fresh_path();
@@ -88,7 +89,9 @@ Test(trace, a_process_that_is_killed_leaves_a_whole_file)
                     trace_did(t, "decode", "x.png", i, i + 1);
             _exit(1);
         }
-        usleep(20000);
+        struct stat st = {.st_size = 0};
+        for (int waited = 0; waited < PATIENCE_MS && (stat(path, &st) != 0 || st.st_size < SOME_BYTES); waited++)
+            usleep(1000);
         kill(child, SIGKILL);
         while (waitpid(-1, NULL, 0) > 0) /* it, and then its writer */
             ;
