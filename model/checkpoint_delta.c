@@ -1,6 +1,4 @@
-#include <math.h>
 #include <stddef.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -96,21 +94,24 @@ static enum status check_decoders(const char *path, const struct decoder_config 
     return status;
 }
 
-static double said_positions(const char *path)
+static enum status said_positions(const char *path, double *out, struct diag *why)
 {
     struct json *root = NULL;
-    double n = jsn_load(path, MAX_CONFIG_BYTES, &root, NULL) == ST_OK
-                   ? jsn_number(jsn_get(root, "max_position_embeddings"), -1)
-                   : -1;
+    enum status status = jsn_load(path, MAX_CONFIG_BYTES, &root, why);
+    *out = jsn_number(jsn_get(root, "max_position_embeddings"), -1);
     jsn_free(root);
-    return n;
+    return status;
 }
 
 /* Where both say it: it tells Vicuna v1.3 from v1.5. A delta's own context may be another one (max_sequence_length). */
 static enum status check_positions(const char *own, const char *base, struct diag *why)
 {
-    double want = said_positions(own), found = said_positions(base);
-    return want < 0 || found < 0 ? ST_OK : check_number(base, "max_position_embeddings", want, found, why);
+    double want, found = -1;
+    enum status status = said_positions(own, &want, why);
+    if (status == ST_OK)
+        status = said_positions(base, &found, why);
+    bool both = status == ST_OK && want >= 0 && found >= 0;
+    return both ? check_number(base, "max_position_embeddings", want, found, why) : status;
 }
 
 /* *vocab: rows of the base's vocabulary tables, as its config.json says; without one, what the delta leaves. */
