@@ -136,6 +136,25 @@ static char *config_file(const char *text)
     return path;
 }
 
+/* What the caller of the tests has set for programs of his own is none of theirs. */
+static void forget_environment(void)
+{
+    static const char prefix[] = "FERRET_";
+    for (char **at = environ; *at;) {
+        char name[64];
+        size_t n = strcspn(*at, "=");
+        if (strncmp(*at, prefix, sizeof prefix - 1) != 0 || n >= sizeof name) {
+            at++;
+            continue;
+        }
+        memcpy(name, *at, n);
+        name[n] = '\0';
+        cr_assert_eq(unsetenv(name), 0); /* the next one takes its place */
+    }
+}
+
+TestSuite(settings, .init = forget_environment);
+
 Test(settings, defaults_hold_where_nothing_is_given)
 {
     struct options o;
