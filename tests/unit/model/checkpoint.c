@@ -1,3 +1,4 @@
+#include "model/config.h"
 #include "model/checkpoint.h"
 
 #include <criterion/criterion.h>
@@ -308,9 +309,6 @@ Test(checkpoint, a_base_of_another_model_is_refused)
         {"{", "{\"rope_theta\": 500000,", ST_FORMAT, "rope_theta: expected 10000"},
         {"{", "{\"rope_scaling\": {\"a\": 1},", ST_UNSUPPORTED, "rope_scaling: expected"},
         {"\"silu\"", "\"gelu\"", ST_UNSUPPORTED, "hidden_act: expected \"silu\""},
-        {"size\": 768", "size\": 700", ST_FORMAT, "vocab_size: expected 705 to 768"},
-        {"size\": 768", "size\": 769", ST_FORMAT, "vocab_size: expected 705 to 768"},
-        {"size\": 768", "size\": 767", ST_SHAPE, "expected floats [767, 48]"}, /* and 768 rows are there */
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         p = copy_pair("tiny-ferret-b-delta", "tiny-ferret-b-base");
@@ -321,8 +319,28 @@ Test(checkpoint, a_base_of_another_model_is_refused)
     char other[SCRATCH_PATH], delta[SCRATCH_PATH];
     fixture_path(delta, "tiny-ferret-b-delta");
     fixture_path(other, "tiny-ferret-a"); /* other widths */
-    expect_refusal(delta, other, ST_FORMAT, "expected 2 as in the delta, found 3");
-    expect_refusal(delta, delta, ST_FORMAT, "vocab_size: expected 705 to 768");
+    expect_refusal(delta, other, ST_FORMAT, "as in the delta, found");
+    expect_refusal(delta, delta, ST_FORMAT, "vocab_size: expected");
+}
+
+static void expect_vocabulary_refused(int added, enum status want, const char *word)
+{
+    struct pair p = copy_pair("tiny-ferret-b-delta", "tiny-ferret-b-base");
+    struct decoder_config d;
+    char from[64], to[64];
+    cr_assert_eq(config_load_decoder(p.base, &d, NULL), ST_OK);
+    snprintf(from, sizeof from, "vocab_size\": %d", d.vocab);
+    snprintf(to, sizeof to, "vocab_size\": %d", d.vocab + added);
+    scratch_edit(p.base, "config.json", from, to);
+    expect_refusal(p.delta, p.base, want, word);
+    scratch_remove(p.dir);
+}
+
+Test(checkpoint, a_base_with_another_vocabulary_is_refused)
+{
+    expect_vocabulary_refused(1, ST_FORMAT, "vocab_size: expected"); /* as many as the delta */
+    expect_vocabulary_refused(-64, ST_FORMAT, "vocab_size: expected");
+    expect_vocabulary_refused(-1, ST_SHAPE, "expected floats ["); /* and a row more is there */
 }
 
 Test(checkpoint, a_base_that_lacks_a_decoder_tensor_is_refused)
@@ -330,7 +348,7 @@ Test(checkpoint, a_base_that_lacks_a_decoder_tensor_is_refused)
     struct pair p = copy_pair("tiny-ferret-b-delta", "tiny-ferret-b-base");
     rename_in(p.base, "pytorch_model.bin.index.json", "index");
     rename_in(p.base, "pytorch_model-00001-of-00002.bin", "pytorch_model.bin"); /* half of it, whole by itself */
-    expect_refusal(p.delta, p.base, ST_MISSING, "k_proj.weight: expected [48, 48], to which");
+    expect_refusal(p.delta, p.base, ST_MISSING, ", to which ");
     scratch_remove(p.dir);
 }
 
