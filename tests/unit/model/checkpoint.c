@@ -1,4 +1,3 @@
-#include "model/config.h"
 #include "model/checkpoint.h"
 
 #include <criterion/criterion.h>
@@ -10,6 +9,7 @@
 
 #include "base/json.h"
 #include "base/sha256.h"
+#include "model/config.h"
 #include "model/half.h"
 #include "tests/unit/model/scratch.h"
 
