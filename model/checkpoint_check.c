@@ -34,31 +34,30 @@ static bool is_scale(const struct checkpoint *c, const char *name)
     return t && t->type == TENSOR_I8;
 }
 
-enum role { ROLE_MODEL, ROLE_BASE, ROLE_TOWER };
+enum folder { FOLDER_MODEL, FOLDER_BASE, FOLDER_TOWER };
 
 /* A base is a plain language model: what a delta brings whole is none of its business. */
-static bool belongs(enum role role, const struct expected_tensor *e)
+static bool belongs(enum folder folder, const struct expected_tensor *e)
 {
-    return role == ROLE_TOWER  ? e->part == PART_TOWER
-           : role == ROLE_BASE ? e->part == PART_DECODER
-                               : e->part != PART_TOWER;
+    return folder == FOLDER_TOWER  ? e->part == PART_TOWER
+           : folder == FOLDER_BASE ? e->part == PART_DECODER
+                                   : e->part != PART_TOWER;
 }
 
-static enum status refuse_unknown(const struct checkpoint *c, enum role role, const struct config *cfg,
+static enum status refuse_unknown(const struct checkpoint *c, enum folder folder, const struct config *cfg,
                                   struct diag *why)
 {
-    static const char *const because[] = {[ROLE_MODEL] = "it belongs to no known module",
-                                          [ROLE_BASE] = "a delta's base is a language model without modules of Ferret",
-                                          [ROLE_TOWER] = "it belongs to no known module"};
     for (size_t i = 0; i < checkpoint_count(c); i++) {
         const struct tensor *t = checkpoint_at(c, i);
         struct expected_tensor e;
-        bool is_known = tensor_table_find(cfg, t->name, &e) && belongs(role, &e);
+        bool is_known = tensor_table_find(cfg, t->name, &e) && belongs(folder, &e);
         if (is_known || checkpoint_ignores(t->name) || is_scale(c, t->name))
             continue;
         char shape[TENSOR_SHAPE_TEXT];
         return diag_set(why, ST_FORMAT, "%s: %.150s %s: expected no such tensor, %s", t->file, t->name,
-                        tensor_shape_text(t->dims, t->n_dims, shape), because[role]);
+                        tensor_shape_text(t->dims, t->n_dims, shape),
+                        folder == FOLDER_BASE ? "a delta's base is a language model without modules of Ferret"
+                                              : "it belongs to no known module");
     }
     return ST_OK;
 }
@@ -69,8 +68,8 @@ enum status checkpoint_check(const struct checkpoint *c, const struct checkpoint
     struct check k = {c, tower, why, ST_OK};
     tensor_table_each(cfg, need, &k);
     if (k.status == ST_OK)
-        k.status = refuse_unknown(c, ROLE_MODEL, cfg, why);
+        k.status = refuse_unknown(c, FOLDER_MODEL, cfg, why);
     if (k.status == ST_OK && checkpoint_base(c))
-        k.status = refuse_unknown(checkpoint_base(c), ROLE_BASE, cfg, why);
-    return k.status == ST_OK ? refuse_unknown(tower, ROLE_TOWER, cfg, why) : k.status;
+        k.status = refuse_unknown(checkpoint_base(c), FOLDER_BASE, cfg, why);
+    return k.status == ST_OK ? refuse_unknown(tower, FOLDER_TOWER, cfg, why) : k.status;
 }

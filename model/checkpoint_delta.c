@@ -11,7 +11,7 @@ enum { MAX_CONFIG_BYTES = 16 << 20 };
 /* Tokens that a delta may add to its base's vocabulary; the published ones add <region_fea> alone. */
 enum { MOST_ADDED = 64 };
 
-/* Modules that were trained anew are whole in the delta. */
+/* Modules that were trained anew are whole in the delta; that a base has none of them checkpoint_check sees to. */
 static bool is_own_module(const char *name)
 {
     return strncmp(name, "model.mm_projector.", 19) == 0 || strncmp(name, "model.region_geo_sampler.", 25) == 0;
@@ -42,11 +42,6 @@ static enum status refuse_tensor(const struct checkpoint *c, const struct tensor
     if (t->n_dims > 0 && is_vocabulary(t->name))
         dims[0] = vocab;
     tensor_shape_text(dims, t->n_dims, want);
-    if (b && is_own_module(t->name))
-        return diag_set(why, ST_FORMAT,
-                        "%s: %.150s %s: expected no such tensor, a delta's base is a language model without modules of "
-                        "Ferret",
-                        b->file, t->name, tensor_shape_text(b->dims, b->n_dims, found));
     if (!b)
         return diag_set(why, ST_MISSING, "%s: %.150s: expected %s, to which %s is added, found no such tensor",
                         c->base->listing, t->name, want, t->file);
@@ -59,8 +54,7 @@ static enum status check_tensors(const struct checkpoint *c, int64_t vocab, stru
 {
     for (size_t i = 0; i < c->tensors.n; i++) {
         const struct tensor *t = &c->tensors.items[i], *b = checkpoint_find(c->base, t->name);
-        bool is_own = is_own_module(t->name);
-        if (!checkpoint_ignores(t->name) && !(b ? !is_own && can_add(t, b, vocab) : is_own))
+        if (!checkpoint_ignores(t->name) && !is_own_module(t->name) && !(b && can_add(t, b, vocab)))
             return refuse_tensor(c, t, b, vocab, why);
     }
     return ST_OK;

@@ -1,7 +1,6 @@
 #include "model/weights_source.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 struct stack {
     const struct checkpoint *checkpoint;
@@ -50,23 +49,6 @@ enum status pack_stacked(struct backend *be, enum weight_use use, const struct c
     for (int i = 0; i < n; i++)
         checkpoint_release(c, stack.parts[i]);
     return s == ST_OK ? s : diag_wrap(why, s, "%s", names[0]);
-}
-
-static enum status read_values(void *ctx, int row, int n, float *out, struct diag *why)
-{
-    (void)why;
-    const struct weight_source *whole = ctx;
-    const float *values = whole->ctx;
-    memcpy(out, values + (ptrdiff_t)row * whole->cols, (size_t)n * (size_t)whole->cols * sizeof *out);
-    return ST_OK;
-}
-
-enum status pack_values(struct backend *be, enum weight_use use, const float *values, int rows, int cols,
-                        struct weight **out, struct diag *why)
-{
-    struct weight_source whole = {.rows = rows, .cols = cols, .ctx = (void *)(uintptr_t)values};
-    struct weight_source source = {.rows = rows, .cols = cols, .read = read_values, .ctx = &whole};
-    return backend_weight(be, use, &source, out, why);
 }
 
 enum status pack_vectors(struct backend *be, const struct checkpoint *c, const char *const *names, int n, int len,

@@ -36,13 +36,9 @@ static enum status read_table(struct cpu *cpu, const struct weight_source *src, 
     return s;
 }
 
-struct seeded {
-    const struct weight_seed *seed;
-};
-
 static enum status read_seeded(void *ctx, int row, int n, float *out, struct diag *why)
 {
-    const struct weight_seed *s = ((const struct seeded *)ctx)->seed;
+    const struct weight_seed *s = ctx;
     (void)why;
     uint64_t first = (uint64_t)row * (uint64_t)s->cols, count = (uint64_t)n * (uint64_t)s->cols;
     for (uint64_t i = 0; i < count; i++)
@@ -53,8 +49,8 @@ static enum status read_seeded(void *ctx, int row, int n, float *out, struct dia
 enum status cpu_weight_seeded(struct backend *be, enum weight_use use, const struct weight_seed *seed,
                               struct weight **out, struct diag *why)
 {
-    struct seeded s = {seed};
-    struct weight_source src = {.rows = seed->rows, .cols = seed->cols, .read = read_seeded, .ctx = &s};
+    struct weight_source src = {
+        .rows = seed->rows, .cols = seed->cols, .read = read_seeded, .ctx = (void *)(uintptr_t)seed};
     return cpu_weight_new(be, use, &src, out, why);
 }
 

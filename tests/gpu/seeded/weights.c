@@ -122,23 +122,6 @@ enum status pack_stacked(struct backend *be, enum weight_use use, const struct c
     return backend_weight_seeded(be, use, &seed, out, why);
 }
 
-static enum status read_values(void *ctx, int row, int n, float *out, struct diag *why)
-{
-    const struct weight_source *whole = ctx;
-    (void)why;
-    memcpy(out, (const float *)whole->ctx + (ptrdiff_t)row * whole->cols,
-           (size_t)n * (size_t)whole->cols * sizeof *out);
-    return ST_OK;
-}
-
-enum status pack_values(struct backend *be, enum weight_use use, const float *values, int rows, int cols,
-                        struct weight **out, struct diag *why)
-{
-    struct weight_source whole = {.rows = rows, .cols = cols, .ctx = (void *)(uintptr_t)values};
-    struct weight_source source = {.rows = rows, .cols = cols, .read = read_values, .ctx = &whole};
-    return backend_weight(be, use, &source, out, why);
-}
-
 enum status pack_vectors(struct backend *be, const struct checkpoint *c, const char *const *names, int n, int len,
                          struct weight **out, struct diag *why)
 {

@@ -278,7 +278,7 @@ static struct pair copy_pair(const char *delta, const char *base)
     return p;
 }
 
-Test(checkpoint, what_stands_in_a_weight_file_s_place_is_named)
+Test(checkpoint, what_stands_in_a_weight_file_s_place_is_named, .timeout = 30)
 {
     char dir[SCRATCH_PATH], path[SCRATCH_PATH];
     scratch_make(dir);

@@ -333,7 +333,7 @@ Test(config, a_tower_that_asks_for_other_pixels_is_refused)
     remove_folders(&f);
 }
 
-Test(config, a_pipe_in_the_place_of_a_file_is_refused_at_once)
+Test(config, a_pipe_in_the_place_of_a_file_is_refused_at_once, .timeout = 30)
 {
     struct folders f = make_folders();
     char path[SCRATCH_PATH];
