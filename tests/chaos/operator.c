@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "protocol/client.h"
+#include "tests/caption_job.h"
 #include "tests/chaos/chaos.h"
 
 enum { TIMEOUT_MS = 60000, JOBS = 40, KEY_BYTES = 64, PAUSE_US = 20000 };
@@ -19,20 +20,12 @@ static void die(const char *what, const struct diag *why)
 static void submit(struct client *c, char *campaign)
 {
     struct diag why = {.text = ""};
-    struct job_task task = {.kind = TASK_CAPTION, .options = {.max_tokens = 16, .top_p = 1}};
-    char policy[] = "default", tenant[] = "operator";
     for (int i = 0; i < JOBS; i++) {
         char key[KEY_BYTES];
         snprintf(key, sizeof key, "good-%d", i);
-        struct job job = {.key = key,
-                          .image = key,
-                          .tasks = &task,
-                          .n_tasks = 1,
-                          .policy = policy,
-                          .priority = i % 3,
-                          .max_retries = 30,
-                          .tenant = tenant,
-                          .campaign = campaign};
+        struct job job = caption_job(key, "operator", campaign);
+        job.priority = i % 3;
+        job.max_retries = 30;
         if (client_submit(c, &job, NULL, &why) != ST_OK)
             die("submit", &why);
     }

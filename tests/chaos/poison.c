@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "protocol/client.h"
+#include "tests/caption_job.h"
 #include "tests/chaos/chaos.h"
 
 enum { JOBS = 256, KEY_BYTES = 32, LIMIT_MS = 90000, MOST_DEATHS = 16 };
@@ -27,19 +28,10 @@ static void check(enum status s, const struct diag *why)
 static void submit_all(struct client *c)
 {
     struct diag why = {.text = ""};
-    struct job_task task = {.kind = TASK_CAPTION, .options = {.max_tokens = 16, .top_p = 1}};
     for (int i = 0; i < JOBS; i++) {
-        char key[KEY_BYTES], policy[] = "default", tenant[] = "default", name[] = CHAOS_CAMPAIGN;
+        char key[KEY_BYTES];
         snprintf(key, sizeof key, "%s-%d", i == JOBS / 3 ? "crash" : "good", i);
-        struct job job = {.key = key,
-                          .image = key,
-                          .tasks = &task,
-                          .n_tasks = 1,
-                          .policy = policy,
-                          .priority = 1,
-                          .max_retries = 4,
-                          .tenant = tenant,
-                          .campaign = name};
+        struct job job = caption_job(key, "default", CHAOS_CAMPAIGN);
         check(client_submit(c, &job, NULL, &why), &why);
     }
     check(client_flush(c, &why), &why);

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "protocol/client.h"
+#include "tests/caption_job.h"
 #include "tests/chaos/chaos.h"
 
 enum { MOST_JOBS = 256, KEY_BYTES = 64, TIMEOUT_MS = 60000, PAUSE_US = 4000 };
@@ -26,19 +27,13 @@ static void make_key(char *key, int index, unsigned *seed, long long n)
 static void submit_keys(struct client *c, char (*keys)[KEY_BYTES], int n)
 {
     struct diag why = {.text = ""};
-    struct job_task task = {.kind = TASK_CAPTION, .options = {.max_tokens = 16, .top_p = 1}};
     for (int i = 0; i < n; i++) {
-        char image[KEY_BYTES + 8], policy[] = "default", tenant[] = "default", campaign[] = CHAOS_CAMPAIGN;
+        char image[KEY_BYTES + 8];
         snprintf(image, sizeof image, "local:%s", keys[i]);
-        struct job job = {.key = keys[i],
-                          .image = image,
-                          .tasks = &task,
-                          .n_tasks = 1,
-                          .policy = policy,
-                          .priority = i % 3,
-                          .max_retries = 30,
-                          .tenant = tenant,
-                          .campaign = campaign};
+        struct job job = caption_job(keys[i], "default", CHAOS_CAMPAIGN);
+        job.image = image;
+        job.priority = i % 3;
+        job.max_retries = 30;
         if (client_submit(c, &job, NULL, &why) != ST_OK)
             die("submit", &why);
     }

@@ -48,7 +48,7 @@ test  | /usr/bin/python3 -c 'import zmq'         | python3-zmq
 test  | /usr/bin/python3 -c 'import msgpack'     | python3-msgpack
 test  | command -v flock                         | util-linux
 test  | command -v curl                          | curl
-eval  | command -v pkill                         | procps
+build | command -v pkill                         | procps
 full  | command -v mandoc                        | mandoc
 full  | command -v zsh                           | zsh
 full  | command -v fish                          | fish

@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/caption_job.h"
 #include "tests/queue/bench.h"
 
 enum { META_BYTES = 330 };
@@ -131,46 +132,28 @@ void fleet_kill(struct queue *q)
 /* ---- jobs ----------------------------------------------------------------------------------------------------------
  */
 
-struct job_texts {
-    char names[3][KEY_BYTES], meta[META_BYTES + 3], policy[8];
-    struct job_task task;
-};
-
-/* A job of about half a KB; it borrows from t. */
-static struct job make_job(struct job_texts *t, const char *key, const char *campaign, const char *tenant)
+/* A job of about half a KB. Borrows all texts. */
+static struct job make_job(const char *key, const char *campaign, const char *tenant)
 {
-    *t = (struct job_texts){.policy = "default",
-                            .task = {.kind = TASK_CAPTION, .options = {.max_tokens = 16, .top_p = 1}}};
-    memset(t->meta, 'x', sizeof t->meta - 1);
-    t->meta[0] = t->meta[META_BYTES + 1] = '"';
-    snprintf(t->names[0], KEY_BYTES, "%s", key);
-    snprintf(t->names[1], KEY_BYTES, "%s", campaign);
-    snprintf(t->names[2], KEY_BYTES, "%s", tenant);
-    return (struct job){.key = t->names[0],
-                        .image = t->names[0],
-                        .tasks = &t->task,
-                        .n_tasks = 1,
-                        .policy = t->policy,
-                        .meta = t->meta,
-                        .priority = 1,
-                        .max_retries = 4,
-                        .tenant = t->names[2],
-                        .campaign = t->names[1]};
+    static char meta[META_BYTES + 3];
+    memset(meta, 'x', sizeof meta - 1);
+    meta[0] = meta[META_BYTES + 1] = '"';
+    struct job job = caption_job(key, tenant, campaign);
+    job.meta = meta;
+    return job;
 }
 
 void submit(struct client *c, const char *key, const char *campaign, const char *tenant)
 {
     struct diag why = {.text = ""};
-    struct job_texts t;
-    struct job job = make_job(&t, key, campaign, tenant);
+    struct job job = make_job(key, campaign, tenant);
     check(client_submit(c, &job, NULL, &why), &why);
 }
 
 uint8_t *make_body(size_t *len)
 {
     struct diag why = {.text = ""};
-    struct job_texts t;
-    struct job job = make_job(&t, "good-000000", CHAOS_CAMPAIGN, "default");
+    struct job job = make_job("good-000000", CHAOS_CAMPAIGN, "default");
     uint8_t *bytes;
     check(job_encode(&job, &bytes, len, &why), &why);
     return bytes;

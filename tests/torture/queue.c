@@ -1,3 +1,4 @@
+#include "tests/caption_job.h"
 #include "tests/torture/queue.h"
 
 #include <ftw.h>
@@ -101,19 +102,10 @@ void queue_end(void)
 enum status queue_hand_in(struct client *c, uint8_t id[ID_BYTES])
 {
     static unsigned long number;
-    static char policy[] = "default", tenant[] = "default", campaign[] = "torture";
+    static const char campaign[] = "torture";
     char key[32];
     snprintf(key, sizeof key, "key-%lu", ++number);
-    struct job_task task = {.kind = TASK_CAPTION, .options = {.max_tokens = 16, .top_p = 1}};
-    const struct job job = {.key = key,
-                            .image = key,
-                            .tasks = &task,
-                            .n_tasks = 1,
-                            .policy = policy,
-                            .priority = 1,
-                            .max_retries = 4,
-                            .tenant = tenant,
-                            .campaign = campaign};
+    const struct job job = caption_job(key, "default", campaign);
     const struct campaign_spec spec = {.name = campaign, .class_name = "m/f32", .pin = "pin"};
     job_id(&job, id);
     enum status s = client_campaign(c, &spec, NULL, NULL);

@@ -17,6 +17,7 @@
 #include "observe/web.h"
 #include "protocol/job.h"
 #include "protocol/message.h"
+#include "tests/caption_job.h"
 #include "tests/torture/scenarios_model.h"
 
 #define TEXT(s)                                                                                                        \
@@ -87,15 +88,7 @@ static enum status settle(struct dispatch *d, enum side side, struct message *m,
 
 static enum status put_row(struct wire_writer *w)
 {
-    static char key[] = "k", policy[] = "default", tenant[] = "t", campaign[] = "c";
-    struct job_task task = {.kind = TASK_CAPTION, .options = {.max_tokens = 16, .top_p = 1}};
-    struct job job = {.key = key,
-                      .image = key,
-                      .tasks = &task,
-                      .n_tasks = 1,
-                      .policy = policy,
-                      .tenant = tenant,
-                      .campaign = campaign};
+    const struct job job = caption_job("k", "t", "c");
     uint8_t id[ID_BYTES], *body = NULL;
     size_t len = 0;
     enum status s = job_encode(&job, &body, &len, NULL);

@@ -6,6 +6,7 @@
 
 #include "protocol/job.h"
 #include "protocol/message.h"
+#include "tests/caption_job.h"
 #include "tests/unit/broker/rig.h"
 
 static struct dispatch *d;
@@ -78,14 +79,7 @@ static struct message expect(enum message_kind kind)
 /* A job of tenant and campaign; *body malloc'ed. */
 static struct message_row row_of(const char *tenant, const char *campaign, const char *key, uint8_t *id, uint8_t **body)
 {
-    struct job_task task = {.kind = TASK_CAPTION, .options = {.max_tokens = 16, .top_p = 1}};
-    struct job job = {.key = (char *)(uintptr_t)key,
-                      .image = (char *)(uintptr_t)key,
-                      .tasks = &task,
-                      .n_tasks = 1,
-                      .policy = (char *)(uintptr_t) "default",
-                      .tenant = (char *)(uintptr_t)tenant,
-                      .campaign = (char *)(uintptr_t)campaign};
+    const struct job job = caption_job(key, tenant, campaign);
     size_t len;
     cr_assert_eq(job_encode(&job, body, &len, NULL), ST_OK);
     job_id(&job, id);

@@ -167,11 +167,9 @@ static enum status do_submit(struct diag *why)
     enum status s = ST_OK;
     for (int i = 0; s == ST_OK && i < to_submit; i++) {
         char key[32];
-        struct job job;
-        struct job_task task;
         struct place after = {.manifest = "manifest", .offset = (uint64_t)i + 1};
         snprintf(key, sizeof key, "job-%d", i);
-        played_job_fill(&job, &task, key);
+        const struct job job = played_caption(key);
         s = client_submit(client, &job, with_places ? &after : NULL, why);
     }
     return s == ST_OK ? client_flush(client, why) : s;

@@ -13,6 +13,7 @@
 #include "protocol/job.h"
 #include "protocol/link.h"
 #include "protocol/message.h"
+#include "tests/caption_job.h"
 
 enum { PLAYED_WAIT_MS = 10000 };
 
@@ -109,27 +110,17 @@ struct played_job {
     uint8_t id[ID_BYTES], *body;
     size_t len;
 };
-static inline void played_job_fill(struct job *job, struct job_task *task, const char *key)
+static inline struct job played_caption(const char *key)
 {
-    *task = (struct job_task){.kind = TASK_CAPTION, .options = {.max_tokens = 16, .top_p = 1}};
-    *job = (struct job){.key = (char *)(uintptr_t)key,
-                        .image = (char *)(uintptr_t)key,
-                        .tasks = task,
-                        .n_tasks = 1,
-                        .policy = (char *)(uintptr_t) "default",
-                        .priority = 1,
-                        .max_retries = 4,
-                        .max_runtime_ms = strncmp(key, "short-", 6) == 0 ? 50 : 0,
-                        .tenant = (char *)(uintptr_t) "t",
-                        .campaign = (char *)(uintptr_t) "c"};
+    struct job job = caption_job(key, "t", "c");
+    job.max_runtime_ms = strncmp(key, "short-", 6) == 0 ? 50 : 0;
+    return job;
 }
 
 static inline struct played_job played_job(const char *key)
 {
-    struct job job;
-    struct job_task task;
+    const struct job job = played_caption(key);
     struct played_job out;
-    played_job_fill(&job, &task, key);
     cr_assert_eq(job_encode(&job, &out.body, &out.len, NULL), ST_OK);
     job_id(&job, out.id);
     return out;
