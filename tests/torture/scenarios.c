@@ -15,7 +15,7 @@
 #include "protocol/message.h"
 #include "protocol/result.h"
 #include "tests/torture/queue.h"
-#include "tests/torture/scenarios_model.h"
+#include "tests/torture/scenarios.h"
 #include "tests/torture/torture.h"
 
 #define FIXTURES "tests/parity/fixtures/"

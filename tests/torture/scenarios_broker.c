@@ -18,7 +18,7 @@
 #include "protocol/job.h"
 #include "protocol/message.h"
 #include "tests/caption_job.h"
-#include "tests/torture/scenarios_model.h"
+#include "tests/torture/scenarios.h"
 
 #define TEXT(s)                                                                                                        \
     {                                                                                                                  \

@@ -1,6 +1,6 @@
 /* Scenarios that take a file or a model: answers, inputs, the overlay, preprocessing, the engine on a tiny checkpoint.
  * The engine runs with one thread, so that which allocation is the nth does not depend on timing. */
-#include "tests/torture/scenarios_model.h"
+#include "tests/torture/scenarios.h"
 
 #include <stdlib.h>
 #include <string.h>

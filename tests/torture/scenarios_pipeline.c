@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "tests/torture/scenarios_model.h"
+#include "tests/torture/scenarios.h"
 #include "tests/torture/torture.h"
 #include "worker/pipeline.h"
 #include "worker/record.h"
@@ -20,20 +20,9 @@ static const struct engine_options tiny = {
     .max_sequences = 2,
 };
 
-static enum status read_job(const char *image, struct job **out)
-{
-    char text[256];
-    struct json *v = NULL;
-    snprintf(text, sizeof text,
-             "{\"image\":\"%s\",\"regions\":[{\"point\":[5,5],\"id\":\"r\"}],\"meta\":{\"a\":1},\"tasks\":[{\"kind\":"
-             "\"describe\"},{\"kind\":\"locate\",\"phrase\":\"dog\"}],\"options\":{\"max_tokens\":2}}",
-             image);
-    enum status s = jsn_parse(text, strlen(text), "job", &v, NULL);
-    if (s == ST_OK)
-        s = job_from_json(v, NULL, out, NULL);
-    jsn_free(v);
-    return s;
-}
+#define LINE(image)                                                                                                    \
+    "{\"image\":\"" image "\",\"regions\":[{\"point\":[5,5],\"id\":\"r\"}],\"meta\":{\"a\":1},\"tasks\":[{\"kind\":"   \
+    "\"describe\"},{\"kind\":\"locate\",\"phrase\":\"dog\"}],\"options\":{\"max_tokens\":2}}"
 
 /* As if the engine had answered the first, and not the others. */
 static enum status answer(struct task_plan *p)
@@ -65,7 +54,7 @@ enum status record_round(void)
     torture_rest(true);
     enum status s = engine_open(&tiny, &e, NULL);
     if (s == ST_OK)
-        s = read_job("a", &job);
+        s = job_of_line(LINE("a"), &job);
     if (s == ST_OK)
         s = tasks_plan(job, engine_config(e), 64, 48, &plan);
     if (s == ST_OK)
@@ -128,7 +117,7 @@ enum status pipeline_round(void)
     if (s == ST_OK)
         s = open_tiny(roots, &p);
     if (s == ST_OK)
-        s = read_job("here:tests/e2e/corpus/files/tiny.png", &job);
+        s = job_of_line(LINE("here:tests/e2e/corpus/files/tiny.png"), &job);
     torture_rest(false);
     if (s == ST_OK)
         s = pipeline_put(p, job, &o, true, NULL);

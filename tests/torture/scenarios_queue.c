@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "protocol/store.h"
 #include "tests/torture/queue.h"
-#include "tests/torture/scenarios_model.h"
+#include "tests/torture/scenarios.h"
 #include "tests/torture/torture.h"
 #include "worker/session.h"
 

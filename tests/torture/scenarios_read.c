@@ -6,7 +6,7 @@
 
 #include "formats/read/inputs.h"
 #include "media/cache.h"
-#include "tests/torture/scenarios_model.h"
+#include "tests/torture/scenarios.h"
 
 /* Files in a folder of their own, made once and removed when the program ends. */
 static char folder[64];

@@ -11,7 +11,7 @@
 #include "media/fetch.h"
 #include "model/config.h"
 #include "protocol/link.h"
-#include "tests/torture/scenarios_model.h"
+#include "tests/torture/scenarios.h"
 #include "worker/record.h"
 #include "worker/tasks.h"
 #include "worker/twins.h"
@@ -107,18 +107,19 @@ enum status pool_round(void)
     return s;
 }
 
-static enum status read_job(struct job **out)
+enum status job_of_line(const char *line, struct job **out)
 {
-    static const char text[] =
-        "{\"image\":\"a\",\"regions\":[{\"point\":[5,5]}],\"tasks\":[{\"kind\":\"describe\"},{\"kind\":\"locate\","
-        "\"phrase\":\"dog\"},{\"kind\":\"ask\",\"question\":\"Why {region0}?\"}]}";
     struct json *v = NULL;
-    enum status s = jsn_parse(text, strlen(text), "job", &v, NULL);
+    enum status s = jsn_parse(line, strlen(line), "job", &v, NULL);
     if (s == ST_OK)
         s = job_from_json(v, NULL, out, NULL);
     jsn_free(v);
     return s;
 }
+
+static const char job_line[] =
+    "{\"image\":\"a\",\"regions\":[{\"point\":[5,5]}],\"tasks\":[{\"kind\":\"describe\"},{\"kind\":\"locate\","
+    "\"phrase\":\"dog\"},{\"kind\":\"ask\",\"question\":\"Why {region0}?\"}]}";
 
 enum status plan_round(void)
 {
@@ -127,7 +128,7 @@ enum status plan_round(void)
     struct task_plan plan = {.n_entries = 0};
     enum status s = config_load(FIXTURES "tiny-ferret-a", FIXTURES "tiny-ferret-a-clip", &config, NULL);
     if (s == ST_OK)
-        s = read_job(&job);
+        s = job_of_line(job_line, &job);
     if (s == ST_OK)
         s = tasks_plan(job, config, 100, 50, &plan);
     for (int i = 0; s == ST_OK && i < plan.n_entries; i++)
@@ -146,7 +147,7 @@ enum status copy_round(void)
 {
     struct job *job = NULL;
     struct json *twin = NULL, *copy = NULL;
-    enum status s = read_job(&job);
+    enum status s = job_of_line(job_line, &job);
     if (s == ST_OK)
         s = jsn_parse(record_text, strlen(record_text), "record", &twin, NULL);
     if (s == ST_OK)
@@ -171,7 +172,7 @@ enum status twins_round(void)
     uint8_t content[SHA256_BYTES];
     struct twins_load load = {.news = NULL};
     sha256_of("image", 5, content);
-    enum status s = read_job(&job);
+    enum status s = job_of_line(job_line, &job);
     if (s == ST_OK)
         s = twins_new(9, 10, &t);
     if (s == ST_OK)

@@ -1,9 +1,13 @@
 /* Scenarios beside those of scenarios.c, which has the table: of files and models, of the broker, of a worker, of a
  * queue that runs. */
-#ifndef TESTS_TORTURE_SCENARIOS_MODEL_H
-#define TESTS_TORTURE_SCENARIOS_MODEL_H
+#ifndef TESTS_TORTURE_SCENARIOS_H
+#define TESTS_TORTURE_SCENARIOS_H
 
 #include "base/status.h"
+#include "protocol/job.h"
+
+/* A manifest line -> job (scenarios_worker.c). */
+enum status job_of_line(const char *line, struct job **out);
 
 enum status answer_round(void);
 enum status inputs_round(void);
